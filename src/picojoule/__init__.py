@@ -1,0 +1,34 @@
+"""picojoule: where every joule, nanosecond and byte of a neural network goes.
+
+    import picojoule as pj
+
+    print(pj.estimate("resnet50", "h100"))
+"""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from ._api import Hardware as Hardware
+    from ._api import count as count
+    from ._api import estimate as estimate
+    from ._api import read_hardware as read_hardware
+    from ._api import read_model as read_model
+    from .levels import LEVELS as LEVELS
+    from .quantity import InputError as InputError
+
+__all__ = ["LEVELS", "Hardware", "InputError", "__version__", "count", "estimate", "read_hardware", "read_model"]
+
+_HOMES = {"LEVELS": "picojoule.levels", "InputError": "picojoule.quantity"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: `import picojoule` itself costs almost nothing."""
+    if name not in __all__:
+        raise AttributeError(f"module 'picojoule' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES.get(name, "picojoule._api")), name)
+    globals()[name] = value
+    return value

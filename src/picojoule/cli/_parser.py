@@ -1,0 +1,199 @@
+"""Verbs and their options. Each option has help; a test sees to it."""
+
+import argparse
+import difflib
+from collections.abc import Callable
+from typing import NoReturn
+
+from picojoule.quantity import InputError
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that answers a wrong word with the nearest right one, as an InputError."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise instead of printing the whole usage."""
+        raise InputError(_near(message), expected=f"what `{self.prog} --help` lists", example=_EXAMPLES.get(
+            self.prog.rpartition(" ")[2], "picojoule estimate resnet50 --on h100"))  # fmt: skip
+
+
+_EXAMPLES = {
+    "count": "picojoule count resnet50", "estimate": "picojoule estimate resnet50 --on h100,eyeriss",
+    "compare": "picojoule compare resnet50 --on h100,xeon --batch 1,8,64", "zoo": "picojoule zoo",
+    "explain": "picojoule explain h100.hbm.read", "hardware": "picojoule hardware list",
+    "exercise": "picojoule exercise 2.2", "errata": "picojoule errata --lang zh",
+}  # fmt: skip
+
+
+def _near(message: str) -> str:
+    """`invalid choice: 'estimat' (choose from …)` in one plain line."""
+    if "invalid choice: '" not in message:
+        return message
+    word = message.split("invalid choice: '", 1)[1].split("'", 1)[0]
+    choices = [c.strip(" '\")") for c in message.partition("choose from ")[2].split(",")]
+    near = difflib.get_close_matches(word, choices, n=1)
+    return f"unknown word {word!r}" + (f"; did you mean {near[0]!r}?" if near else "")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    from picojoule import __version__
+
+    top = Parser(prog="picojoule", description="Where every joule, nanosecond and byte of a neural network goes.",
+                 epilog="exit codes: 0 done, 1 a gate failed, 2 bad input, 130 interrupted")  # fmt: skip
+    top.add_argument("--version", "-V", action="version", version=f"picojoule {__version__}")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, about, fill in _VERBS:
+        fill(verbs.add_parser(name, help=about, description=about))
+    return top
+
+
+def _lazy(verb: str) -> Callable[[argparse.Namespace], int]:
+    """Import the verbs only when one runs, so that --help stays fast."""
+
+    def call(options: argparse.Namespace) -> int:
+        from . import _verbs
+
+        code: int = getattr(_verbs, verb)(options)
+        return code
+
+    return call
+
+
+def _model(p: argparse.ArgumentParser, *, many: bool = False) -> None:
+    p.add_argument("model", help="an .onnx file or a zoo name (resnet50, mlp:33-512-10, matmul:1024x1024x1024)"
+                   + ("; several with commas" if many else ""))  # fmt: skip
+    p.add_argument("--batch", type=_numbers if many else _number, metavar="N", help="samples of one run"
+                   + ("; several with commas" if many else ""))  # fmt: skip
+    p.add_argument("--seq", type=_number, metavar="N", help="sequence length")
+    p.add_argument("--dtype", metavar="TYPE", help="replace the floating-point formats: fp32, bf16, fp16, int8, …")
+    p.add_argument("--input", action="append", default=[], metavar="NAME=N,N,…",
+                   help="shape of one input: x=1,3,224,224; may be given again")  # fmt: skip
+
+
+def _estimating(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--on", required=True, metavar="A,B,…", help="machines by name, or YAML files")
+    p.add_argument("--level", default="roofline", metavar="LEVEL", help="count or roofline (default)")
+    p.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the draws (default 0)")
+    p.add_argument("--draws", type=_number, default=1000, metavar="N", help="draws of the intervals (default 1000)")
+
+
+def _data(p: argparse.ArgumentParser, *, csv: bool = True) -> None:
+    shape = p.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="print JSON, by a published schema")
+    if csv:
+        shape.add_argument("--csv", action="store_true", help="print one line per operator, SI units")
+
+
+def _lang(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--lang", choices=("en", "zh"), default="en", help="language of the words: en or zh")
+
+
+def _strict(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--strict", action="store_true", help="exit with 1 if any operator is uncounted")
+
+
+def _fill_count(p: argparse.ArgumentParser) -> None:
+    _model(p)
+    _data(p)
+    _strict(p)
+    p.add_argument("--depth", type=_number, default=1, metavar="N", help="depth of the module tree (default 1)")
+    p.set_defaults(run=_lazy("count"))
+
+
+def _fill_estimate(p: argparse.ArgumentParser) -> None:
+    _model(p)
+    _estimating(p)
+    _data(p)
+    _strict(p)
+    _lang(p)
+    p.add_argument("--html", metavar="FILE", help="write the report page, one file that works offline")
+    p.add_argument("--all", action="store_true", help="list every operator")
+    p.add_argument("--cite", action="store_true", help="print BibTeX of every source that was used")
+    p.set_defaults(run=_lazy("estimate"))
+
+
+def _fill_compare(p: argparse.ArgumentParser) -> None:
+    _model(p, many=True)
+    _estimating(p)
+    _data(p, csv=False)
+    _strict(p)
+    p.set_defaults(run=_lazy("compare"))
+
+
+def _fill_explain(p: argparse.ArgumentParser) -> None:
+    p.add_argument("model", metavar="WHAT", help="a model (with --on), a device, or a price such as h100.hbm.read")
+    p.add_argument("--on", metavar="DEVICE", help="the machine the model runs on")
+    p.add_argument("--batch", type=_number, metavar="N", help="samples of one run")
+    p.add_argument("--seq", type=_number, metavar="N", help="sequence length")
+    p.add_argument("--dtype", metavar="TYPE", help="replace the floating-point formats")
+    p.add_argument("--input", action="append", default=[], metavar="NAME=N,N,…", help="shape of one input")
+    p.add_argument("--level", default="roofline", metavar="LEVEL", help="count or roofline (default)")
+    p.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the draws (default 0)")
+    p.add_argument("--draws", type=_number, default=1000, metavar="N", help="draws of the intervals (default 1000)")
+    p.add_argument("--cite", action="store_true", help="print BibTeX of every source that was used")
+    p.set_defaults(run=_lazy("explain"))
+
+
+def _fill_hardware(p: argparse.ArgumentParser) -> None:
+    verbs = p.add_subparsers(dest="what", required=True, metavar="WHAT")
+    listing = verbs.add_parser("list", help="every machine of the library", description="every machine of the library")
+    listing.add_argument("--kind", choices=("gpu", "cpu", "fpga", "npu"), help="only one kind")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    listing.set_defaults(run=_lazy("hardware_list"))
+    show = verbs.add_parser("show", help="one machine with its sources", description="one machine with its sources")
+    show.add_argument("name", help="a name of the list, or a YAML file")
+    show.add_argument("--json", action="store_true", help="print JSON")
+    show.set_defaults(run=_lazy("hardware_show"))
+    schema = verbs.add_parser("schema", help="JSON Schema of hardware files, for editors",
+                              description="JSON Schema of hardware files, for editors")  # fmt: skip
+    schema.set_defaults(run=_lazy("hardware_schema"))
+
+
+def _fill_zoo(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--json", action="store_true", help="print JSON")
+    p.set_defaults(run=_lazy("zoo"))
+
+
+def _fill_exercise(p: argparse.ArgumentParser) -> None:
+    p.add_argument("id", nargs="?", help="an exercise: 2.2, 6.8-T16; without it, the list")
+    p.add_argument("--on", metavar="DEVICE", help="another machine than the exercise's own: a name or a YAML file")
+    p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
+                   help="replace one input of the exercise; the value is read as JSON")  # fmt: skip
+    p.add_argument("--list", action="store_true", help="list every exercise")
+    p.add_argument("--json", action="store_true", help="print JSON, by a published schema")
+    _lang(p)
+    p.set_defaults(run=_lazy("exercise"))
+
+
+def _fill_errata(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--json", action="store_true", help="print JSON")
+    _lang(p)
+    p.set_defaults(run=_lazy("errata"))
+
+
+def _number(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return number
+
+
+def _numbers(text: str) -> list[int]:
+    return [_number(part) for part in text.split(",")]
+
+
+_VERBS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...] = (
+    ("count", "what the mathematics of a model demands", _fill_count),
+    ("estimate", "energy, time and traffic of a model on machines", _fill_estimate),
+    ("compare", "models, machines and batch sizes side by side, per sample", _fill_compare),
+    ("explain", "where a total or a price comes from", _fill_explain),
+    ("hardware", "the machines of the library", _fill_hardware),
+    ("zoo", "the models that need no file", _fill_zoo),
+    ("exercise", "an exercise of the documents, computed when asked", _fill_exercise),
+    ("errata", "slips of the documents, with corrections", _fill_errata),
+)
+

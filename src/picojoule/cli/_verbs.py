@@ -1,0 +1,298 @@
+"""The verbs: read what was named, call one function, print. No arithmetic lives here."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from picojoule import _api as api
+from picojoule.levels import Estimate
+from picojoule.quantity import InputError
+from picojoule.report import count_json, estimate_json
+from picojoule.report.terminal import Paint, compare_text, count_text, estimate_text
+from picojoule.workload import Workload
+
+from ._progress import Progress
+
+DONE, GATE = 0, 1
+
+
+def count(options: argparse.Namespace) -> int:
+    """`picojoule count MODEL`."""
+    with Progress(f"counting {options.model}"):
+        counted = api.count(options.model, batch=options.batch, seq=options.seq, dtype=options.dtype,
+                            inputs=_shapes(options.input))  # fmt: skip
+    if options.json:
+        _print_json(count_json(counted))
+    elif options.csv:
+        from picojoule.report import count_csv
+
+        sys.stdout.write(count_csv(counted))
+    else:
+        sys.stdout.write(count_text(counted, _paint(), depth=options.depth))
+    return _talk([counted.workload], options.strict)
+
+
+def estimate(options: argparse.Namespace) -> int:
+    """`picojoule estimate MODEL --on A,B`."""
+    with Progress(f"estimating {options.model}"):
+        workload = api.read_model(options.model, batch=options.batch, seq=options.seq, inputs=_shapes(options.input))
+        estimates = [_run(options, workload, machine) for machine in _machines(options.on)]
+    if options.html:
+        _write_page(options, workload, estimates)
+    if options.json:
+        _print_json(estimate_json(estimates, dtype=options.dtype))
+    elif options.csv:
+        from picojoule.report import estimate_csv
+
+        sys.stdout.write(estimate_csv(estimates))
+    elif options.cite:
+        _cite(estimates)
+    else:
+        rows = len(workload.operators) if options.all else 5
+        sys.stdout.write(estimate_text(estimates, _paint(), rows=rows))
+    return _talk([workload], options.strict, estimates)
+
+
+def compare(options: argparse.Namespace) -> int:
+    """`picojoule compare A,B --on C,D --batch 1,8`."""
+    machines = _machines(options.on)
+    workloads, estimates = [], []
+    with Progress(f"comparing {options.model}"):
+        for model in options.model.split(","):
+            for batch in options.batch or [None]:
+                workload = api.read_model(model, batch=batch, seq=options.seq, inputs=_shapes(options.input))
+                workloads.append(workload)
+                estimates += [_run(options, workload, machine) for machine in machines]
+    if options.json:
+        _print_json({"schema": "picojoule/compare/1", "runs": [estimate_json([e], dtype=options.dtype)
+                                                              for e in estimates]})  # fmt: skip
+    else:
+        sys.stdout.write(compare_text(estimates, _paint()))
+    return _talk(workloads, options.strict, estimates)
+
+
+def explain(options: argparse.Namespace) -> int:
+    """`picojoule explain MODEL --on DEVICE`, `explain DEVICE`, `explain device.part.action`."""
+    from picojoule.formats import reference_texts
+    from picojoule.report.terminal import explain_device, explain_estimate, explain_price
+
+    if options.on:
+        workload = api.read_model(options.model, batch=options.batch, seq=options.seq, inputs=_shapes(options.input))
+        result = _run(options, workload, api.read_hardware(options.on))
+        if options.cite:
+            _cite([result])
+        else:
+            sys.stdout.write(explain_estimate(result, _paint(), reference_texts()))
+        return _talk([workload], False, [])
+    machine, action = _machine_and_action(options.model)
+    if action is None:
+        sys.stdout.write(explain_device(machine.architecture, machine.technology, _paint()))
+    else:
+        sys.stdout.write(explain_price(machine.architecture, machine.technology, action, _paint(), reference_texts()))
+    return DONE
+
+
+def _machine_and_action(text: str) -> tuple[api.Hardware, tuple[str, str] | None]:
+    """"h100.hbm.read" as the machine h100 and the action (hbm, read); "h100" or a YAML file alone has no action."""
+    name, _, rest = text.partition(".")
+    if not rest or text.endswith((".yaml", ".yml")):
+        return api.read_hardware(text), None
+    machine = api.read_hardware(name)
+    part, _, action = rest.partition(".")
+    outer = machine.architecture.memories[0].name
+    part = outer if part == "dram" and part not in {m.name for m in machine.architecture.memories} else part
+    if not action:
+        raise InputError(f"{text!r} names no action", expected="device.part.action",
+                         example=f"picojoule explain {name}.{outer}.read")  # fmt: skip
+    return machine, (part, action)
+
+
+def hardware_list(options: argparse.Namespace) -> int:
+    """`picojoule hardware list`."""
+    from picojoule.formats import list_hardware
+    from picojoule.report.terminal import hardware_table
+
+    rows = [row for row in list_hardware() if options.kind in (None, row["kind"])]
+    if options.json:
+        _print_json({"schema": "picojoule/hardware-list/1", "hardware": rows})
+    else:
+        sys.stdout.write(hardware_table(rows, _paint()))
+    return DONE
+
+
+def hardware_show(options: argparse.Namespace) -> int:
+    """`picojoule hardware show NAME`."""
+    from picojoule.report import hardware_json
+    from picojoule.report.terminal import hardware_text
+
+    machine = api.read_hardware(options.name)
+    if options.json:
+        _print_json(hardware_json(machine.architecture, machine.technology))
+    else:
+        sys.stdout.write(hardware_text(machine.architecture, machine.technology, _paint()))
+    return DONE
+
+
+def hardware_schema(_: argparse.Namespace) -> int:
+    """`picojoule hardware schema`."""
+    from picojoule.formats import hardware_schema as schema
+
+    _print_json(schema())
+    return DONE
+
+
+def zoo(options: argparse.Namespace) -> int:
+    """`picojoule zoo`."""
+    from picojoule.frontends.zoo import zoo as models
+
+    rows = [{"name": name, "aliases": list(entry.aliases), "about": entry.about, "example": entry.example or name}
+            for name, entry in models().items()]  # fmt: skip
+    if options.json:
+        _print_json({"schema": "picojoule/zoo/1", "models": rows})
+    else:
+        from picojoule.report.terminal import zoo_text
+
+        sys.stdout.write(zoo_text(rows, _paint()))
+    return DONE
+
+
+def exercise(options: argparse.Namespace) -> int:
+    """`picojoule exercise ID`."""
+    from picojoule import exercises
+
+    if options.list or options.id is None:
+        rows = exercises.list_exercises(options.lang)
+        if options.json:
+            _print_json({"schema": "picojoule/exercise-list/1", "exercises": [exercises.row_json(r) for r in rows]})
+        else:
+            sys.stdout.write(exercises.list_text(rows))
+        return DONE
+    answer = exercises.answer(options.id, hardware=options.on, lang=options.lang, inputs=_overrides(options.overrides))
+    if options.json:
+        _print_json(exercises.answer_json(answer))
+    else:
+        sys.stdout.write(exercises.answer_text(answer))
+    return DONE
+
+
+def errata(options: argparse.Namespace) -> int:
+    """`picojoule errata`."""
+    from picojoule import exercises
+
+    rows = exercises.list_errata(options.lang)
+    if options.json:
+        _print_json({"schema": "picojoule/errata/1", "errata": [exercises.row_json(row) for row in rows]})
+    else:
+        sys.stdout.write(exercises.errata_text(rows))
+    return DONE
+
+
+def _run(options: argparse.Namespace, workload: Workload, machine: api.Hardware) -> Estimate:
+    return api.estimate(workload, machine, level=options.level, dtype=options.dtype, draws=options.draws,
+                        seed=options.seed)  # fmt: skip
+
+
+def _machines(text: str) -> list[api.Hardware]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise InputError("--on names no machine", expected="names or YAML files with commas", example="--on h100,eyeriss")
+    return [api.read_hardware(name) for name in names]
+
+
+def _shapes(given: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    shapes = {}
+    for text in given:
+        name, equals, sizes = text.rpartition("=")
+        parts = sizes.replace("x", ",").split(",")
+        if not equals or not name or not all(part.strip().isdigit() for part in parts):
+            raise InputError(f"--input {text!r}", expected="NAME=N,N,… with whole numbers",
+                             example="--input x=1,3,224,224")  # fmt: skip
+        shapes[name] = tuple(int(part) for part in parts)
+    return shapes
+
+
+def _overrides(given: Sequence[str]) -> dict[str, Any]:
+    values = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"--set {text!r}", expected="KEY=VALUE", example="--set T=16")
+        try:
+            values[key] = json.loads(value)
+        except json.JSONDecodeError:
+            values[key] = value
+    return values
+
+
+def _paint() -> Paint:
+    return Paint(wants_colour(sys.stdout.isatty(), os.environ))
+
+
+def wants_colour(terminal: bool, environment: "os._Environ[str] | dict[str, str]") -> bool:
+    """Colour on a terminal unless NO_COLOR is set or TERM is dumb; FORCE_COLOR wins over the pipe, not over NO_COLOR."""
+    if environment.get("NO_COLOR"):
+        return False
+    return bool(environment.get("FORCE_COLOR")) or (terminal and environment.get("TERM") != "dumb")
+
+
+def _print_json(data: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=True) + "\n")
+
+
+def _talk(workloads: Sequence[Workload], strict: bool, estimates: Sequence[Estimate] = ()) -> int:
+    """Warnings and notes to stderr, once each; 1 if `strict` and something is uncounted."""
+    from picojoule.report import plain
+
+    said = dict.fromkeys(f"warning: {text}" for w in workloads for text in w.warnings)
+    said |= dict.fromkeys(f"note: {text}" for w in workloads for text in w.notes)
+    said |= dict.fromkeys(f"note: {e.architecture.name}: {text}" for e in estimates for text in e.notes)
+    scopes = dict.fromkeys(f"{e.architecture.name} {e.cost.scope}" for e in estimates)
+    if len({e.cost.scope for e in estimates}) > 1:
+        said[f"warning: scopes differ, energies are not of the same boundary: {'; '.join(scopes)}"] = None
+    for line in said:
+        sys.stderr.write(plain(line) + "\n")
+    missing = [(op, node) for w in workloads for op, node in w.uncounted]
+    if missing:
+        sys.stderr.write(f"warning: {len(missing)} operators are uncounted: the totals are without "
+                         f"{', '.join(dict.fromkeys(plain(op) for op, _ in missing))}\n")  # fmt: skip
+    return GATE if strict and missing else DONE
+
+
+def _cite(estimates: Sequence[Estimate]) -> None:
+    from picojoule.formats import bibtex
+
+    values = [v for e in estimates for v in (*e.cost.prices.values(), *e.cost.rates.values())]
+    keys = dict.fromkeys(key for value in values for key in value.source.split(" + "))
+    sys.stdout.write("\n".join(bibtex(key) for key in keys) + "\n")
+
+
+def _write_page(options: argparse.Namespace, workload: Workload, estimates: Sequence[Estimate]) -> None:
+    """Write the report whole or not at all."""
+    from picojoule.formats import reference_texts
+    from picojoule.report import count as counted
+    from picojoule.report.page import page
+
+    other = {
+        level: [api.estimate(workload, api.Hardware(e.architecture, e.technology), level=level, dtype=options.dtype,
+                             draws=options.draws, seed=options.seed) for e in estimates]
+        for level in ("count", "roofline") if level != options.level
+    }  # fmt: skip
+    command = f"picojoule estimate {options.model} --on {options.on} --level {options.level}"
+    text = page(estimates, count=counted(workload), lang=options.lang, other_levels=other, command=command,
+                references=reference_texts())  # fmt: skip
+    target = Path(options.html)
+    if not target.parent.is_dir():
+        raise InputError(f"no folder {str(target.parent)!r}", where="--html", expected="a file in a folder that exists",
+                         example="--html report.html")  # fmt: skip
+    try:
+        part = target.with_name(f".{target.name}.part")
+        part.write_text(text, encoding="utf-8")
+        part.replace(target)
+    except OSError as fault:
+        raise InputError(f"cannot write {options.html}: {fault.strerror}", where="--html",
+                         expected="a file that can be written", example="--html report.html") from None  # fmt: skip
+    sys.stderr.write(f"wrote {options.html} ({len(text.encode()) // 1000} kB)\n")

@@ -1,0 +1,3 @@
+"""Models in, Workload out: the built-in zoo and ONNX files. Frameworks are imported only when a model needs them."""
+
+from ._read import read_model as read_model

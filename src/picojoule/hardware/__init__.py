@@ -1,0 +1,10 @@
+"""What it runs on: parts and rates (Architecture), and what one action costs (Technology). Knows no workload."""
+
+from ._architecture import Architecture as Architecture
+from ._architecture import Attained as Attained
+from ._architecture import Compute as Compute
+from ._architecture import Link as Link
+from ._architecture import Memory as Memory
+from ._technology import STATIC as STATIC
+from ._technology import Action as Action
+from ._technology import Technology as Technology

@@ -1,0 +1,134 @@
+"""A whole network on a whole machine at one level, priced."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from picojoule.cost import Activity, Cost, price
+from picojoule.hardware import Architecture, Technology
+from picojoule.quantity import InputError, format_quantity
+from picojoule.workload import PARAMETER_ROLES, Workload, is_float
+
+from ._count import Outcome, count
+from ._demand import Demand, demand
+from ._machine import native_dtype
+from ._roofline import roofline
+
+Level = Callable[[Demand, Architecture], Outcome]
+LEVELS: Final[Mapping[str, Level]] = {"count": count, "roofline": roofline}
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What one network costs on one machine. `notes` are sentences the user must see beside the numbers."""
+
+    workload: Workload
+    architecture: Architecture
+    technology: Technology
+    level: str
+    dtype: str
+    cost: Cost
+    notes: tuple[str, ...] = ()
+
+    @property
+    def traffic_bytes(self) -> dict[str, int]:
+        """Bytes read and written at each memory."""
+        counts = self.cost.counts
+        return {
+            memory.name: counts.get((memory.name, "read"), 0) + counts.get((memory.name, "write"), 0)
+            for memory in self.architecture.memories
+        }
+
+    def group(self, part: str) -> str:
+        """Which of the six parts of the picture a hardware part belongs to: arithmetic, off-chip, static, …"""
+        if part == "static":
+            return "static"
+        for memory in self.architecture.memories:
+            if memory.name == part:
+                return memory.group
+        return "network" if any(link.name == part for link in self.architecture.links) else "arithmetic"
+
+    def __str__(self) -> str:
+        energy, time = self.cost.total_energy_j, self.cost.total_time_s
+        return (
+            f"{self.workload.name} on {self.architecture.title} ({self.level}, {self.dtype}, {self.cost.scope}): "
+            f"{format_quantity(energy.nominal, 'J')} ({format_quantity(energy.low, 'J', 2)} to "
+            f"{format_quantity(energy.high, 'J', 2)}), {format_quantity(time.nominal, 's')} "
+            f"({format_quantity(time.low, 's', 2)} to {format_quantity(time.high, 's', 2)})"
+        )
+
+
+def estimate(
+    workload: Workload,
+    architecture: Architecture,
+    technology: Technology,
+    *,
+    level: str = "roofline",
+    dtype: str | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+) -> Estimate:
+    """Energy and time of `workload` on `architecture` at `level`, priced with `technology`.
+
+    `dtype` replaces every floating-point format of the model; a format the machine lacks becomes its nearest wider
+    one, else its widest, and a note says so.
+    """
+    if level not in LEVELS:
+        raise InputError(f"unknown level {level!r}", expected=f"one of {', '.join(LEVELS)}", example="--level roofline")
+    wanted = dtype or main_dtype(workload)
+    used = native_dtype(architecture, wanted)
+    notes = list(_dtype_notes(architecture, wanted, used))
+    typed = workload.with_dtype(used) if dtype is not None or used != wanted else workload
+    activities = _activities(typed, architecture, LEVELS[level])
+    cost = price(activities, technology, draws=draws, seed=seed)
+    notes += _notes(typed, architecture, technology, cost)
+    return Estimate(typed, architecture, technology, level, used, cost, tuple(notes))
+
+
+def main_dtype(workload: Workload) -> str:
+    """The floating-point format in which most of the MACs run; float32 for a network without any."""
+    macs: dict[str, int] = {}
+    for operator in workload.operators:
+        for access in operator.inputs[:1]:
+            dtype = workload.tensors[access.tensor].dtype
+            if is_float(dtype) or operator.work.macs:
+                macs[dtype] = macs.get(dtype, 0) + 1 + operator.total.macs
+    return max(macs, key=lambda name: macs[name], default="float32")
+
+
+def _activities(workload: Workload, architecture: Architecture, level: Level) -> list[Activity]:
+    memo: dict[Demand, Outcome] = {}
+    activities = []
+    for operator in workload.operators:
+        asked = demand(workload, operator)
+        if asked not in memo:
+            memo[asked] = level(asked, architecture)
+        counts, terms, overhead = memo[asked]
+        activities.append(Activity(operator.name, operator.path, operator.kind, counts, terms, overhead))
+    return activities
+
+
+def _dtype_notes(architecture: Architecture, wanted: str, used: str) -> list[str]:
+    if used == wanted:
+        return []
+    return [f"{architecture.title} has no {wanted} arithmetic on its sheet: computed in {used}"]
+
+
+def _notes(workload: Workload, architecture: Architecture, technology: Technology, cost: Cost) -> list[str]:
+    notes = []
+    outer = architecture.memories[0]
+    if outer.bandwidth is None:
+        notes.append(f"the bandwidth of {outer.name} is unknown: time is that of the rest")
+    weights = sum(t.bytes_of(t.stored_elements) for t in workload.tensors.values()
+                  if t.role in PARAMETER_ROLES and not t.base)  # fmt: skip
+    if outer.size is not None and weights > outer.size.nominal:
+        notes.append(f"the weights alone ({format_quantity(weights, 'B')}) do not fit {outer.name} "
+                     f"({format_quantity(outer.size.nominal, 'B')})")  # fmt: skip
+    if technology.mixed_scope:
+        notes.append(f"scopes added: {technology.scope}; {technology.mixed_scope}")
+    time, energy = cost.total_time_s.nominal, cost.total_energy_j.nominal
+    limit = architecture.max_power
+    if limit is not None and time > 0 and energy / time > limit.nominal:
+        notes.append(f"mean power {format_quantity(energy / time, 'W')} is above the sheet's "
+                     f"{format_quantity(limit.nominal, 'W')}: a real device slows down, this level does not")  # fmt: skip
+    return notes

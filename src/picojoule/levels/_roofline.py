@@ -1,0 +1,56 @@
+"""Level `roofline`: the slowest of compute and each memory level, at the fractions this device attains, plus a launch.
+
+    t = t_launch·repeats + max(2·MACs / (η_c·peak), others / (η_c·peak / 2), bytes_l / (η_m·bandwidth_l) for each level l)
+
+Every operand crosses each memory level once; a repeated operator reads its parameters again in every repeat unless an
+on-chip memory holds them; register files feed both operands of every MAC. Operators run one after another, unfused.
+S. Williams, A. Waterman, D. Patterson, CACM 52(4) 2009, doi 10.1145/1498765.1498785, per level.
+
+Left out: tiles, waves, reuse below the level shown, overlap between operators.
+"""
+
+from dataclasses import replace
+
+from picojoule.cost import Term
+from picojoule.hardware import Architecture, Attained
+from picojoule.quantity import product
+
+from ._count import Outcome, add, arithmetic
+from ._demand import Demand
+from ._machine import CLASS_OF, keeps
+
+
+def roofline(demand: Demand, architecture: Architecture) -> Outcome:
+    """Actions and time terms of one operator."""
+    attained, label = _attained(architecture, demand.kind)
+    counts, peaks = arithmetic(demand, architecture)
+    terms = [
+        Term(t.resource, t.seconds / attained.compute.nominal, f"{t.key}·{label}.compute",
+             product(t.rate, attained.compute) if t.rate else attained.compute)
+        for t in peaks
+    ]  # fmt: skip
+    again = demand.weight_bytes * demand.repeats
+    kept = demand.repeats == 1 or keeps(architecture, demand.weight_bytes)
+    for index, memory in enumerate(architecture.memories):
+        weights = demand.weight_bytes if index == 0 and kept else again
+        read, write = demand.in_bytes + weights, demand.out_bytes
+        if memory.group == "registers":
+            read, write = demand.macs * demand.operand_bits // 8, 0
+        add(counts, (memory.name, "read"), read)
+        add(counts, (memory.name, "write"), write)
+        if memory.bandwidth is not None and read + write:
+            rate = product(memory.bandwidth, attained.memory)
+            terms.append(Term(memory.name, (read + write) / rate.nominal,
+                              f"{architecture.name}.{memory.name}.bandwidth·{label}.memory", rate))  # fmt: skip
+    launch = architecture.launch
+    if launch is None or demand.idle:
+        return counts, tuple(terms), None
+    overhead = Term("launch", launch.nominal * demand.repeats, f"{architecture.name}.launch", replace(launch))
+    return counts, tuple(terms), overhead
+
+
+def _attained(architecture: Architecture, kind: str) -> tuple[Attained, str]:
+    name = CLASS_OF.get(kind, "default")
+    if name not in architecture.attained:
+        name = "default"
+    return architecture.attained[name], f"{architecture.name}.attained.{name}"

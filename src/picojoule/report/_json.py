@@ -1,0 +1,114 @@
+"""The JSON contract: published schemas, SI units in the names, stable keys."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from picojoule.cost import Interval
+from picojoule.levels import Estimate
+from picojoule.workload import Access, Work, Workload
+
+from ._count import Count
+
+COUNT_SCHEMA = "picojoule/count/1"
+ESTIMATE_SCHEMA = "picojoule/estimate/1"
+
+
+def count_json(count: Count) -> dict[str, Any]:
+    """`count` as picojoule/count/1."""
+    workload = count.workload
+    return {
+        "schema": COUNT_SCHEMA,
+        "model": workload.name,
+        "inputs": {
+            name: {"shape": list(workload.tensors[name].shape), "dtype": workload.tensors[name].dtype}
+            for name in workload.inputs
+        },
+        "totals": {
+            "params": dict(count.params),
+            "neurons": count.neurons,
+            **_work(count.work),
+            "bytes_in": count.traffic.bytes_in,
+            "bytes_out": count.traffic.bytes_out,
+            "bytes_weights": count.traffic.bytes_weights,
+        },
+        "uncounted": _uncounted(workload),
+        "operators": [
+            {
+                "name": row.operator.name,
+                "kind": row.operator.kind,
+                "path": row.operator.path,
+                "op": row.operator.op,
+                "repeats": row.operator.repeats,
+                "inputs": [_operand(workload, access) for access in row.operator.inputs],
+                "outputs": [_operand(workload, access) for access in row.operator.outputs],
+                "params": row.params,
+                **_work(row.work),
+                "bytes_in": row.traffic.bytes_in,
+                "bytes_out": row.traffic.bytes_out,
+                "bytes_weights": row.traffic.bytes_weights,
+            }
+            for row in count.operators
+        ],
+        "notes": list(workload.notes),
+        "warnings": list(workload.warnings),
+    }
+
+
+def estimate_json(estimates: Sequence[Estimate], *, dtype: str | None = None) -> dict[str, Any]:
+    """One model on one or more machines as picojoule/estimate/1. `dtype` is what was asked for, if anything was."""
+    first = estimates[0]
+    return {
+        "schema": ESTIMATE_SCHEMA,
+        "model": first.workload.name,
+        "level": first.level,
+        "batch": first.workload.batch,
+        "dtype": dtype or first.dtype,
+        "results": [_result(estimate) for estimate in estimates],
+        "notes": list(first.workload.notes),
+        "warnings": list(first.workload.warnings),
+    }
+
+
+def _result(estimate: Estimate) -> dict[str, Any]:
+    cost = estimate.cost
+    return {
+        "hardware": estimate.architecture.name,
+        "title": estimate.architecture.title,
+        "scope": cost.scope,
+        "dtype": estimate.dtype,
+        "energy_j": _interval(cost.total_energy_j),
+        "time_s": _interval(cost.total_time_s),
+        "traffic_bytes": estimate.traffic_bytes,
+        "operators": [
+            {
+                "name": activity.operator,
+                "path": activity.path,
+                "kind": activity.kind,
+                "energy_j": float(cost.energy_j[row, 0]),
+                "time_s": float(cost.time_s[row, 0]),
+                "bound_by": activity.bound_by,
+                "actions": {".".join(action): n for action, n in activity.counts.items()},
+            }
+            for row, activity in enumerate(cost.activities)
+        ],
+        "uncounted": _uncounted(estimate.workload),
+        "notes": list(estimate.notes),
+    }
+
+
+def _interval(interval: Interval) -> dict[str, float]:
+    return {"nominal": interval.nominal, "low": interval.low, "high": interval.high}
+
+
+def _work(work: Work) -> dict[str, Any]:
+    return {"macs": work.macs, "muls": work.muls, "adds": work.adds, "special": dict(work.special)}
+
+
+def _operand(workload: Workload, access: Access) -> dict[str, Any]:
+    tensor = workload.tensors[access.tensor]
+    return {"tensor": tensor.root, "shape": list(tensor.shape), "dtype": tensor.dtype, "role": tensor.role,
+            "elements": access.elements}  # fmt: skip
+
+
+def _uncounted(workload: Workload) -> list[dict[str, str]]:
+    return [{"op": op, "node": node} for op, node in workload.uncounted]

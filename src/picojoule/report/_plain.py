@@ -1,0 +1,32 @@
+"""Names that come from files are untrusted: nothing of them may steer a terminal or turn text around."""
+
+import unicodedata
+
+
+def plain(text: str, width: int | None = None) -> str:
+    """`text` with control, bidirectional and other invisible characters escaped, cut to `width` columns.
+
+    Too long a name loses its middle, since both ends tell layers apart.
+    """
+    safe = "".join(
+        c if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") else f"\\u{ord(c):04x}"
+        for c in text
+    )
+    if width is None or columns(safe) <= width:
+        return safe
+    head = safe[: (width - 1) // 2]
+    tail = safe[len(safe) - (width - 1 - len(head)) :] if width - 1 - len(head) else ""
+    while columns(head) + 1 + columns(tail) > width and (head or tail):
+        head, tail = (head[:-1], tail) if len(head) >= len(tail) else (head, tail[1:])
+    return f"{head}…{tail}"
+
+
+def columns(text: str) -> int:
+    """Terminal columns of `text`: wide East Asian characters take two."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 0 if unicodedata.combining(c) else 1 for c in text)
+
+
+def pad(text: str, width: int, *, right: bool = False) -> str:
+    """`text` filled with blanks to `width` columns, at the left if `right`-aligned."""
+    gap = " " * max(0, width - columns(text))
+    return gap + text if right else text + gap

@@ -1,0 +1,73 @@
+"""Lists: the machines, one machine, the zoo."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from picojoule.hardware import Architecture, Technology
+from picojoule.quantity import Value, format_quantity
+
+from .._plain import pad, plain
+from ._paint import Paint
+
+_PEAKS = ("bfloat16", "float16", "int8", "int16", "float32")
+
+
+def hardware_table(rows: Sequence[Mapping[str, Any]], paint: Paint) -> str:
+    """One line a machine: best 16-bit or 8-bit peak, bandwidth, memory, power, year."""
+    lines = [paint.dim(f"{'name':<23}{'kind':<6}{'peak':>20}{'bandwidth':>12}{'memory':>9}{'power':>7}  rec.")]
+    for row in rows:
+        peaks = row.get("peak_ops_per_s") or {}
+        dtype = next((d for d in _PEAKS if d in peaks), next(iter(peaks), ""))
+        peak = f"{_si(peaks.get(dtype), 'op/s')} {dtype}" if dtype else "unknown"
+        lines.append(
+            f"{pad(plain(row['name'], 22), 23)}{row['kind']:<6}{peak:>20}{_si(row.get('bandwidth_bytes_per_s'), 'B/s'):>12}"
+            f"{_si(row.get('memory_bytes'), 'B'):>9}{_si(row.get('max_power_w'), 'W'):>7}{row.get('recalled', 0):>5}"
+        )
+    lines.append(paint.dim(f"{len(rows)} machines. rec. = fields recalled, not read. One: picojoule hardware show NAME"))
+    return "\n".join(lines) + "\n"
+
+
+def _si(number: float | None, unit: str) -> str:
+    return "–" if number is None else format_quantity(number, unit)
+
+
+def hardware_text(architecture: Architecture, technology: Technology, paint: Paint) -> str:
+    """One machine, every number with its source; unknown is said."""
+    a = architecture
+    lines = [paint.bold(a.title) + f"   {a.name}, {a.kind}, {a.vendor}, {a.year or 'year unknown'}", ""]
+    rows: list[tuple[str, Value | None]] = [("node", a.node), ("power limit", a.max_power), ("idle power", a.idle_power),
+                                            ("launch", a.launch)]  # fmt: skip
+    for unit in a.compute:
+        rows += [(f"{unit.name} {dtype} peak", value) for dtype, value in unit.peak.items()]
+    for memory in a.memories:
+        rows += [(f"{memory.name} ({memory.kind}) size", memory.size), (f"{memory.name} bandwidth", memory.bandwidth)]
+    rows += [(f"{link.name} bandwidth", link.bandwidth) for link in a.links]
+    for name, attained in a.attained.items():
+        rows += [(f"attained {name} compute", attained.compute), (f"attained {name} memory", attained.memory)]
+    rows += list(a.facts.items())
+    lines.append(paint.dim(f"{'field':<30}{'value':>15}{'× / ÷':>7}  {'provenance':<12}source"))
+    for name, value in rows:
+        lines.append(_field(name, value))
+    lines.append("")
+    lines.append(f"prices: technology {technology.name}, scope {technology.scope}: picojoule explain {a.name}")
+    for note in a.notes:
+        lines += textwrap.wrap(f"note: {plain(note)}", 80, subsequent_indent="  ")
+    return "\n".join(lines) + "\n"
+
+
+def _field(name: str, value: Value | None) -> str:
+    label = pad(plain(name, 29), 30)
+    if value is None:
+        return f"{label}{'unknown':>15}"
+    amount = format_quantity(value.nominal, value.unit) if value.unit else f"{value.nominal:.4g}"
+    return f"{label}{amount:>15}{value.spread:>7.3g}  {value.provenance[:11]:<12}{plain(value.source, 14)}"
+
+
+def zoo_text(rows: Sequence[Mapping[str, Any]], paint: Paint) -> str:
+    """One line a model; what to type where a size belongs to the name."""
+    lines = []
+    for row in rows:
+        lines.append(f"{paint.bold(pad(plain(row['example'], 34), 35))}{plain(row['about'], 44)}")
+    lines.append(paint.dim(f"{len(rows)} models; others: any .onnx file"))
+    return "\n".join(lines) + "\n"

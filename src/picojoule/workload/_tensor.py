@@ -1,0 +1,41 @@
+"""Tensors: a name, a shape, a number format and a role."""
+
+import math
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from ._dtype import BITS
+
+Role = Literal["input", "activation", "weight", "bias", "norm", "embedding", "buffer", "constant"]
+PARAMETER_ROLES: Final = ("weight", "bias", "norm", "embedding")
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """`base` names the tensor whose storage a view shares; `stored` its stored elements where fewer than the shape's."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    role: Role = "activation"
+    base: str = ""
+    stored: int | None = None
+
+    @property
+    def elements(self) -> int:
+        """Elements by shape; an expanded view has more of them than it stores."""
+        return math.prod(self.shape)
+
+    @property
+    def stored_elements(self) -> int:
+        """Elements that exist in memory."""
+        return self.elements if self.stored is None else self.stored
+
+    @property
+    def root(self) -> str:
+        """The name of the tensor that owns the storage."""
+        return self.base or self.name
+
+    def bytes_of(self, elements: int) -> int:
+        """Bytes of `elements` of this tensor; sub-byte formats are packed."""
+        return -(-elements * BITS[self.dtype] // 8)
