@@ -1,8 +1,8 @@
 """picojoule: where every joule, nanosecond and byte of a neural network goes.
 
-    import picojoule as pj
+import picojoule as pj
 
-    print(pj.estimate("resnet50", "h100"))
+print(pj.estimate("resnet50", "h100"))
 """
 
 from typing import TYPE_CHECKING, Any

@@ -42,10 +42,19 @@ def parser() -> argparse.ArgumentParser:
     top = Parser(prog="picojoule", description="Where every joule, nanosecond and byte of a neural network goes.",
                  epilog="exit codes: 0 done, 1 a gate failed, 2 bad input, 130 interrupted")  # fmt: skip
     top.add_argument("--version", "-V", action="version", version=f"picojoule {__version__}")
-    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = top.add_subparsers(dest="verb", required=False, metavar="VERB")
+    top.set_defaults(run=_help(top))
     for name, about, fill in _VERBS:
         fill(verbs.add_parser(name, help=about, description=about))
     return top
+
+
+def _help(top: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
+    def call(_: argparse.Namespace) -> int:
+        top.print_help()
+        return 0
+
+    return call
 
 
 def _lazy(verb: str) -> Callable[[argparse.Namespace], int]:
@@ -196,4 +205,3 @@ _VERBS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...] =
     ("exercise", "an exercise of the documents, computed when asked", _fill_exercise),
     ("errata", "slips of the documents, with corrections", _fill_errata),
 )
-

@@ -77,7 +77,6 @@ def compare(options: argparse.Namespace) -> int:
 
 def explain(options: argparse.Namespace) -> int:
     """`picojoule explain MODEL --on DEVICE`, `explain DEVICE`, `explain device.part.action`."""
-    from picojoule.formats import reference_texts
     from picojoule.report.terminal import explain_device, explain_estimate, explain_price
 
     if options.on:
@@ -86,18 +85,18 @@ def explain(options: argparse.Namespace) -> int:
         if options.cite:
             _cite([result])
         else:
-            sys.stdout.write(explain_estimate(result, _paint(), reference_texts()))
+            sys.stdout.write(explain_estimate(result, _paint(), _references()))
         return _talk([workload], False, [])
     machine, action = _machine_and_action(options.model)
     if action is None:
         sys.stdout.write(explain_device(machine.architecture, machine.technology, _paint()))
     else:
-        sys.stdout.write(explain_price(machine.architecture, machine.technology, action, _paint(), reference_texts()))
+        sys.stdout.write(explain_price(machine.architecture, machine.technology, action, _paint(), _references()))
     return DONE
 
 
 def _machine_and_action(text: str) -> tuple[api.Hardware, tuple[str, str] | None]:
-    """"h100.hbm.read" as the machine h100 and the action (hbm, read); "h100" or a YAML file alone has no action."""
+    """ "h100.hbm.read" as the machine h100 and the action (hbm, read); "h100" or a YAML file alone has no action."""
     name, _, rest = text.partition(".")
     if not rest or text.endswith((".yaml", ".yml")):
         return api.read_hardware(text), None
@@ -116,9 +115,15 @@ def hardware_list(options: argparse.Namespace) -> int:
     from picojoule.formats import list_hardware
     from picojoule.report.terminal import hardware_table
 
-    rows = [row for row in list_hardware() if options.kind in (None, row["kind"])]
+    def hardware_line(row: Any) -> dict[str, Any]:
+        return {"name": row.name, "title": row.title, "kind": row.kind, "vendor": row.vendor, "year": row.year,
+                "peak_ops_per_s": row.peak, "bandwidth_bytes_per_s": row.bandwidth, "memory": row.memory,
+                "memory_bytes": row.size, "max_power_w": row.max_power, "node_m": row.node, "recalled": row.recalled,
+                "aliases": list(row.aliases)}  # fmt: skip
+
+    rows = [row for row in list_hardware() if options.kind in (None, row.kind)]
     if options.json:
-        _print_json({"schema": "picojoule/hardware-list/1", "hardware": rows})
+        _print_json({"schema": "picojoule/hardware-list/1", "hardware": [hardware_line(row) for row in rows]})
     else:
         sys.stdout.write(hardware_table(rows, _paint()))
     return DONE
@@ -199,7 +204,9 @@ def _run(options: argparse.Namespace, workload: Workload, machine: api.Hardware)
 def _machines(text: str) -> list[api.Hardware]:
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
-        raise InputError("--on names no machine", expected="names or YAML files with commas", example="--on h100,eyeriss")
+        raise InputError(
+            "--on names no machine", expected="names or YAML files with commas", example="--on h100,eyeriss"
+        )
     return [api.read_hardware(name) for name in names]
 
 
@@ -262,17 +269,23 @@ def _talk(workloads: Sequence[Workload], strict: bool, estimates: Sequence[Estim
     return GATE if strict and missing else DONE
 
 
+def _references() -> dict[str, str]:
+    """Readable text of every source, by key."""
+    from picojoule.formats import read_references
+
+    return {key: entry.text for key, entry in read_references().items()}
+
+
 def _cite(estimates: Sequence[Estimate]) -> None:
-    from picojoule.formats import bibtex
+    from picojoule.formats import reference
 
     values = [v for e in estimates for v in (*e.cost.prices.values(), *e.cost.rates.values())]
     keys = dict.fromkeys(key for value in values for key in value.source.split(" + "))
-    sys.stdout.write("\n".join(bibtex(key) for key in keys) + "\n")
+    sys.stdout.write("\n".join(reference(key).bibtex for key in keys) + "\n")
 
 
 def _write_page(options: argparse.Namespace, workload: Workload, estimates: Sequence[Estimate]) -> None:
     """Write the report whole or not at all."""
-    from picojoule.formats import reference_texts
     from picojoule.report import count as counted
     from picojoule.report.page import page
 
@@ -283,7 +296,7 @@ def _write_page(options: argparse.Namespace, workload: Workload, estimates: Sequ
     }  # fmt: skip
     command = f"picojoule estimate {options.model} --on {options.on} --level {options.level}"
     text = page(estimates, count=counted(workload), lang=options.lang, other_levels=other, command=command,
-                references=reference_texts())  # fmt: skip
+                references=_references())  # fmt: skip
     target = Path(options.html)
     if not target.parent.is_dir():
         raise InputError(f"no folder {str(target.parent)!r}", where="--html", expected="a file in a folder that exists",

@@ -1,4 +1,4 @@
-"""What one operator asks of any machine: work by sort, bytes by role. Equal demands cost the same, so they are priced once."""
+"""What one operator asks of any machine: work by sort, bytes by role. Equal demands are evaluated once."""
 
 from dataclasses import dataclass
 

@@ -1,6 +1,6 @@
 """Level `roofline`: the slowest of compute and each memory level, at the fractions this device attains, plus a launch.
 
-    t = t_launch·repeats + max(2·MACs / (η_c·peak), others / (η_c·peak / 2), bytes_l / (η_m·bandwidth_l) for each level l)
+    t = t_launch·repeats + max(2·MACs / (η_c·peak), others / (η_c·peak / 2), bytes_l / (η_m·bandwidth_l) for each l)
 
 Every operand crosses each memory level once; a repeated operator reads its parameters again in every repeat unless an
 on-chip memory holds them; register files feed both operands of every MAC. Operators run one after another, unfused.

@@ -46,8 +46,8 @@ def format_quantity(value: float, unit: str, digits: int = 3) -> str:
         text = _significant(scaled, digits)
         if abs(float(text)) >= 1 or index == len(_PREFIXES) - 1:
             if abs(float(text)) >= 1000 and index > 0:  # 999.96 rounds up into the next prefix
-                prefix, power = _PREFIXES[index - 1]
-                text = _significant(value / 10.0**power, digits)
+                above, larger = _PREFIXES[index - 1]
+                return f"{_significant(value / 10.0**larger, digits)} {above}{unit}"
             return f"{text} {prefix}{unit}"
     raise AssertionError("unreachable: the last prefix always answers")
 

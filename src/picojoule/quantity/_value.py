@@ -58,7 +58,10 @@ def product(*values: Value) -> Value:
     """The product of independent values: nominals multiply, sigmas add in quadrature, sources are all named."""
     sigma = math.sqrt(sum(value.sigma**2 for value in values))
     return Value(
-        math.prod(value.nominal for value in values), " · ".join(v.unit for v in values if v.unit), math.exp(sigma * Z_90),
-        " + ".join(dict.fromkeys(v.source for v in values)), "; ".join(dict.fromkeys(v.where for v in values if v.where)),
+        math.prod(value.nominal for value in values),
+        " · ".join(value.unit for value in values if value.unit),
+        math.exp(sigma * Z_90),
+        " + ".join(dict.fromkeys(value.source for value in values)),
+        "; ".join(dict.fromkeys(value.where for value in values if value.where)),
         provenance="derived",
-    )  # fmt: skip
+    )

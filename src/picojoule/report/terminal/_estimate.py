@@ -38,7 +38,9 @@ def compare_text(estimates: Sequence[Estimate], paint: Paint) -> str:
                      f"{format_quantity(time, 's'):>14}  {_bound(estimate)}")  # fmt: skip
     scopes = {e.cost.scope for e in estimates}
     if len(scopes) > 1:
-        lines.append("scopes differ: " + "; ".join(f"{e.architecture.name} {e.cost.scope}" for e in _distinct(estimates)))
+        lines.append(
+            "scopes differ: " + "; ".join(f"{e.architecture.name} {e.cost.scope}" for e in _distinct(estimates))
+        )
     lines.append(paint.dim(_footer(base)))
     return "\n".join(lines) + "\n"
 
@@ -92,8 +94,8 @@ def _devices(estimates: Sequence[Estimate], paint: Paint) -> list[str]:
             f"{picture:<12}  {paint.bold(seconds)}  {_range(time, 's'):<14}{moved:>8}"
         )
     for estimate in estimates:
-        time, energy = estimate.cost.total_time_s.nominal, estimate.cost.total_energy_j.nominal
-        power = format_quantity(energy / time, "W") if time > 0 else "unknown"
+        seconds_all, joules_all = estimate.cost.total_time_s.nominal, estimate.cost.total_energy_j.nominal
+        power = format_quantity(joules_all / seconds_all, "W") if seconds_all > 0 else "unknown"
         lines.append(paint.dim(
             f"{plain(estimate.architecture.name, name):<{name}} {estimate.dtype}, mean {power}, "
             f"scope {estimate.cost.scope}, waits for {_bound(estimate)}"

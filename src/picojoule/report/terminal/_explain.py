@@ -100,7 +100,7 @@ def _tornado(rows: tuple[Swing, ...], total: float, paint: Paint) -> list[str]:
 
 
 def _sources(estimate: Estimate, references: Mapping[str, str]) -> list[str]:
-    used = [value for value in (*estimate.cost.prices.values(), *estimate.cost.rates.values())]
+    used = (*estimate.cost.prices.values(), *estimate.cost.rates.values())
     keys = dict.fromkeys(key for value in used for key in value.source.split(" + "))
     lines = []
     for key in keys:

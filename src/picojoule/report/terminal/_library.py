@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from picojoule.hardware import Architecture, Technology
 from picojoule.quantity import Value, format_quantity
@@ -10,26 +10,44 @@ from picojoule.quantity import Value, format_quantity
 from .._plain import pad, plain
 from ._paint import Paint
 
+class HardwareLine(Protocol):
+    """What a list shows of a machine; peaks in operations/s, bandwidth in B/s, size in B, power in W."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def kind(self) -> str: ...  # noqa: D102
+    @property
+    def peak(self) -> Mapping[str, float]: ...  # noqa: D102
+    @property
+    def bandwidth(self) -> float | None: ...  # noqa: D102
+    @property
+    def size(self) -> float | None: ...  # noqa: D102
+    @property
+    def max_power(self) -> float | None: ...  # noqa: D102
+    @property
+    def recalled(self) -> int: ...  # noqa: D102
+
+
 _PEAKS = ("bfloat16", "float16", "int8", "int16", "float32")
 
 
-def hardware_table(rows: Sequence[Mapping[str, Any]], paint: Paint) -> str:
-    """One line a machine: best 16-bit or 8-bit peak, bandwidth, memory, power, year."""
-    lines = [paint.dim(f"{'name':<23}{'kind':<6}{'peak':>20}{'bandwidth':>12}{'memory':>9}{'power':>7}  rec.")]
+def hardware_table(rows: Sequence[HardwareLine], paint: Paint) -> str:
+    """One line a machine: best 16-bit or 8-bit peak, bandwidth, memory, power limit, recalled fields."""
+    lines = [paint.dim(f"{'name':<23}{'kind':<5}{'peak':>21}{'bandwidth':>12}{'memory':>8}{'power':>7}  rec.")]
     for row in rows:
-        peaks = row.get("peak_ops_per_s") or {}
-        dtype = next((d for d in _PEAKS if d in peaks), next(iter(peaks), ""))
-        peak = f"{_si(peaks.get(dtype), 'op/s')} {dtype}" if dtype else "unknown"
+        dtype = next((d for d in _PEAKS if d in row.peak), next(iter(row.peak), ""))
+        peak = f"{_si(row.peak[dtype], 'op/s')} {dtype}" if dtype else "unknown"
         lines.append(
-            f"{pad(plain(row['name'], 22), 23)}{row['kind']:<6}{peak:>20}{_si(row.get('bandwidth_bytes_per_s'), 'B/s'):>12}"
-            f"{_si(row.get('memory_bytes'), 'B'):>9}{_si(row.get('max_power_w'), 'W'):>7}{row.get('recalled', 0):>5}"
+            f"{pad(plain(row.name, 22), 23)}{row.kind:<5}{peak:>21}{_si(row.bandwidth, 'B/s'):>12}"
+            f"{_si(row.size, 'B', 2):>8}{_si(row.max_power, 'W'):>7}{row.recalled:>5}"
         )
     lines.append(paint.dim(f"{len(rows)} machines. rec. = fields recalled, not read. One: picojoule hardware show NAME"))
     return "\n".join(lines) + "\n"
 
 
-def _si(number: float | None, unit: str) -> str:
-    return "–" if number is None else format_quantity(number, unit)
+def _si(number: float | None, unit: str, digits: int = 3) -> str:
+    return "–" if number is None else format_quantity(number, unit, digits)
 
 
 def hardware_text(architecture: Architecture, technology: Technology, paint: Paint) -> str:
@@ -65,9 +83,13 @@ def _field(name: str, value: Value | None) -> str:
 
 
 def zoo_text(rows: Sequence[Mapping[str, Any]], paint: Paint) -> str:
-    """One line a model; what to type where a size belongs to the name."""
+    """One line a model: what to type, and the paper."""
     lines = []
     for row in rows:
-        lines.append(f"{paint.bold(pad(plain(row['example'], 34), 35))}{plain(row['about'], 44)}")
+        name = plain(row["example"])
+        about = textwrap.shorten(plain(row["about"]), 51, placeholder=" …")
+        lines.append(
+            f"{paint.bold(pad(name, 28))} {about}" if len(name) <= 28 else f"{paint.bold(name)}\n{'':<29}{about}"
+        )
     lines.append(paint.dim(f"{len(rows)} models; others: any .onnx file"))
     return "\n".join(lines) + "\n"

@@ -1,0 +1,48 @@
+# A fresh clone needs only Python >= 3.11 with venv; everything else comes from pyproject.toml.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.PHONY: demo test check bench library clean help
+
+help:            ## list the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: $(VENV)/installed            ## the main job: a real ONNX file and ResNet-50 on five devices, tables and pages
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/test            ## every test
+	$(BIN)/python -m pytest -n 2 tests
+
+check: $(VENV)/check            ## format, lint, types, layers, tests: what a commit must pass
+	$(BIN)/ruff format --check src tests tools benchmarks examples
+	$(BIN)/ruff check src tests tools benchmarks examples
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -n 2 tests
+
+bench: $(VENV)/bench            ## start-up, estimate and pricing speed beside peers, in one run
+	$(BIN)/python benchmarks/run.py
+
+library: $(VENV)/installed            ## rebuild what is generated from the library's YAML
+	$(BIN)/python tools/build_library.py
+
+clean:            ## remove the virtual environment and what was built
+	rm -rf $(VENV) build dist out
+
+$(VENV)/installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/test: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	touch $@
+
+$(VENV)/check: $(VENV)/test
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,check]'
+	touch $@
+
+$(VENV)/bench: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 torchinfo fvcore
+	touch $@
