@@ -29,7 +29,7 @@ def choose_spec(name: str, options: Options, *choices: str) -> str:
         family = name.partition(":")[0]
         raise InputError(
             f"{family} has no variant {options.spec!r}",
-            expected=f"one of {', '.join(choices)}, or nothing after the name" if choices else "nothing after the name",
+            expected=f"{', '.join(choices)}, or nothing after the name" if choices else "nothing after the name",
             example=f"picojoule count {family}:{choices[0]}" if choices else f"picojoule count {family}",
         )
     return spec
@@ -41,6 +41,8 @@ def run(name: str, options: Options, shape: Sequence[int], body: Body) -> Worklo
     try:
         g.output(body(g, x))
     except InputError as error:
+        if tuple(x.shape[1:]) == tuple(shape):
+            raise
         raise InputError(
             f"{name} does not fit the input {list(x.shape)}: {error.what}", where=error.where,
             expected="a larger input", example=example_input(x.shape[0], shape),

@@ -145,8 +145,9 @@ def unet(g: Graph, x: Tensor) -> Tensor:
         with g.scope("up"):
             x = conv_transpose(g, x, width, 2, stride=2, name=str(i))
         cropped = ops.slice_view(g, kept.pop(), (x.shape[0], width, *x.shape[2:]))
+        x = ops.concat(g, [cropped, x], 1)
         with g.scope("dec", i):
-            x = _two_convs(g, ops.concat(g, [cropped, x], 1, name=f"dec.{i}.concat"), width)
+            x = _two_convs(g, x, width)
     return conv(g, x, 2, 1, name="head")
 
 

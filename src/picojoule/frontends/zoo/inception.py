@@ -161,7 +161,11 @@ def squeezenet(version: str) -> Entry:
                 x = ops.reduce(g, "mean", x, (2, 3), keep=True, kind="pool")
         return flatten(g, x)
 
-    return entry(body, f"SqueezeNet {version}: Iandola et al. 2016", ("squeezenet",) if first else ())
+    return entry(
+        body,
+        f"SqueezeNet {version}: Iandola et al. 2016",
+        ("squeezenet1.0", "squeezenet") if first else ("squeezenet1.1",),
+    )
 
 
 def _fire(g: Graph, x: Tensor, squeezed: int) -> Tensor:

@@ -26,7 +26,7 @@ class Plan:
     stride_first: bool = False
 
 
-def resnet(plan: Plan) -> Entry:
+def resnet(plan: Plan, *aliases: str) -> Entry:
     """He, Zhang, Ren, Sun 2015 (arXiv 1512.03385), table 1; ResNeXt arXiv 1611.05431, Wide ResNet 1605.07146."""
 
     def body(g: Graph, x: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ def resnet(plan: Plan) -> Entry:
                     x = _block(g, x, planes, 2 if stage > 1 and block == 0 else 1, plan)
         return linear(g, global_pool(g, x), 1000, name="fc")
 
-    return entry(body, _about(plan))
+    return entry(body, _about(plan), aliases)
 
 
 def _about(plan: Plan) -> str:
@@ -120,9 +120,9 @@ _50, _101, _152 = (3, 4, 6, 3), (3, 4, 23, 3), (3, 8, 36, 3)
 MODELS: Final[dict[str, Entry]] = {
     "resnet18": resnet(Plan((2, 2, 2, 2), bottleneck=False)),
     "resnet34": resnet(Plan((3, 4, 6, 3), bottleneck=False)),
-    "resnet50": resnet(Plan(_50)),
-    "resnet101": resnet(Plan(_101)),
-    "resnet152": resnet(Plan(_152)),
+    "resnet50": resnet(Plan(_50), "resnet50-v1.5"),
+    "resnet101": resnet(Plan(_101), "resnet101-v1.5"),
+    "resnet152": resnet(Plan(_152), "resnet152-v1.5"),
     "resnet50-v1": resnet(Plan(_50, stride_first=True)),
     "resnet101-v1": resnet(Plan(_101, stride_first=True)),
     "resnet152-v1": resnet(Plan(_152, stride_first=True)),

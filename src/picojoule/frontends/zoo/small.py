@@ -116,7 +116,11 @@ def _conv(name: str, options: Options, shape: Sequence[int], filters: int, kerne
     if shape[0] % groups or filters % groups:
         raise InputError(f"groups = {groups} does not divide {shape[0]} maps and {filters} filters",
                          expected="a number that divides both", example=f"picojoule count {example}")  # fmt: skip
-    return run(name, options, shape, body)
+    try:
+        return run(name, options, shape, body)
+    except InputError as error:
+        example = error.example or f"picojoule count {example}"
+        raise InputError(error.what, where=error.where, expected=error.expected, example=example) from error
 
 
 def _conv_options(flags: Sequence[str], kernel: Sequence[int], example: str) -> dict[str, tuple[int, ...]]:
