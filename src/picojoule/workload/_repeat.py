@@ -22,7 +22,9 @@ def repeat_layer(g: Graph, scope: str, count: int, x: Tensor, layer: Callable[[T
     if count > 2:
         made = list(g.tensors.values())[tensors:]
         _check(made, f"{base}.1", entry)
-        template = _Template(f"{base}.1", entry.root, exit_.root, made, g.operators[operators:], _counters(g, base, entry))
+        template = _Template(
+            f"{base}.1", entry.root, exit_.root, made, g.operators[operators:], _counters(g, base, entry)
+        )
         previous = exit_.root
         for index in range(2, count):
             previous = template.copy(g, f"{base}.{index}", previous)

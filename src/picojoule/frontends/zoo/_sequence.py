@@ -1,6 +1,6 @@
 """What sequence models share: heads, masks, positions, scaled dot-product attention as eager frameworks run it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from picojoule.quantity import InputError
@@ -14,7 +14,9 @@ CAUSAL: Final = "causal attention counted dense: all S x S scores of a head, tho
 STYLES: Final = ("sdpa", "eager")
 
 
-def start_many(name: str, options: Options, inputs: dict[str, tuple[Sequence[int], str | None]]) -> tuple[Graph, list[Tensor]]:
+def start_many(
+    name: str, options: Options, inputs: Mapping[str, tuple[Sequence[int], str | None]]
+) -> tuple[Graph, list[Tensor]]:
     """A graph and its inputs {name: (shape without the batch, dtype)}, shapes replaced by what the user said."""
     batch = options.batch or 1
     example = next(iter(inputs))
@@ -78,6 +80,12 @@ def shared_mask(g: Graph, batch: int, rows: int) -> Tensor:
     return ops.where(g, ops.expand(g, seen, (batch, 1, rows, rows)), shown, hidden, kind="mask")
 
 
+def repeat(g: Graph, x: Tensor, shape: Sequence[int], *, kind: str) -> Tensor:
+    """`x` broadcast to `shape` and written out: read once, whatever the number of copies."""
+    read = broadcast_access(x, shape)
+    return g.emit("repeat", kind, space_of(shape), [read], [(shape, axes_of(len(shape)))], Work(), dtype=x.dtype)[0]
+
+
 def split_heads(g: Graph, x: Tensor, heads: int) -> Tensor:
     """[B, S, H·D] as [B, H, S, D], a view."""
     batch, rows, width = x.shape
@@ -96,15 +104,13 @@ def share_heads(g: Graph, x: Tensor, heads: int) -> Tensor:
     if shared == heads:
         return x
     shape = (batch, shared, heads // shared, rows, width)
-    wide = g.view(x, (batch, shared, 1, rows, width))
-    read = broadcast_access(wide, shape)
-    copied = g.emit("repeat_heads", "move", space_of(shape), [read], [(shape, axes_of(5))], Work(), dtype=x.dtype)[0]
+    copied = repeat(g, g.view(x, (batch, shared, 1, rows, width)), shape, kind="move")
     return g.view(copied, (batch, heads, rows, width))
 
 
 def attend(g: Graph, q: Tensor, k: Tensor, v: Tensor, style: str, *, causal: bool = False,
-           mask: Tensor | None = None) -> Tensor:  # fmt: skip
-    """softmax(q·kᵀ/√D + mask)·v of q[B, H, S, D], k and v [B, G, T, D]; → [B, H, S, D].
+           bias: Tensor | None = None, mask: Tensor | None = None) -> Tensor:  # fmt: skip
+    """softmax(q·kᵀ/√D + bias + mask)·v of q[B, H, S, D], k and v [B, G, T, D]; → [B, H, S, D].
 
     "sdpa": q and k are scaled by the fourth root each, a causal mask is built and added here if S > 1. "eager": the
     scores are scaled. "matmul": q is scaled. The full S x T square is counted.
@@ -121,8 +127,9 @@ def attend(g: Graph, q: Tensor, k: Tensor, v: Tensor, style: str, *, causal: boo
     scores = ops.matmul(g, q, g.view(k, (batch, heads, width, columns)), op="attention_scores")
     if style == "eager":
         scores = ops.unary(g, "mul_scalar", scores)
-    if mask is not None:
-        scores = ops.binary(g, "add", scores, mask, kind="mask")
+    for shift in (bias, mask):
+        if shift is not None:
+            scores = ops.binary(g, "add", scores, shift, kind="mask")
     return ops.matmul(g, ops.softmax(g, scores), v, op="attention_values")
 
 
