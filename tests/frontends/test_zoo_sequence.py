@@ -293,6 +293,16 @@ def test_experts_read_only_what_tokens_can_reach() -> None:
         assert read == 32 * reached * 3 * 4096 * 14336 * 4
 
 
+def test_causal_halves_are_told() -> None:
+    """By hand: GPT-2 over 128 tokens has 12 · 2 · 128² · 768 causal MACs, 129/256 of them visible; T5's decoder half."""
+    dense = 12 * 2 * 128 * 128 * 768
+    expected = 16_114_089_984 - dense + dense * 129 // 256
+    assert any(f"halved: {expected:,} MACs" in note for note in build("gpt2").notes)
+    dense = 6 * 2 * 128 * 128 * 512
+    expected = 8_044_675_072 - dense + dense * 129 // 256
+    assert any(f"halved: {expected:,} MACs" in note for note in build("t5-small").notes)
+
+
 def test_tied_heads_and_windows_are_told() -> None:
     """Message: what is tied, counted dense or not applied is said in the notes."""
     assert any("tied" in note for note in build("llama3.2-1b").notes)

@@ -8,7 +8,6 @@ from picojoule.workload import Graph, Tensor, Workload, ops, repeat_layer
 from ._entry import Entry, Options
 from ._layers import embedding, layer_norm, linear, residual
 from ._sequence import (
-    CAUSAL,
     STYLES,
     arange,
     attend,
@@ -16,6 +15,7 @@ from ._sequence import (
     parts,
     shared_mask,
     split_heads,
+    tell_causal,
     token_input,
     transposed_linear,
 )  # fmt: skip
@@ -50,7 +50,7 @@ def gpt(size: Size, name: str, options: Options) -> Workload:
         x = layer_norm(g, x, name="ln_f")
     g.output(linear(g, x, VOCABULARY, name="lm_head", bias=False, tied=table))
     g.notes.append("the head is tied to the token embeddings: its weight is counted once")
-    g.notes.append(CAUSAL)
+    tell_causal(g, rows)
     g.notes.append(f"{rows} tokens; set another length with --seq")
     return g.workload()
 

@@ -9,7 +9,6 @@ from ._entry import Entry, Options
 from ._experts import experts
 from ._layers import act, embedding, linear, residual
 from ._sequence import (
-    CAUSAL,
     STYLES,
     arange,
     attend,
@@ -18,6 +17,7 @@ from ._sequence import (
     rms_norm,
     shared_mask,
     split_heads,
+    tell_causal,
     token_input,
 )  # fmt: skip
 from ._spec import one_of, tokens
@@ -59,7 +59,7 @@ def llama(size: Size, name: str, options: Options) -> Workload:
 
 
 def _explain(g: Graph, size: Size, rows: int) -> None:
-    g.notes.append(CAUSAL)
+    tell_causal(g, rows)
     if size.tied:
         g.notes.append("the head is tied to the token embeddings: its weight is counted once")
     if size.experts:

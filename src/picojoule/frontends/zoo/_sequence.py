@@ -10,7 +10,6 @@ from picojoule.workload.ops.pointwise import axes_of, broadcast_access, space_of
 from ._entry import Options
 
 Style = Literal["sdpa", "eager"]
-CAUSAL: Final = "causal attention counted dense: all S x S scores of a head, though S(S+1)/2 are visible"
 STYLES: Final = ("sdpa", "eager")
 
 
@@ -84,6 +83,18 @@ def repeat(g: Graph, x: Tensor, shape: Sequence[int], *, kind: str) -> Tensor:
     """`x` broadcast to `shape` and written out: read once, whatever the number of copies."""
     read = broadcast_access(x, shape)
     return g.emit("repeat", kind, space_of(shape), [read], [(shape, axes_of(len(shape)))], Work(), dtype=x.dtype)[0]
+
+
+def tell_causal(g: Graph, rows: int, *, under: str = "", cross: str = "-") -> None:
+    """Note what the visible part S(S + 1)/2 of causal attention would count; modules named `cross` are not causal."""
+    products = (
+        o for o in g.operators
+        if o.op.startswith("attention") and o.path.startswith(under) and not o.path.endswith(cross)
+    )  # fmt: skip
+    dense = sum(operator.work.macs for operator in products)
+    total = sum(operator.total.macs for operator in g.operators)
+    halved = total - dense + dense * (rows + 1) // (2 * rows)
+    g.notes.append(f"causal attention counted dense, all S x S scores; halved: {halved:,} MACs instead of {total:,}")
 
 
 def split_heads(g: Graph, x: Tensor, heads: int) -> Tensor:

@@ -7,7 +7,7 @@ from picojoule.workload import Graph, Tensor, Workload, ops, repeat_layer
 
 from ._entry import Entry, Options
 from ._layers import act, linear, residual
-from ._sequence import CAUSAL, STYLES, attend, fill, merge_heads, rms_norm, shared_mask, split_heads, start_many
+from ._sequence import STYLES, attend, fill, merge_heads, rms_norm, shared_mask, split_heads, start_many, tell_causal
 from ._spec import one_of
 
 VOCABULARY, BUCKETS = 32128, 32
@@ -37,7 +37,7 @@ def t5(size: Size, name: str, options: Options) -> Workload:
     x = ops.unary(g, "mul_scalar", x)
     g.output(linear(g, x, VOCABULARY, name="lm_head", bias=False, tied=table))
     g.notes.append("the head and both embeddings are tied: their weight is counted once")
-    g.notes.append(CAUSAL)
+    tell_causal(g, target.shape[1], under="decoder", cross="EncDecAttention")
     g.notes.append(f"{source.shape[1]} tokens in, {target.shape[1]} out; set --seq, or --input for each")
     return g.workload()
 

@@ -8,7 +8,7 @@ from picojoule.workload import Graph, Tensor, Workload, ops, repeat_layer
 
 from ._entry import Entry, Options
 from ._layers import act, embedding, layer_norm, linear, residual, start
-from ._sequence import CAUSAL, attend, merge_heads, shared_mask, split_heads, start_many
+from ._sequence import attend, merge_heads, shared_mask, split_heads, start_many, tell_causal
 from ._spec import read_spec
 
 
@@ -52,7 +52,7 @@ def transformer(default: Size, name: str, options: Options) -> Workload:
         x = _decoder(g, _placed(g, words), memory, size)
     g.output(linear(g, x, size.vocabulary, name="head", bias=False, tied=table))
     g.notes.append("the head and both embeddings are tied: their weight is counted once")
-    g.notes.append(CAUSAL)
+    tell_causal(g, target.shape[1], under="decoder", cross="multihead_attn")
     g.notes.append(f"{source.shape[1]} tokens in, {target.shape[1]} out; set another length with --seq")
     return g.workload()
 
@@ -70,7 +70,7 @@ def decoder(default: Size, name: str, options: Options) -> Workload:
     size = _read(default, ("layers", "d", "n", "memory", "heads", "ffn"), name, options)
     g, (x, memory) = start_many(name, options, {"x": ((size.n, size.d), None), "memory": ((size.memory, size.d), None)})
     g.output(_decoder(g, x, memory, size))
-    g.notes.append(CAUSAL)
+    tell_causal(g, x.shape[1], cross="multihead_attn")
     return g.workload()
 
 

@@ -8,7 +8,7 @@ from picojoule.workload import Graph, Tensor, Workload, ops, repeat_layer
 
 from ._entry import Entry, Options
 from ._layers import act, layer_norm, linear, residual
-from ._sequence import CAUSAL, STYLES, arange, attend, fill, merge_heads, repeat, shared_mask, start_many
+from ._sequence import STYLES, arange, attend, fill, merge_heads, repeat, shared_mask, start_many, tell_causal
 from ._spec import one_of
 
 FRAMES, TOKENS = 3000, 448
@@ -42,7 +42,7 @@ def whisper(size: Size, name: str, options: Options) -> Workload:
     g.output(linear(g, x, size.vocabulary, name="proj_out", bias=False, tied=table))
     g.notes.append("the head is tied to the token embeddings: its weight is counted once")
     g.notes.append("the encoder's frozen sinusoid positions count as parameters")
-    g.notes.append(CAUSAL)
+    tell_causal(g, ids.shape[1], under="model.decoder", cross="encoder_attn")
     g.notes.append(f"{ids.shape[1]} decoder tokens; set another number with --seq")
     return g.workload()
 
