@@ -1,0 +1,41 @@
+"""YAML files of machines and the shipped library, to and from core types. The only home of pydantic and ruamel.yaml.
+
+Importing this room, or loading a shipped machine, imports neither of the two.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from picojoule.hardware import Architecture, Technology
+
+from ._catalogue import CatalogueEntry as CatalogueEntry
+from ._catalogue import catalogue_entry as catalogue_entry
+from ._catalogue import read_catalogue as read_catalogue
+from ._library import HardwareRow as HardwareRow
+from ._library import hardware_names as hardware_names
+from ._library import list_hardware as list_hardware
+from ._library import load_hardware as load_hardware
+from ._references import Reference as Reference
+from ._references import read_references as read_references
+from ._references import reference as reference
+
+
+def read_hardware(path: Path | str) -> tuple[Architecture, Technology]:
+    """Read a hardware file (format: picojoule/hardware/1). Raises one InputError that lists every fault, with lines."""
+    from ._read import read_hardware as read
+
+    return read(path)
+
+
+def hardware_schema() -> dict[str, Any]:
+    """JSON Schema of hardware files, for editors."""
+    from ._schema import HardwareFile
+
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **HardwareFile.model_json_schema()}
+
+
+def technology_schema() -> dict[str, Any]:
+    """JSON Schema of technology files, for editors."""
+    from ._schema import TechnologyFile
+
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **TechnologyFile.model_json_schema()}

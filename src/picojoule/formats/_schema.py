@@ -1,0 +1,193 @@
+"""The shape of hardware and technology files: the only pydantic of the project. Quantities stay text here."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from picojoule.hardware._architecture import Group, Kind
+from picojoule.quantity import Provenance, Scope
+
+
+class Strict(BaseModel):
+    """No unknown keys, no silent conversions of text to numbers."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _wrap(value: Any) -> Any:
+    """`bandwidth: 3352 GB/s` is short for `bandwidth: {value: 3352 GB/s}`; the source is then the file's own."""
+    return {"value": value} if isinstance(value, (str, int, float)) and not isinstance(value, bool) else value
+
+
+class Sourced(Strict):
+    """Where a number comes from and how sure it is."""
+
+    source: str | None = Field(None, min_length=1, description="a key of references.bib, or a text of your own")
+    where: str = Field("", description="table, page or file in the source")
+    provenance: Provenance | None = Field(None, description="how the number was obtained")
+    spread: float | None = Field(None, ge=1, description="the truth lies within value / spread and value x spread in 90 %")
+    scope: Scope | None = Field(None, description="what an energy includes")
+    note: str = ""
+
+
+class DatumModel(Sourced):
+    """One physical number: what it is, where it comes from and how sure it is."""
+
+    value: str | int | float = Field(description="a number with its unit, for example 3352 GB/s")
+
+
+Datum = Annotated[DatumModel, BeforeValidator(_wrap)]
+
+
+class MemoryModel(Strict):
+    """A store; memories stand outermost first."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    kind: str
+    group: Group
+    size: Datum | None = None
+    bandwidth: Datum | None = None
+    note: str = ""
+
+
+class ComputeModel(Strict):
+    """Units that multiply and add: peaks are dense operations per second, two per MAC."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    unit: Literal["matrix", "vector"]
+    peak: dict[str, Datum] = Field(min_length=1)
+    clock: Datum | None = None
+    note: str = ""
+
+
+class LinkModel(Strict):
+    """A way in or out of the machine; bandwidth one way."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    kind: str
+    bandwidth: Datum | None = None
+    note: str = ""
+
+
+class AttainedModel(Strict):
+    """The share of peak that one class of operators reaches: of operations, and of bytes."""
+
+    compute: Datum
+    memory: Datum
+
+
+class PowerLawModel(Strict):
+    """Constants of the law that a GPU's dense work is limited by its power (see power_limited)."""
+
+    coefficient: float
+    reference: Datum
+    exponent: float
+    lowest: float
+    highest: float
+    vector_energy: Datum
+    vector_node: Datum
+    vector_exponent: float
+    vector_highest: float
+    vector_power_share: float
+    conv_over_gemm: float
+    vector_conv_over_gemm: float
+    spread: float
+    conv_spread: float
+    source: str
+    where: str
+
+
+class AttainedFile(Strict):
+    """Shares of peak by operator class, shared by devices of one sort."""
+
+    format: Literal["picojoule/attained/1"]
+    name: str
+    title: str = ""
+    base: str | None = Field(None, description="another attained file that this one changes")
+    launch: Datum | None = None
+    power_law: PowerLawModel | None = None
+    classes: dict[str, AttainedModel] = {}
+
+
+class AttainedInline(Strict):
+    """Shares of this machine alone, on top of a named file."""
+
+    base: str | None = None
+    classes: dict[str, AttainedModel] = {}
+
+
+class PriceModel(Sourced):
+    """A price: a value, or a law and what it is of."""
+
+    value: str | int | float | None = Field(None, description="energy per byte, MAC or operation; watts for static.leak")
+    law: Literal["dram", "link", "sram", "mac", "add", "catalogue"] | None = None
+    of: str | None = Field(None, description="dram, link: the kind; mac, add: the dtype; catalogue: the entry")
+    size: str | None = Field(None, description="sram: the capacity, for example 108 KiB")
+    node: str | None = Field(None, description="sram, mac, add: the node, for example 65 nm")
+    action: Literal["read", "write"] = "read"
+
+
+Price = Annotated[PriceModel, BeforeValidator(_wrap)]
+
+
+class TechnologyInline(Strict):
+    """Energy per action of one machine: by a law, by named prices, or by both; prices stand above the law."""
+
+    name: str | None = None
+    title: str = ""
+    base: str | None = Field(None, description="a named technology that this one changes")
+    law: Literal["board", "chip", "fpga"] | None = None
+    static: Literal["share", "idle_power"] = "share"
+    constants: dict[str, Datum] = {}
+    mixed_scope: str = Field("", description="why prices of different scopes may be added")
+    prices: dict[str, Price] = {}
+
+
+class TechnologyFile(TechnologyInline):
+    """A technology in its own file."""
+
+    format: Literal["picojoule/technology/1"]
+    name: str
+
+
+class HardwareFile(Strict):
+    """A machine: memories outermost first, compute units, links, what it attains, and what its actions cost."""
+
+    format: Literal["picojoule/hardware/1"]
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    title: str = ""
+    kind: Kind
+    vendor: str = ""
+    aliases: list[str] = []
+    year: int | None = Field(None, ge=1950, le=2100)
+    source: str | None = Field(None, min_length=1, description="the source of every number that names none")
+    technology: str | TechnologyInline
+    attained: str | AttainedInline
+    node: Datum | None = None
+    launch: Datum | None = None
+    max_power: Datum | None = None
+    idle_power: Datum | None = None
+    memories: list[MemoryModel] = Field(min_length=1)
+    compute: list[ComputeModel] = Field(min_length=1)
+    links: list[LinkModel] = []
+    facts: dict[str, Datum] = {}
+    notes: list[str] = []
+
+
+class ActionModel(Sourced):
+    """One published energy: per access of `bits`, per bit, byte or operation; a power per second; or a ratio."""
+
+    id: str
+    component: str
+    action: str
+    per: Literal["access", "bit", "byte", "op", "instruction", "millimetre", "second", "ratio"]
+    value: str | int | float
+    node: str | None = None
+    bits: int | None = None
+
+
+class ActionsFile(Strict):
+    """The catalogue of published energies."""
+
+    format: Literal["picojoule/actions/1"]
+    actions: list[ActionModel]

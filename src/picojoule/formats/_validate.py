@@ -1,0 +1,83 @@
+"""A document against its schema: every fault of its shape, with its line and an example."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from ._faults import Faults
+from ._yaml import Document, Location
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+# One example that passes, by the last name of the path.
+_EXAMPLES: Final = {
+    "format": "format: picojoule/hardware/1", "name": "name: my-npu", "kind": "kind: npu",
+    "memories": "memories: [{name: dram, kind: DDR4, group: off-chip, bandwidth: 19.2 GB/s}]",
+    "compute": "compute: [{name: pe, unit: matrix, peak: {int8: 3 TOP/s}}]",
+    "peak": "peak: {int8: 3 TOP/s}", "technology": "technology: chip", "attained": "attained: npu-datasheet",
+    "group": "group: off-chip", "unit": "unit: matrix", "value": "value: 19.2 GB/s", "year": "year: 2024",
+    "spread": "spread: 1.3", "provenance": "provenance: seen", "scope": "scope: board", "law": "law: chip",
+}  # fmt: skip
+
+
+def validate(document: Document, model: "type[BaseModel]", faults: Faults) -> Any:
+    """The document as `model`, or None after noting every fault of its shape."""
+    from pydantic import ValidationError
+
+    try:
+        return model.model_validate(document.data)
+    except ValidationError as error:
+        for fault in error.errors():
+            at = _written(document, fault["loc"])
+            last = str(fault["loc"][-1]) if fault["loc"] else ""
+            if fault["type"] == "extra_forbidden":
+                faults.add(at, f"{last!r} is no key here", _known(model, fault["loc"]))
+            elif fault["type"] == "missing":
+                faults.add(at, f"{last!r} is missing", _described(model, fault["loc"]), _EXAMPLES.get(last, ""))
+            else:
+                what = fault["msg"][0].lower() + fault["msg"][1:]
+                faults.add(at, what, _described(model, fault["loc"]), _EXAMPLES.get(last, ""))
+    return None
+
+
+def _written(document: Document, location: Location) -> Location:
+    """The path as a user wrote it: pydantic also names the branch of a union, which stands in no file."""
+    path: Location = ()
+    for part in location:
+        if (*path, part) in document.lines or part == location[-1]:
+            path = (*path, part)
+    return path
+
+
+def _model(model: "type[BaseModel]", location: Location) -> "type[BaseModel] | None":
+    """The model that holds the last part of `location`, where it can be told."""
+    from pydantic import BaseModel
+
+    current: type[BaseModel] | None = model
+    for part in location[:-1]:
+        if isinstance(part, int) or current is None:
+            continue
+        field = current.model_fields.get(part)
+        current = next(_models(field.annotation), None) if field is not None else current
+    return current
+
+
+def _models(annotation: Any) -> "Any":
+    from typing import get_args
+
+    from pydantic import BaseModel
+
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
+
+
+def _known(model: "type[BaseModel]", location: Location) -> str:
+    holder = _model(model, location)
+    return f"one of {', '.join(holder.model_fields)}" if holder else ""
+
+
+def _described(model: "type[BaseModel]", location: Location) -> str:
+    holder = _model(model, location)
+    field = holder.model_fields.get(str(location[-1])) if holder and location else None
+    return (field.description or "") if field else ""
