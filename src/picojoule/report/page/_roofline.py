@@ -1,0 +1,203 @@
+"""The roofline of one device, log-log: operations per second against operations per byte of the outermost memory."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from picojoule.levels import Estimate
+
+from ._data import COMPUTE, LAUNCH, MEMORY, NOTHING, Block, Device
+from ._format import decades, place, si
+from ._html import esc
+
+Words = Mapping[str, str]
+_WIDE, _HIGH = 1000, 400
+_LABELS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Roof:
+    """A peak [op/s] and a bandwidth [B/s]; None where nobody knows."""
+
+    peak: float | None
+    bandwidth: float | None
+
+    @property
+    def ridge(self) -> float | None:
+        """Operations per byte where the two meet."""
+        return self.peak / self.bandwidth if self.peak and self.bandwidth else None
+
+    def at(self, x: float) -> float | None:
+        """The least of the two at `x` operations per byte."""
+        ends = [end for end in (self.peak, self.bandwidth and self.bandwidth * x) if end]
+        return min(ends, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Dot:
+    index: int
+    name: str
+    x: float
+    y: float
+    share: float
+    mark: str
+
+
+class _Frame:
+    """Where a value stands, in per cent from the left and from the bottom."""
+
+    def __init__(self, dots: Sequence[_Dot], roofs: Sequence[Roof]) -> None:
+        xs = [dot.x for dot in dots] + [roof.ridge for roof in roofs if roof.ridge]
+        ys = [dot.y for dot in dots] + [roof.peak for roof in roofs if roof.peak]
+        self.x0, self.x1 = min(xs) / 2, max(xs) * 3
+        self.y0, self.y1 = min(ys) / 2, max(ys) * 2
+
+    def x(self, value: float) -> float:
+        return 100 * place(value, self.x0, self.x1)
+
+    def y(self, value: float) -> float:
+        return 100 * place(value, self.y0, self.y1)
+
+
+def sheet_roof(estimate: Estimate) -> Roof:
+    """The data sheet: dense peak of the matrix unit in this number format, bandwidth of the outermost memory."""
+    unit = estimate.architecture.unit(estimate.dtype, "matrix")
+    bandwidth = estimate.architecture.memories[0].bandwidth
+    peak = unit.peak[estimate.dtype].nominal if unit and estimate.dtype in unit.peak else None
+    return Roof(peak, bandwidth.nominal if bandwidth else None)
+
+
+def level_roof(estimate: Estimate) -> Roof:
+    """The highest rates that this level grants any operator of this network."""
+    peaks, bandwidths = [0.0], [0.0]
+    outer = estimate.architecture.memories[0].name
+    for activity in estimate.cost.activities:
+        for term in activity.terms:
+            if term.rate is not None and term.resource == "compute":
+                peaks.append(term.rate.nominal)
+            elif term.rate is not None and term.resource == outer:
+                bandwidths.append(term.rate.nominal)
+    return Roof(max(peaks) or None, max(bandwidths) or None)
+
+
+def roofline(w: Words, blocks: Sequence[Block], device: Device) -> str:
+    """One device's panel."""
+    dots = _dots(blocks, device)
+    if not dots:
+        return ""
+    level, sheet = level_roof(device.estimate), sheet_roof(device.estimate)
+    frame = _Frame(dots, (level, sheet))
+    unit = "FLOP/s" if "float" in device.estimate.dtype else "OP/s"
+    grid, ticks = _axes(frame, unit)
+    lines = ("" if _same(level, sheet) else _line(sheet, frame, "roof sheet")) + _line(level, frame, "roof")
+    label = w["a_roof"].format(device=esc(device.title))
+    return (
+        f'<figure class="chart roofline"><figcaption><h3>{esc(device.title)}</h3><p>{_says(w, blocks, device, dots, level)}'
+        f'</p></figcaption><div class="plot tall" role="img" aria-label="{label}"><svg viewBox="0 0 {_WIDE} {_HIGH}" '
+        f'preserveAspectRatio="none" aria-hidden="true">{grid}{lines}</svg>{ticks}'
+        f"{''.join(_mark(dot, frame) for dot in sorted(dots, key=lambda d: -d.share))}"
+        f"{_notes(w, level, sheet, frame, unit)}{_labels(dots, frame)}</div>"
+        f'<div class="xt low" aria-hidden="true"><span>{w["axis_ai"].format(memory=esc(device.outer, 24))}</span></div></figure>'
+    )
+
+
+def _dots(blocks: Sequence[Block], device: Device) -> list[_Dot]:
+    total = device.time.nominal
+    return [
+        _Dot(index, block.name, block.operations / r.n_bytes, block.operations / r.time.nominal,
+             r.time.nominal / total, r.mark)
+        for index, (block, r) in enumerate(zip(blocks, device.readings, strict=True))
+        if block.operations and r.n_bytes and r.time.nominal > 0 and r.mark != NOTHING
+    ]  # fmt: skip
+
+
+def _axes(frame: _Frame, unit: str) -> tuple[str, str]:
+    xs, ys = decades(frame.x0, frame.x1, 9), decades(frame.y0, frame.y1, 7)
+    grid = "".join(f"M{10 * frame.x(x):.0f} 0v{_HIGH}" for x in xs)
+    grid += "".join(f"M0 {_HIGH - 4 * frame.y(y):.0f}h{_WIDE}" for y in ys)
+    ticks = "".join(f'<span class="yt" style="bottom:{frame.y(y):.1f}%">{si(y, unit, 1)}</span>' for y in ys)
+    ticks += "".join(f'<span class="xtick" style="left:{frame.x(x):.1f}%">{_plain(x)}</span>' for x in xs)
+    return f'<path class="grid" d="{grid}"/>', ticks
+
+
+def _plain(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1 else f"{value:g}"
+
+
+def _line(roof: Roof, frame: _Frame, kind: str) -> str:
+    def point(x: float, y: float) -> str:
+        return f"{10 * frame.x(x):.1f} {_HIGH - 4 * frame.y(y):.1f}"
+
+    points = []
+    if roof.bandwidth:
+        left = max(frame.x0, frame.y0 / roof.bandwidth)
+        points.append(point(left, left * roof.bandwidth))
+        if roof.ridge and roof.peak:
+            points.append(point(roof.ridge, roof.peak))
+        else:
+            points.append(point(frame.x1, frame.x1 * roof.bandwidth))
+    elif roof.peak:
+        points.append(point(frame.x0, roof.peak))
+    if roof.peak:
+        points.append(point(frame.x1, roof.peak))
+    return f'<path class="{kind}" d="M{"L".join(points)}"/>' if points else ""
+
+
+def _same(a: Roof, b: Roof) -> bool:
+    pairs = ((a.peak, b.peak), (a.bandwidth, b.bandwidth))
+    return all(x is not None and y is not None and abs(x - y) < 1e-9 * y for x, y in pairs)
+
+
+def _mark(dot: _Dot, frame: _Frame) -> str:
+    size = min(44.0, 5 + 52 * dot.share**0.5)
+    return f'<i class="m {dot.mark}" data-i="{dot.index}" style="left:{frame.x(dot.x):.1f}%;bottom:{frame.y(dot.y):.1f}%;--d:{size:.0f}px"></i>'
+
+
+def _says(w: Words, blocks: Sequence[Block], device: Device, dots: Sequence[_Dot], roof: Roof) -> str:
+    marks: dict[str, int] = {}
+    for block, reading in zip(blocks, device.readings, strict=True):
+        marks[reading.mark] = marks.get(reading.mark, 0) + block.times
+    named = (("n_compute", COMPUTE), ("n_memory", MEMORY), ("n_launch", LAUNCH))
+    words = [w[key].format(n=marks[mark]) for key, mark in named if mark in marks]
+    if roof.ridge:
+        words.append(w["ridge"].format(x=si(roof.ridge, "", 2)))
+    hidden = sum(block.times for block in blocks) - sum(blocks[dot.index].times for dot in dots)
+    if hidden:
+        words.append(w["unseen"].format(n=hidden))
+    return " · ".join(words)
+
+
+def _notes(w: Words, level: Roof, sheet: Roof, frame: _Frame, unit: str) -> str:
+    """The two roofs by name: peak at the right end, bandwidth along the slope."""
+    notes = []
+    for roof, key, up in ((level, "reach", False), (sheet, "sheet", True)):
+        if up and _same(level, sheet):
+            continue
+        if roof.peak:
+            side = "" if up else ";transform:translateY(100%)"
+            text = w[key].format(x=si(roof.peak, unit, 2))
+            notes.append(f'<span class="note" style="right:2px;bottom:{frame.y(roof.peak):.1f}%{side}">{text}</span>')
+    roof = level if level.bandwidth else sheet
+    if roof.bandwidth:
+        left = max(frame.x0, frame.y0 / roof.bandwidth)
+        right = roof.ridge or frame.x1
+        middle = left ** (1 / 2) * right ** (1 / 2)
+        text = si(roof.bandwidth, "B/s", 2)
+        style = f"right:{100 - frame.x(middle):.1f}%;bottom:{frame.y(middle * roof.bandwidth):.1f}%"
+        notes.append(f'<span class="note slope" style="{style}">{text}</span>')
+    return "".join(notes)
+
+
+def _labels(dots: Sequence[_Dot], frame: _Frame) -> str:
+    """The names of the slowest few, where there is room."""
+    placed: list[tuple[float, float]] = []
+    drawn = []
+    for dot in sorted(dots, key=lambda d: -d.share):
+        x, y = frame.x(dot.x), frame.y(dot.y)
+        if len(dot.name) > 30 or any(abs(y - b) < 8 and abs(x - a) < 45 for a, b in placed) or y < 8:
+            continue
+        placed.append((x, y))
+        side = " left" if x > 55 else ""
+        drawn.append(f'<span class="dl{side}" style="left:{x:.1f}%;bottom:{y:.1f}%">{esc(dot.name)}</span>')
+        if len(placed) == _LABELS:
+            break
+    return "".join(drawn)

@@ -1,0 +1,52 @@
+"""What the answer hangs on: one number at a time to the ends of its own interval, widest effect first."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from picojoule.cost import Swing, swings
+
+from ._data import Device
+from ._html import esc
+from ._values import facts, key_text, tag
+
+Words = Mapping[str, str]
+_ROWS: Final = 8
+_LEAST: Final = 0.003  # of the total, either way
+
+
+def tornado(w: Words, devices: Sequence[Device]) -> str:
+    """One panel a device, side by side."""
+    return f'<div class="two">{"".join(_panel(w, device) for device in devices)}</div>'
+
+
+def _panel(w: Words, device: Device) -> str:
+    total = device.energy.nominal
+    rows = [swing for swing in swings(device.estimate.cost) if swing.energy_high_j - swing.energy_low_j > total * 1e-9]
+    shown = [s for s in rows if (s.energy_high_j - s.energy_low_j) / total / 2 > _LEAST][:_ROWS] or rows[:1]
+    head = f"<h3>{esc(device.title)}</h3>"
+    if not shown:
+        return f'<div class="small-table">{head}<p class="dim">{w["still"]}</p></div>'
+    widest = max(max(total - s.energy_low_j, s.energy_high_j - total) for s in shown) / total
+    body = "".join(_row(w, device, swing, total, widest) for swing in shown)
+    rest = len(rows) - len(shown)
+    foot = f'<p class="dim small">{w["minor"].format(n=rest)}</p>' if rest else ""
+    return (
+        f'<div class="small-table">{head}<table class="tornado"><thead class="sr"><tr><th scope="col">{w["price"]}</th>'
+        f'<td></td><th scope="col">{w["effect"]}</th></tr></thead><tbody>{body}</tbody></table>{foot}</div>'
+    )
+
+
+def _row(w: Words, device: Device, swing: Swing, total: float, widest: float) -> str:
+    down, up = (total - swing.energy_low_j) / total, (swing.energy_high_j - total) / total
+    name = key_text(swing.key, device.estimate.architecture.name)
+    return (
+        f'<tr><th scope="row"><code>{name}</code><small>{facts(w, swing.value)} {tag(w, swing.value)}</small></th>'
+        f'<td class="wide"><span class="torn" aria-hidden="true"><i class="dn" style="width:{down / widest * 50:.1f}%"></i>'
+        f'<i class="up" style="width:{up / widest * 50:.1f}%"></i></span></td>'
+        f'<td class="num">−{_percent(down)}<br>+{_percent(up)}</td></tr>'
+    )
+
+
+def _percent(share: float) -> str:
+    text = f"{100 * share:.0f}" if share >= 0.0995 else f"{100 * share:.1f}"
+    return f"{text}\u202f%"

@@ -1,0 +1,64 @@
+"""A Value in words: number, spread, scope, provenance, source."""
+
+from collections.abc import Mapping
+
+from picojoule.quantity import Value
+
+from ._format import si
+from ._html import clean, esc
+
+Words = Mapping[str, str]
+
+
+def number(value: Value) -> str:
+    """Nominal value with its unit."""
+    if not value.unit:
+        return f"{value.nominal:.3g}"
+    if "/" in value.unit or value.unit.isalpha():
+        return si(value.nominal, esc(value.unit, 24))
+    return f"{value.nominal:.3g}\u202f{esc(value.unit, 24)}"
+
+
+def spread(w: Words, value: Value) -> str:
+    """The 90 % factor."""
+    return w["exact"] if value.spread == 1 else f"×/÷ {value.spread:.3g}"
+
+
+def scope_of(w: Words, value: Value) -> str:
+    """What the number includes; a rate has no scope."""
+    return w.get(f"scope_{value.scope}", "") if value.scope else ""
+
+
+def facts(w: Words, value: Value) -> str:
+    """Number, spread, scope and source in one line."""
+    words = [f"{number(value)} {spread(w, value)}", scope_of(w, value), sources(value)]
+    return " · ".join(word for word in words if word)
+
+
+def tag(w: Words, value: Value) -> str:
+    """How the number is known, as a mark with its meaning on hover."""
+    kind = "good" if value.provenance in ("measured", "fitted") else "weak" if value.provenance == "recalled" else "read"
+    text = w.get(value.provenance, esc(value.provenance))
+    meaning = w.get(f"about_{value.provenance}", "")
+    return f'<span class="tag {kind}" title="{meaning}">{text}</span>'
+
+
+def source_keys(value: Value) -> list[str]:
+    """The keys of references.bib that a value rests on; a product names several."""
+    return [key.strip() for key in value.source.split(" + ") if key.strip()]
+
+
+def anchor(key: str) -> str:
+    """The id of a reference on the page."""
+    return "ref-" + "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in clean(key))
+
+
+def sources(value: Value) -> str:
+    """The source keys as links to the list of references."""
+    return " + ".join(f'<a href="#{anchor(key)}">{esc(key)}</a>' for key in source_keys(value))
+
+
+def key_text(key: str, architecture: str) -> str:
+    """The key of a price or rate without the machine's own name, which the heading has; long ones may break."""
+    parts = [part.removeprefix(f"{architecture}.") for part in clean(key).split("·")]
+    return esc(" × ".join(parts)).replace(".", ".<wbr>").replace("_", "_<wbr>")
