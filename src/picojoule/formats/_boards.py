@@ -20,7 +20,7 @@ def board(machine: Architecture, constants: Constants, tables: Tables) -> Prices
 
     P = P_static + e_op · rate + e_byte · traffic, with P_static = static_share · TDP (or the measured idle power),
     e_op = compute_share · TDP / (attained · peak) for each dtype and e_byte = memory_share · TDP / (attained ·
-    bandwidth). Where no TDP is published, TDP = power_per_peak · peak. Left out: clocks that change with load.
+    bandwidth), but no more than memory_limit times the DRAM device. Where no TDP is published, TDP = power_per_peak · peak. Left out: clocks that change with load.
     """
     power = _power(machine, constants)
     share = constants["static_share"]
@@ -31,7 +31,7 @@ def board(machine: Architecture, constants: Constants, tables: Tables) -> Prices
     prices: Prices = {"static.leak": static}
     for unit in machine.compute:
         for dtype, peak in unit.peak.items():
-            rate = peak.nominal * _gemm(machine, dtype)
+            rate = peak.nominal * _gemm(machine, dtype, unit.unit == "vector")
             energy = left * constants["compute_share"].nominal * power.nominal / rate
             where = f"board law, dense {dtype} on {unit.name}: {_watts(power)} over {format_quantity(rate, 'FLOP/s')}"
             flop = _derived(energy, "J", where, constants["compute_share"], power)
@@ -52,6 +52,12 @@ def _board_memory(machine: Architecture, memory: Memory, left: float, power: Val
     rate = memory.bandwidth.nominal * machine.attained.get("gemm", machine.attained["default"]).memory.nominal
     energy = left * constants["memory_share"].nominal * power.nominal / rate
     where = f"board law, {memory.name} path: {_watts(power)} over {format_quantity(rate, 'B/s')}"
+    limit = constants.get("memory_limit")
+    if limit is not None and memory.kind != "SRAM":
+        device = dram(memory.kind, tables)
+        if limit.nominal * device.nominal < energy:
+            # Where arithmetic takes the board's power, its share would make a narrow memory far too dear.
+            return _both(memory.name, replace(_times(device, limit.nominal, limit.where, limit.spread), scope="board"))
     return _both(memory.name, _derived(energy, "J/B", where, constants["memory_share"], power))
 
 
@@ -66,7 +72,8 @@ def chip(machine: Architecture, constants: Constants, tables: Tables) -> Prices:
     power = machine.max_power
     if power is not None:
         share = constants["static_share"]
-        prices["static.leak"] = _share(power, share, "W", f"chip law: {share.nominal:g} of {_watts(power)}")
+        leak = _share(power, share, "W", f"chip law: {share.nominal:g} of {_watts(power)}")
+        prices["static.leak"] = replace(leak, scope="macro")
     for unit in machine.compute:
         for dtype in unit.peak:
             mac = multiply_add(dtype, machine.node.nominal, tables, constants["control_factor"])
@@ -87,15 +94,14 @@ def _chip_memory(memory: Memory, node: float, tables: Tables) -> Prices:
 def fpga(machine: Architecture, constants: Constants, tables: Tables) -> Prices:
     """An FPGA board: three published MAC energies scaled to the node, block RAM as SRAM, DRAM by kind.
 
-    e_mac(dtype, node) = e_mac(nearest published dtype) · node_factor. Where a TDP is given, static power is the
-    smaller of the constant and a third of it.
+    e_mac(dtype, node) = e_mac(nearest published dtype) · node_factor. Static power is a measured idle power, else
+    static_share · TDP, else the constant.
     """
     node = machine.node.nominal if machine.node else constants["node"].nominal
     static = machine.idle_power or constants["static"]
     if machine.max_power and machine.idle_power is None:
-        third = machine.max_power.nominal / 3
-        where = f"{static.where}; a third of {_watts(machine.max_power)}"
-        static = Value(third, "W", static.spread, static.source, where, "board", "derived")
+        share = constants["static_share"]
+        static = _share(machine.max_power, share, "W", f"{share.where}: {share.nominal:g} of {_watts(machine.max_power)}")
     prices: Prices = {"static.leak": static}
     factor, spread = node_factor(constants["node"].nominal, node, tables.scaling)
     for unit in machine.compute:
@@ -130,9 +136,11 @@ def _power(machine: Architecture, constants: Constants) -> Value:
     return Value(rule.nominal * best, "W", rule.spread, rule.source, where, "board", "derived")
 
 
-def _gemm(machine: Architecture, dtype: str) -> float:
+def _gemm(machine: Architecture, dtype: str, vector: bool) -> float:
+    """The share of peak of dense work; vector lanes are held to their FP32 share in every dtype."""
     attained = machine.attained
-    return attained.get(f"gemm_{dtype}", attained.get("gemm", attained["default"])).compute.nominal
+    keys = (f"gemm_{dtype}", "gemm_float32" if vector else "gemm", "gemm", "default")
+    return next(attained[key] for key in keys if key in attained).compute.nominal
 
 
 def _share(power: Value, share: Value, unit: str, where: str) -> Value:
