@@ -1,5 +1,6 @@
 """`picojoule estimate` and `compare` as text: devices, parts, the dearest operators, one sentence."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,8 +8,9 @@ import numpy as np
 from picojoule.cost import Interval, ratio
 from picojoule.levels import Estimate
 from picojoule.quantity import format_quantity
+from picojoule.workload import Operator
 
-from .._plain import pad, plain
+from .._plain import columns, pad, plain
 from ._paint import PARTS, Paint, decades, dots
 
 
@@ -26,7 +28,7 @@ def estimate_text(estimates: Sequence[Estimate], paint: Paint, *, rows: int = 5)
 
 def compare_text(estimates: Sequence[Estimate], paint: Paint) -> str:
     """One row per run, per sample; each ratio is to the first row, from shared draws."""
-    lines = [paint.dim(f"{'run':<27}{'energy a sample':>16}{'ratio, 90 %':>19}{'time a sample':>14}  bound")]
+    lines = [paint.dim(f"{'run':<26}{'J a sample':>10}{'ratio, 90 %':>20}{'s a sample':>11}  bound by")]
     base = estimates[0]
     reference = _per_sample(base)
     for estimate in estimates:
@@ -34,8 +36,8 @@ def compare_text(estimates: Sequence[Estimate], paint: Paint) -> str:
         energy = estimate.cost.total_energy_j.nominal / estimate.workload.batch
         time = estimate.cost.total_time_s.nominal / estimate.workload.batch
         against = "1 (reference)" if estimate is base else _interval(ratio(_per_sample(estimate), reference))
-        lines.append(f"{pad(plain(name, 27), 27)}{format_quantity(energy, 'J'):>16}{against:>19}"
-                     f"{format_quantity(time, 's'):>14}  {_bound(estimate)}")  # fmt: skip
+        lines.append(f"{pad(plain(name, 26), 26)}{format_quantity(energy, 'J'):>10}{against:>20}"
+                     f"{format_quantity(time, 's'):>11}  {_bound(estimate)}")  # fmt: skip
     scopes = {e.cost.scope for e in estimates}
     if len(scopes) > 1:
         lines.append(
@@ -77,34 +79,34 @@ def _headline(estimate: Estimate, paint: Paint) -> str:
 def _devices(estimates: Sequence[Estimate], paint: Paint) -> list[str]:
     energies = [e.cost.total_energy_j for e in estimates]
     nonzero = [x for e in energies for x in (e.low, e.high) if x > 0]
-    wide = 11
     floor, ceiling = decades(nonzero) if nonzero else (1.0, 10.0)
     axis = f"{format_quantity(floor, 'J', 1)} … {format_quantity(ceiling, 'J', 1)}"
-    name = max(8, *(len(e.architecture.name) for e in estimates))
-    name = min(name, 14)
-    lines = [paint.dim(f"{'':<{name}} {'energy':>8}  {'90 %':<14}{axis:^14} {'time':>8}  {'90 %':<14}{'off-chip':>8}")]
+    name = _name_width(estimates)
+    head = f"{'':<{name}}{'energy':>8}  {'90 %':<13}{axis:^13} {'time':>7}  {'90 %':<13}{'off-chip':>9}"
+    lines = [paint.dim(head.rstrip())]
     for estimate, energy in zip(estimates, energies, strict=True):
         time = estimate.cost.total_time_s
-        picture = dots(energy.low, energy.nominal, energy.high, floor, ceiling, wide) if energy.nominal > 0 else ""
-        outer = estimate.architecture.memories[0].name
-        moved = format_quantity(estimate.traffic_bytes[outer], "B", 2)
-        joules, seconds = f"{_two(energy.nominal, 'J'):>8}", f"{_two(time.nominal, 's'):>8}"
+        picture = dots(energy.low, energy.nominal, energy.high, floor, ceiling, 13) if energy.nominal > 0 else ""
+        moved = format_quantity(estimate.traffic_bytes[estimate.architecture.memories[0].name], "B", 2)
+        joules, seconds = f"{_two(energy.nominal, 'J'):>8}", f"{_two(time.nominal, 's'):>7}"
         lines.append(
-            f"{plain(estimate.architecture.name, name):<{name}} {paint.bold(joules)}  {_range(energy, 'J'):<14} "
-            f"{picture:<12}  {paint.bold(seconds)}  {_range(time, 's'):<14}{moved:>8}"
+            f"{plain(estimate.architecture.name, name):<{name}}{paint.bold(joules)}  {_range(energy, 'J'):<13}"
+            f"{picture:<13} {paint.bold(seconds)}  {_range(time, 's'):<13}{moved:>9}"
         )
     for estimate in estimates:
         seconds_all, joules_all = estimate.cost.total_time_s.nominal, estimate.cost.total_energy_j.nominal
         power = format_quantity(joules_all / seconds_all, "W") if seconds_all > 0 else "unknown"
-        lines.append(paint.dim(
-            f"{plain(estimate.architecture.name, name):<{name}} {estimate.dtype}, mean {power}, "
-            f"scope {estimate.cost.scope}, waits for {_bound(estimate)}"
-        ))  # fmt: skip
+        text = f"{estimate.dtype}, mean {power}, scope {estimate.cost.scope}, bound by {_bound(estimate)}"
+        lines.append(paint.dim(f"{plain(estimate.architecture.name, name):<{name}}  {text}"))
     return lines
 
 
+def _name_width(estimates: Sequence[Estimate]) -> int:
+    return min(13, max(8, *(len(e.architecture.name) for e in estimates)))
+
+
 def _parts(estimates: Sequence[Estimate], paint: Paint) -> list[str]:
-    name = min(14, max(8, *(len(e.architecture.name) for e in estimates)))
+    name = _name_width(estimates)
     width = 79 - name
     lines = [f"{plain(e.architecture.name, name):<{name}} {paint.bar(shares(e), width)}" for e in estimates]
     return [*lines, f"{'':<{name}} {paint.legend()}" if name <= 9 else paint.legend()]
@@ -120,21 +122,43 @@ def shares(estimate: Estimate, row: int | None = None) -> dict[str, float]:
 
 
 def _dearest(estimate: Estimate, paint: Paint, rows: int) -> list[str]:
+    """The operators that cost most; those of equal layers, at equal cost, on one line."""
     cost = estimate.cost
-    order = np.argsort(-cost.energy_j[:, 0], kind="stable")
     total = cost.total_energy_j.nominal or 1.0
+    names = [_label(operator) for operator in estimate.workload.operators]
+    groups: dict[tuple[str, float], list[int]] = {}
+    for row, name in enumerate(names):
+        groups.setdefault((re.sub(r"\d+", "*", name), float(cost.energy_j[row, 0])), []).append(row)
+    order = sorted(groups.values(), key=lambda members: -float(cost.energy_j[members, 0].sum()))
     title = f"dearest on {estimate.architecture.name}"
-    lines = [paint.dim(f"{title:<26}{'energy':>8} {'share':>6}  {'':<14}{'time':>8}  bound by")]
-    for row in order[:rows]:
-        activity = cost.activities[int(row)]
-        energy, time = float(cost.energy_j[row, 0]), float(cost.time_s[row, 0])
+    lines = [paint.dim(f"{title:<33}{'energy':>9}{'share':>7}  {'':<10}{'time':>9}  bound by")]
+    for members in order[:rows]:
+        activity = cost.activities[members[0]]
+        energy, time = float(cost.energy_j[members, 0].sum()), float(cost.time_s[members, 0].sum())
+        name = _group_name([names[m] for m in members])
         lines.append(
-            f"{pad(plain(activity.operator, 25), 26)}{format_quantity(energy, 'J'):>8} {energy / total:>6.1%}  "
-            f"{paint.bar(shares(estimate, int(row)), 12)}  {format_quantity(time, 's'):>8}  {activity.bound_by}"
+            f"{pad(name, 33)}{format_quantity(energy, 'J'):>9}{energy / total:>7.1%}  "
+            f"{paint.bar(shares(estimate, members[0]), 10)}{format_quantity(time, 's'):>9}  {activity.bound_by}"
         )
     if len(order) > rows:
-        lines.append(paint.dim(f"… {len(order) - rows} more: --all, --csv, --html FILE"))
+        lines.append(paint.dim(f"… {sum(map(len, order[rows:]))} more: --all, --csv, --html FILE"))
     return lines
+
+
+def _label(operator: Operator) -> str:
+    """Its module's path, and the operator's own name where the module runs several."""
+    return operator.name if "#" not in operator.name else f"{operator.path} {operator.op}"
+
+
+def _group_name(names: Sequence[str]) -> str:
+    """`layer3.2.conv1`, or `32 × model.layers.*.mlp.up_proj` where equal operators share a line; cut at the left."""
+    parts = [re.split(r"(\d+)", name) for name in names]
+    merged = plain("".join(column[0] if len(set(column)) == 1 else "*" for column in zip(*parts, strict=True)))
+    count = f"{len(names)} × " if len(names) > 1 else ""
+    room = 32 - len(count)
+    while columns(merged) > room:
+        merged = "…" + merged[2:]
+    return count + merged
 
 
 def _sentences(estimates: Sequence[Estimate]) -> list[str]:
@@ -152,7 +176,12 @@ def _sentences(estimates: Sequence[Estimate]) -> list[str]:
 def _footer(estimate: Estimate) -> str:
     draws = estimate.cost.energy_j.shape[1] - 1
     return (f"level {estimate.level} · {draws:,} draws, seed {estimate.cost.seed} · "
-            f"why? picojoule explain {plain(estimate.workload.name, 20)} --on {estimate.architecture.name}")  # fmt: skip
+            f"why? picojoule explain {plain(estimate.workload.name, 12)} --on {_short(estimate)}")  # fmt: skip
+
+
+def _short(estimate: Estimate) -> str:
+    """The shortest name that `--on` takes."""
+    return min((estimate.architecture.name, *estimate.architecture.aliases), key=len)
 
 
 def _two(value: float, unit: str) -> str:

@@ -23,7 +23,7 @@ def explain_estimate(estimate: Estimate, paint: Paint, references: Mapping[str, 
         + f"  90 %: {format_quantity(energy.low, 'J', 2)} – {format_quantity(energy.high, 'J', 2)}  scope {cost.scope}",
         paint.bold(f"time   {format_quantity(time.nominal, 's')}")
         + f"  90 %: {format_quantity(time.low, 's', 2)} – {format_quantity(time.high, 's', 2)}",
-        "", paint.dim(f"{'energy = Σ':<26}{'count':>14}   {'× price':<15}{'× / ÷':>6}{'=':>11}{'share':>7}"),
+        "", paint.dim(f"{'energy = Σ':<25}{'count':>15}   {'× price':<12}{'× / ÷':>6}{'=':>11}{'share':>7}"),
     ]  # fmt: skip
     counts = cost.counts
     by_action = sorted(cost.energy_by_action().items(), key=lambda item: -float(item[1].sum()))
@@ -31,7 +31,7 @@ def explain_estimate(estimate: Estimate, paint: Paint, references: Mapping[str, 
         value, part = cost.prices[action], float(joules.sum())
         amount = format_quantity(time.nominal, "s") if action == STATIC else f"{counts.get(action, 0):,}"
         lines.append(
-            f"{plain('.'.join(action), 25):<25}{amount:>15} × {_price(value):<15}{value.spread:>6.3g}"
+            f"{plain('.'.join(action), 24):<24}{amount:>16} × {_price(value):<12}{value.spread:>6.3g}"
             f"{format_quantity(part, 'J'):>11}{part / (energy.nominal or 1):>7.1%}"
         )
     lines += ["", *_time_lines(estimate, paint), "", *_tornado(swings(cost)[:8], energy.nominal, paint), "",
@@ -69,10 +69,10 @@ def explain_price(architecture: Architecture, technology: Technology, action: tu
 def explain_device(architecture: Architecture, technology: Technology, paint: Paint) -> str:
     """Every price of one machine."""
     lines = [paint.bold(architecture.title) + f"   prices of {technology.name}, scope {technology.scope}",
-             paint.dim(f"{'action':<30}{'price':>12}{'× / ÷':>8}  {'scope':<9}{'provenance':<13}source")]  # fmt: skip
+             paint.dim(f"{'action':<28}{'price':>10}{'× / ÷':>7}  {'scope':<8}{'provenance':<12}source")]  # fmt: skip
     for key, value in sorted(technology.prices.items()):
-        lines.append(f"{plain(key, 29):<30}{_price(value):>12}{value.spread:>8.3g}  {value.scope or 'unknown':<9}"
-                     f"{value.provenance[:12]:<13}{plain(value.source, 8)}")  # fmt: skip
+        lines.append(f"{plain(key, 27):<28}{_price(value):>10}{value.spread:>7.3g}  {value.scope or 'unknown':<8}"
+                     f"{value.provenance[:11]:<12}{plain(value.source, 13)}")  # fmt: skip
     lines.append(paint.dim(f"one of them: picojoule explain {architecture.name}.{next(iter(technology.prices), '')}"))
     return "\n".join(lines) + "\n"
 
@@ -95,7 +95,7 @@ def _tornado(rows: tuple[Swing, ...], total: float, paint: Paint) -> list[str]:
     for swing in rows:
         low, high = swing.energy_low_j / total - 1, swing.energy_high_j / total - 1
         label = swing.key if len(swing.key) <= 44 else "…" + swing.key[-43:]
-        lines.append(f"  {plain(label, 44):<45}{low:>+7.0%} {high:>+7.0%}  {plain(swing.value.source, 17)}")
+        lines.append(f"  {plain(label, 44):<45}{low:>+6.0%} {high:>+6.0%}  {plain(swing.value.source, 17)}")
     return lines
 
 
