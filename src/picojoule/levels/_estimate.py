@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from picojoule.cost import Activity, Cost, price
-from picojoule.hardware import Architecture, Technology
+from picojoule.hardware import STATIC, Architecture, Technology
 from picojoule.quantity import InputError, format_quantity
 from picojoule.workload import PARAMETER_ROLES, Workload, is_float
 
@@ -119,6 +119,8 @@ def _notes(workload: Workload, architecture: Architecture, technology: Technolog
     outer = architecture.memories[0]
     if outer.bandwidth is None:
         notes.append(f"the bandwidth of {outer.name} is unknown: time is that of the rest")
+    if STATIC not in cost.prices:
+        notes.append("its static power is unknown: the energy is without it")
     weights = sum(t.bytes_of(t.stored_elements) for t in workload.tensors.values()
                   if t.role in PARAMETER_ROLES and not t.base)  # fmt: skip
     if outer.size is not None and weights > outer.size.nominal:
