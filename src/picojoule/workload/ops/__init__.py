@@ -38,3 +38,6 @@ from .reduce import cumulative as cumulative
 from .reduce import reduce as reduce
 from .reduce import sort as sort
 from .reduce import topk as topk
+from .whole import fourier as fourier
+from .whole import interpolate as interpolate
+from .whole import whole_op as whole_op

@@ -1,0 +1,144 @@
+"""Stored tensors: their declared shapes, and the elements of the small ones. Large data is never touched."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from picojoule.quantity import InputError
+from picojoule.workload import BITS, Tensor
+
+from ._session import Session
+from ._types import DTYPES, FIELDS, dtype_of
+from ._value import FLOAT_LIMIT, LIMIT, Array, Value
+
+if TYPE_CHECKING:
+    from onnx import SparseTensorProto, TensorProto
+
+_EXTERNAL: Final = 1
+_INDICES: Final = ("int64", "int32", "bool")  # what shapes, indices and masks are made of
+_IDLE: Final = ("int64", "bool", "string")
+_PACKED: Final = {"uint4": 2, "int4": 2, "float4": 2, "uint2": 4, "int2": 4}
+
+
+class Store:
+    """Makes values of stored tensors; `folder` is where external data may lie."""
+
+    def __init__(self, session: Session, path: Path) -> None:
+        self.session, self.path = session, path
+        self.short: list[str] = []
+        self.external: dict[str, int] = {}
+        self.readers: dict[str, Callable[[int], Array | None]] = {}
+
+    def value(self, proto: "TensorProto", name: str) -> Value:
+        """The value of a stored tensor whose full name is `name`; the same one each time."""
+        known = self.session.parameters.get(name)
+        if known is not None:
+            return known
+        dtype = dtype_of(proto.data_type)
+        shape = tuple(proto.dims)
+        if any(size < 0 for size in shape):
+            raise InputError(f"tensor {name!r} has a negative size: {list(shape)}", expected="sizes of 0 or more")
+        count = math.prod(shape)
+        if proto.data_location == _EXTERNAL:
+            self._external(proto, name, -(-count * BITS[dtype] // 8))
+        else:
+            self._check_length(proto, name, count, dtype)
+        data = None
+        if count <= (LIMIT if dtype in _INDICES else FLOAT_LIMIT):
+            data = _elements(proto, shape)
+        self.readers[name] = lambda limit: _elements(proto, shape) if count <= limit else None
+        return self._keep(name, shape, dtype, data)
+
+    def sparse(self, proto: "SparseTensorProto", name: str) -> Value:
+        """A sparse tensor: its dense shape; only the elements that are there are stored."""
+        known = self.session.parameters.get(name)
+        if known is not None:
+            return known
+        stored = math.prod(proto.values.dims)
+        self.session.g.notes.append(f"{name} is sparse: {stored} elements are stored")
+        return self._keep(name, tuple(proto.dims), dtype_of(proto.values.data_type), None, stored)
+
+    def plain(self, data: Array, dtype: str, name: str) -> Value:
+        """A constant written as plain numbers."""
+        self.readers[name] = lambda _: data
+        return self._keep(name, tuple(data.shape), dtype, data)
+
+    def _keep(self, name: str, shape: tuple[int, ...], dtype: str, data: Array | None,
+              stored: int | None = None) -> Value:  # fmt: skip
+        g = self.session.g
+
+        def make() -> Tensor:
+            tensor = g.tensor(name, shape, dtype, "constant")
+            if stored is not None:
+                from dataclasses import replace
+
+                tensor = g.tensors[tensor.name] = replace(tensor, stored=stored)
+            return tensor
+
+        # Shapes, indices and masks are never parameters: nothing needs to remember where they come from.
+        sources = frozenset[str]() if dtype in _IDLE else frozenset((name,))
+        value = Value(shape, dtype, None, data, sources, make, mark="stored")
+        self.session.parameters[name] = value
+        return value
+
+    def _check_length(self, proto: "TensorProto", name: str, count: int, dtype: str) -> None:
+        if proto.HasField("raw_data"):
+            n_bytes = -(-count * BITS[dtype] // 8)
+            # ByteSize copies nothing; the data itself is looked at only if the whole message is too small for it.
+            if proto.ByteSize() < n_bytes and dtype != "string":
+                self.short.append(f"{name} declares {n_bytes} bytes, holds {len(proto.raw_data)}; "
+                                  "counts come from the declared shape")  # fmt: skip
+            return
+        held = len(getattr(proto, FIELDS.get(proto.data_type, "int32_data")))
+        entries = count * 2 if dtype.startswith("complex") else -(-count // _PACKED.get(dtype, 1))
+        if held < entries:
+            self.short.append(f"{name} declares {entries} elements, holds {held}; counts come from the declared shape")
+
+    def _external(self, proto: "TensorProto", name: str, n_bytes: int) -> None:
+        entries = {entry.key: entry.value for entry in proto.external_data}
+        location = entries.get("location", "")
+        refuse_escape(self.path, location, name)
+        self.external[location] = self.external.get(location, 0) + n_bytes
+
+    def notes(self) -> list[str]:
+        """What was not read."""
+        notes = []
+        for location in self.external:
+            try:
+                present = (self.path.parent / location).is_file()
+            except (OSError, ValueError):
+                present = False
+            where = "not read" if present else "absent"
+            notes.append(f"weights in {location} {where}; shapes suffice")
+        return notes
+
+
+def refuse_escape(path: Path, location: str, name: str) -> None:
+    """Raise InputError unless `location` stays inside the folder of the model. Nothing is opened."""
+    parts = location.replace("\\", "/").split("/")
+    bad = not location or location.startswith(("/", "\\")) or ".." in parts or ":" in parts[0] or "\0" in location
+    if not bad:
+        folder = path.parent
+        try:
+            bad = not (folder / location).resolve().is_relative_to(folder.resolve())
+        except (OSError, ValueError, RuntimeError):
+            bad = True
+    if bad:
+        raise InputError(f"the external data of {name!r} leaves the folder of the model: {location!r}; it is not opened",
+                         where=path.name, expected="a relative path to a file beside the model",
+                         example="weights.bin")  # fmt: skip
+
+
+def _elements(proto: "TensorProto", shape: tuple[int, ...]) -> Array | None:
+    """The elements of an inline tensor, or None if they cannot be read."""
+    from onnx import numpy_helper
+
+    if proto.data_location == _EXTERNAL or DTYPES.get(proto.data_type) == "string":
+        return None
+    try:
+        return np.asarray(numpy_helper.to_array(proto)).reshape(shape)
+    except (ValueError, TypeError, KeyError, OverflowError, NotImplementedError, AttributeError):
+        return None

@@ -1,0 +1,285 @@
+"""Walks graphs: looks names up, folds constants, calls handlers, and lists what cannot be counted."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from picojoule.quantity import InputError
+from picojoule.workload import BITS
+
+from ._call import Call, Result, Unknowable, wrap
+from ._fold import fold
+from ._formula import FORMULAS
+from ._initializers import Store
+from ._order import label_of, ordered
+from ._roles import claim, claim_unknown
+from ._session import Frame, Session
+from ._shapes import declared_of, evaluate
+from ._text import dims
+from ._value import Array, Value, of_data, unknown
+
+if TYPE_CHECKING:
+    from onnx import FunctionProto, GraphProto, NodeProto
+
+# What a handler may raise on a model that is not valid. Named one by one: a fault of ours must not hide among them.
+FAULTS: Final = (IndexError, KeyError, ValueError, TypeError, ZeroDivisionError, OverflowError, MemoryError)
+# These cost nothing and know how to pass an unknown shape on; control flow runs its bodies whatever comes in.
+_FREE: Final = frozenset(
+    "Identity Flatten Squeeze Unsqueeze Shape Size Optional OptionalGetElement OptionalHasElement SequenceConstruct "
+    "SequenceInsert SequenceErase SequenceAt SequenceLength SequenceEmpty Dropout Reshape".split()
+)
+_ANY: Final = frozenset(("If", "Loop", "Scan", "SequenceMap", "Constant"))
+_VIEWS: Final = frozenset("Identity Reshape Flatten Squeeze Unsqueeze Transpose Cast Slice Gather Split".split())
+
+
+class NodeError(InputError):
+    """An InputError that already names the innermost node."""
+
+
+class Interpreter:
+    """Runs nodes in a session."""
+
+    def __init__(self, session: Session, store: Store) -> None:
+        self.session, self.store = session, store
+
+    def graph(self, graph: "GraphProto", frame: Frame, known: Sequence[str]) -> list[Value]:
+        """Run all nodes of `graph` in `frame`; `known` are names besides those of the frame and its parents."""
+        self.declare(graph, frame)
+        for proto in graph.initializer:
+            # A sub-graph's input may shadow nothing; an initializer that is an input too is its default.
+            if proto.name not in frame.values:
+                frame.values[proto.name] = self.store.value(proto, frame.home + proto.name)
+        for sparse in graph.sparse_initializer:
+            frame.values[sparse.values.name] = self.store.sparse(sparse, frame.home + sparse.values.name)
+        self.nodes(graph.node, frame, known)
+        return [self.output(o.name, frame) for o in graph.output]
+
+    def declare(self, graph: "GraphProto", frame: Frame) -> None:
+        """Take down the shapes that the file declares."""
+        for info in [*graph.value_info, *graph.output]:
+            frame.declared[info.name] = declared_of(info)
+
+    def output(self, name: str, frame: Frame) -> Value:
+        """The value of a graph output."""
+        value = frame.find(name)
+        if value is None:
+            raise InputError(f"output {name!r} is produced by nothing", expected="the output of a node")
+        return value
+
+    def nodes(self, nodes: Sequence["NodeProto"], frame: Frame, known: Sequence[str]) -> None:
+        """Run `nodes`, sorted if need be."""
+        given = {*known, *frame.values}
+        outer = frame.parent
+        own = {name for node in nodes for name in node.output}
+        while outer is not None:
+            given.update(name for name in outer.values if name not in own)
+            outer = outer.parent
+        order, sorted_already = ordered(nodes, given)
+        if not sorted_already:
+            self.session.g.warnings.append("nodes are not in topological order; they were sorted")
+        for index in order:
+            self.node(nodes[index], frame, index)
+
+    def node(self, node: "NodeProto", frame: Frame, index: int) -> None:
+        """Run one node and bind its outputs."""
+        self.session.tick()
+        where = f"{node.op_type} {frame.prefix}{label_of(node, index)}"
+        try:
+            call = Call(self.session, frame, node, index)
+            results = self.results(call)
+        except NodeError:
+            raise  # a node of a sub-graph has said where already
+        except InputError as error:
+            raise NodeError(error.what, where=where, expected=error.expected, example=error.example) from error
+        except FAULTS as error:
+            detail = f"{type(error).__name__}: {error}"
+            raise NodeError(f"this {node.op_type} is not valid: {detail}", where=where,
+                            expected="inputs and attributes as the operator's specification has them") from error  # fmt: skip
+        self.bind(call, results)
+
+    def results(self, call: Call) -> Sequence[Result]:
+        """The outputs of a node; empty where they are unknown."""
+        function = self.session.functions.get((call.domain, call.op))
+        if function is not None:
+            return self.inline(call, function)
+        claim(call, self.store)
+        folded = fold_or_none(call)
+        if folded is not None and not (call.op in _VIEWS and call.value(0).rooted):
+            sources = frozenset[str]().union(*(v.sources or () for v in call.inputs if v is not None))
+            return [of_data(array, dtype_name(array), sources) for array in folded]
+        results = self.handled(call)
+        if folded is not None:
+            values = [wrap(result) for result in results]
+            for value, array in zip(values, folded, strict=False):
+                if value is not None and value.shape == array.shape:
+                    value.data = array
+            return values
+        return results
+
+    def handled(self, call: Call) -> Sequence[Result]:
+        """The outputs by the operator's handler or formula."""
+        from ._table import HANDLERS
+
+        missing = next(
+            (n for n, v in zip(call.names, call.inputs, strict=True) if v is not None and not known(v)), None
+        )
+        formula = FORMULAS.get(call.key)
+        handler = HANDLERS.get(call.key)
+        if formula is None and handler is None:
+            claim_unknown(call)
+            self.session.uncounted(call.key, call.label, "the operator is unknown; register_formula makes it known")
+            return []
+        if missing is not None and call.key not in _ANY:
+            if call.key in _FREE or recover(call):
+                pass
+            else:
+                self.session.uncounted(call.key, call.label, f"the shape of {missing!r} is unknown")
+                return []
+        try:
+            if formula is not None:
+                return self.by_formula(call)
+            assert handler is not None
+            if call.key in _ANY:
+                return control(self, call)
+            if call.key in _FREE and any(v is not None and not known(v) for v in call.inputs):
+                return handler(call) if call.op.startswith(("Sequence", "Optional")) else free_of_unknown(call)
+            return handler(call)
+        except Unknowable as reason:
+            self.session.uncounted(call.key, call.label, str(reason))
+            return []
+
+    def by_formula(self, call: Call) -> Sequence[Result]:
+        """The outputs by a formula that the user registered."""
+        from onnx import helper
+
+        from picojoule.workload import ops
+
+        tensors = call.tensors()
+        attributes = {a.name: helper.get_attribute_value(a) for a in call.node.attribute}
+        shapes, work = FORMULAS[call.key]([t.shape for t in tensors], attributes)
+        return ops.whole_op(call.g, call.key, tensors, shapes, work, name=call.label)
+
+    def inline(self, call: Call, function: "FunctionProto") -> Sequence[Result]:
+        """Run the body of a model-local function."""
+        self.session.enter(call.key)
+        home = f"{call.key}:"
+        versions = {o.domain if o.domain != "ai.onnx" else "": o.version for o in function.opset_import}
+        given = {a.name: a for a in call.node.attribute}
+        for name, attribute in list(given.items()):
+            if attribute.ref_attr_name:
+                outer = call.frame.attributes.get(attribute.ref_attr_name)
+                given[name] = outer  # type: ignore[assignment]
+        for attribute in function.attribute_proto:
+            given.setdefault(attribute.name, attribute)
+        frame = Frame(None, home, f"{call.label}.", versions={**call.frame.versions, **versions}, attributes=given)
+        for info in function.value_info:
+            frame.declared[info.name] = declared_of(info)
+        for position, name in enumerate(function.input):
+            value = call.optional_value(position)
+            if value is not None:
+                frame.values[name] = value
+        absent = [name for name in function.input if name not in frame.values]
+        self.nodes(function.node, frame, absent)
+        self.session.depth -= 1
+        return [self.output(name, frame) for name in function.output]
+
+    def bind(self, call: Call, results: Sequence[Result]) -> None:
+        """Give the node's output names their values; fall back on declared shapes for unknown ones."""
+        stored = all(v is None or v.constant for v in call.inputs)
+        sources = frozenset[str]().union(*(v.sources or () for v in call.inputs if v is not None))
+        for position, name in enumerate(call.node.output):
+            if not name:
+                continue
+            value = wrap(results[position]) if position < len(results) else None
+            if value is None:
+                value = unknown()
+            if value.shape is None and value.items is None:
+                value = self.declared(call, name) or value
+            else:
+                self.compare(call, name, value)
+            if stored and value.sources is None and call.key not in _ANY:
+                value.sources = sources
+            if not value.mark or value.mark == "stored" and call.op != "Identity":
+                value.mark = call.op
+            call.frame.values[name] = value
+
+    def declared(self, call: Call, name: str) -> Value | None:
+        """A value of the shape that the file declares for `name`, if it says all of it."""
+        shape, dtype = call.frame.declared.get(name, (None, "float32"))
+        sizes = evaluate(shape, self.session.symbols) if shape is not None else None
+        if sizes is None:
+            return None
+        self.session.reasons.append(f"the shape {dims(sizes)} of {name} is taken from the file, not inferred")
+        full = self.session.g.fresh_name(f"{call.frame.prefix}{name}")
+        return Value(sizes, dtype, self.session.g.tensor(full, sizes, dtype))
+
+    def compare(self, call: Call, name: str, value: Value) -> None:
+        """Warn where the file declares another shape than the inferred one."""
+        shape = call.frame.declared.get(name, (None, ""))[0]
+        if shape is None or value.shape is None or self.session.reshaped:
+            return
+        wrong = len(shape) != len(value.shape) or any(
+            isinstance(size, int) and size >= 0 and size != real for size, real in zip(shape, value.shape, strict=True)
+        )
+        if wrong:
+            self.session.lies.append(
+                f"declared {name}{dims(shape)}, inferred {name}{dims(value.shape)}; the inferred shape is used"
+            )
+
+
+def known(value: Value) -> bool:
+    """Whether a handler can work with `value`."""
+    return value.shape is not None or value.items is not None
+
+
+def fold_or_none(call: Call) -> tuple[Array, ...] | None:
+    """The folded outputs, or None."""
+    try:
+        return fold(call)
+    except Unknowable:
+        return None
+
+
+def dtype_name(array: Array) -> str:
+    """The number format of a folded constant."""
+    return array.dtype.name if array.dtype.name in BITS else "int64"
+
+
+def control(interpreter: Interpreter, call: Call) -> Sequence[Result]:
+    """Operators with sub-graphs, and constants."""
+    from . import control as handlers
+
+    return handlers.CONTROL[call.key](interpreter, call)
+
+
+def free_of_unknown(call: Call) -> Sequence[Result]:
+    """An operator without cost on a value of unknown shape: unknown too, but for a Reshape to a whole shape."""
+    target = call.numbers(1) if call.op == "Reshape" else None
+    if target is not None and all(size > 0 for size in target):
+        name = call.g.fresh_name(f"{call.label}:reshaped")
+        return [call.g.tensor(name, target, call.value(0).dtype)]
+    return []
+
+
+def recover(call: Call) -> bool:
+    """Learn an unknown operand of a matrix product from the declared result and the other operand.
+
+    y[…, N] = x · w[K, N] leaves only x[…, K]. Nothing else is guessed.
+    """
+    if call.op not in ("MatMul", "Gemm") or len(call.inputs) < 2 or call.inputs[1] is None:
+        return False
+    weight, missing = call.inputs[1], call.inputs[0]
+    name = call.node.output[0] if call.node.output else ""
+    shape = call.frame.declared.get(name, (None, ""))[0]
+    sizes = evaluate(shape, call.session.symbols) if shape is not None else None
+    if missing is None or missing.shape is not None or weight.shape is None or len(weight.shape) != 2 or not sizes:
+        return False
+    k, n = weight.shape[::-1] if call.op == "Gemm" and call.integer("transB") else weight.shape
+    if sizes[-1] != n or (call.op == "Gemm" and (len(sizes) != 2 or call.integer("transA"))):
+        return False
+    full = (*sizes[:-1], k)
+    call.session.reasons.append(
+        f"the shape {dims(full)} of {call.name(0)} follows from the declared {name}{dims(sizes)}"
+    )
+    tensor = call.g.tensor(call.g.fresh_name(call.frame.prefix + call.name(0)), full, missing.dtype)
+    missing.shape, missing.tensor = full, tensor
+    return True

@@ -1,0 +1,102 @@
+"""A file to a parsed model: every way in which the bytes can be wrong, said in words."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from picojoule.quantity import InputError
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+_PROTOBUF_LIMIT: Final = 2**31 - 1
+_MAGIC: Final = (
+    (b"\x89PNG", "a PNG image"), (b"\xff\xd8\xff", "a JPEG image"), (b"GIF8", "a GIF image"), (b"%PDF", "a PDF"),
+    (b"PK\x03\x04", "a ZIP archive (perhaps a PyTorch .pt file)"), (b"\x1f\x8b", "a gzip file"),
+    (b"\x89HDF", "an HDF5 file (perhaps Keras)"), (b"\x80\x02", "a Python pickle"), (b"\x80\x04", "a Python pickle"),
+    (b"\x80\x05", "a Python pickle"), (b"{", "JSON text"), (b"<", "HTML or XML text"), (b"\x7fELF", "a program"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself: run `git lfs pull`"),
+)  # fmt: skip
+_EXAMPLE: Final = "picojoule count resnet18.onnx"
+
+
+def load(path: Path) -> "ModelProto":
+    """The model in `path`, external data left alone. Raises InputError."""
+    data = _bytes_of(path)
+    from google.protobuf.message import DecodeError
+    from onnx import ModelProto
+
+    for magic, kind in _MAGIC:
+        if data.startswith(magic):
+            raise InputError(f"this is {kind}, not ONNX", where=path.name, expected="an ONNX model", example=_EXAMPLE)
+    model = ModelProto()
+    try:
+        model.ParseFromString(data)
+    except (DecodeError, UnicodeDecodeError) as error:
+        raise _undecodable(data, path) from error
+    except RecursionError as error:
+        raise InputError("sub-graphs are nested too deeply to parse", where=path.name) from error
+    if not model.HasField("graph"):
+        raise InputError("the file holds no ONNX graph", where=path.name, expected="an ONNX model", example=_EXAMPLE)
+    return model
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        if path.is_dir():
+            raise InputError("this is a folder", where=path.name, expected="an .onnx file", example=_EXAMPLE)
+        size = path.stat().st_size
+        if size > _PROTOBUF_LIMIT:
+            raise InputError(f"the file has {size} bytes, more than 2 GiB, which no ONNX protobuf can have",
+                             where=path.name, expected="a model saved with its weights as external data",
+                             example="onnx.save(model, path, save_as_external_data=True)")  # fmt: skip
+        if size == 0:
+            raise InputError("the file is empty (0 bytes)", where=path.name, expected="an ONNX model",
+                             example=_EXAMPLE)  # fmt: skip
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read the file: {error.strerror or error}", where=path.name,
+                         expected="a readable .onnx file", example=_EXAMPLE) from error  # fmt: skip
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"not a file name: {error}", where=str(path)) from error
+
+
+def _undecodable(data: bytes, path: Path) -> InputError:
+    """Tell a truncated ONNX file from something else by walking the outermost fields."""
+    fields, truncated = _outer_fields(data)
+    if truncated and fields:
+        what = f"not a complete ONNX protobuf ({len(data)} bytes read, file looks truncated)"
+    elif fields:
+        what = f"not a valid ONNX protobuf ({len(data)} bytes read, a part of it is corrupt)"
+    else:
+        what = f"an unknown file of {len(data)} bytes, not ONNX"
+    return InputError(what, where=path.name, expected="a whole ONNX model; copy or download it again",
+                      example=_EXAMPLE)  # fmt: skip
+
+
+def _outer_fields(data: bytes) -> tuple[int, bool]:
+    """How many well-formed fields of a ModelProto begin the data, and whether the last one ends after the file."""
+    position, seen = 0, 0
+    while position < len(data):
+        tag, position = _varint(data, position)
+        number, wire = tag >> 3, tag & 7
+        if not 1 <= number <= 40 or wire not in (0, 2):
+            return seen, False
+        value, position = _varint(data, position)
+        if wire == 2:
+            position += value
+        seen += 1
+    return seen, position > len(data)
+
+
+def _varint(data: bytes, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while position < len(data) and shift < 70:
+        byte = data[position]
+        position += 1
+        value |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            return value, position
+    return value, position + 1  # beyond the end: a varint cut short

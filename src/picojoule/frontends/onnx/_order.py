@@ -1,0 +1,108 @@
+"""The nodes of one graph in an order in which they can run, or the reason why there is none."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from picojoule.quantity import InputError
+
+from ._text import nearest
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, NodeProto
+
+
+def label_of(node: "NodeProto", index: int) -> str:
+    """The node's name, or its operator and position."""
+    return node.name or f"{node.op_type}_{index}"
+
+
+def reads_of(node: "NodeProto") -> set[str]:
+    """Names that a node reads, those captured by its sub-graphs included."""
+    names = {name for name in node.input if name}
+    for attribute in node.attribute:
+        for graph in [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]:
+            names |= captured(graph)
+    return names
+
+
+def captured(graph: "GraphProto") -> set[str]:
+    """Names that a graph reads and does not define."""
+    own = {i.name for i in graph.input} | {t.name for t in graph.initializer}
+    own |= {t.values.name for t in graph.sparse_initializer}
+    own |= {name for node in graph.node for name in node.output}
+    read = {o.name for o in graph.output}
+    for node in graph.node:
+        read |= reads_of(node)
+    return read - own
+
+
+def ordered(nodes: Sequence["NodeProto"], given: Collection[str]) -> tuple[list[int], bool]:
+    """Indices of `nodes` in a runnable order, and whether the file's own order was one.
+
+    `given` are the names known beforehand. Raises InputError for a name written twice, one that nobody writes, and
+    a cycle.
+    """
+    writer: dict[str, int] = {}
+    for index, node in enumerate(nodes):
+        for name in node.output:
+            if not name:
+                continue
+            if name in writer or name in given:
+                raise InputError(f"{name!r} is written twice", where=f"node {label_of(node, index)}",
+                                 expected="every name written once (static single assignment)")  # fmt: skip
+            writer[name] = index
+    reads = [reads_of(node) for node in nodes]
+    for index, names in enumerate(reads):
+        missing = sorted(name for name in names if name not in writer and name not in given)
+        if missing:
+            known = [*given, *writer]
+            label = label_of(nodes[index], index)
+            raise InputError(f"node {label} reads {missing[0]!r}, produced by nothing{nearest(missing[0], known)}",
+                             expected="a graph input, an initializer or the output of a node")  # fmt: skip
+    before = [{writer[name] for name in names if name in writer} for names in reads]
+    if all(need < index for index, needs in enumerate(before) for need in needs):
+        return list(range(len(nodes))), True
+    return _sorted(before, nodes), False
+
+
+def _sorted(before: Sequence[set[int]], nodes: Sequence["NodeProto"]) -> list[int]:
+    import heapq
+
+    after: list[list[int]] = [[] for _ in nodes]
+    waiting = [len(needs) for needs in before]
+    for index, needs in enumerate(before):
+        for need in needs:
+            after[need].append(index)
+    ready = [index for index, count in enumerate(waiting) if count == 0]
+    heapq.heapify(ready)
+    order: list[int] = []
+    while ready:
+        index = heapq.heappop(ready)
+        order.append(index)
+        for later in after[index]:
+            waiting[later] -= 1
+            if waiting[later] == 0:
+                heapq.heappush(ready, later)
+    if len(order) < len(nodes):
+        raise _cycle({i for i, count in enumerate(waiting) if count > 0}, before, nodes)
+    return order
+
+
+def _cycle(left: set[int], before: Sequence[set[int]], nodes: Sequence["NodeProto"]) -> InputError:
+    """Walk backwards from any node that never became ready: a node is met twice, and the cycle is between."""
+    walk, at = [], min(left)
+    while at not in walk:
+        walk.append(at)
+        at = min(before[at] & left)
+    cycle = walk[walk.index(at) :][::-1]
+    first = cycle.index(min(cycle))
+    cycle = cycle[first:] + cycle[:first]
+    names = [_link(nodes[a], nodes[b]) for a, b in zip(cycle, cycle[1:] + cycle[:1], strict=True)]
+    shown: Iterable[str] = [*names, names[0]] if len(names) <= 12 else [*names[:6], "…", *names[-5:], names[0]]
+    return InputError(f"the graph has a cycle: {' -> '.join(shown)}", expected="a graph without cycles")
+
+
+def _link(node: "NodeProto", later: "NodeProto") -> str:
+    """The name that `later` reads from `node`."""
+    reads = reads_of(later)
+    return next(name for name in node.output if name in reads)

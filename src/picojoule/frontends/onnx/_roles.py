@@ -1,0 +1,116 @@
+"""What stored tensors are, by who reads them.
+
+1. Inputs with a fixed meaning have it: the weight of a convolution, the bias of a Gemm, the scale of a norm.
+2. Float tensors of more than one element: added or subtracted, they are "bias" ("norm" behind a scale of a norm);
+   multiplied along one axis, "norm" (a scale per channel), along several, "weight"; rows gathered, joined to or
+   expanded beside activations, "embedding" (class tokens and position tables are that).
+3. All else is "constant", no parameter: scalars, limits, shapes, quantisation scales, attention masks (all elements 0
+   or very negative), and sine and cosine tables (first row 0 or 1, second begins with sin 1 or cos 1).
+A tensor of several uses counts once, under the first of weight, embedding, norm, bias that any use gives it.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from picojoule.workload import Role, is_float
+
+from ._call import Call
+from ._initializers import Store
+from ._value import LIMIT, Value
+
+_W: Final[Role] = "weight"
+_B: Final[Role] = "bias"
+_N: Final[Role] = "norm"
+_MS: Final = "com.microsoft::"
+_FIXED: Final[Mapping[str, Mapping[int, Role]]] = {
+    "Conv": {1: _W, 2: _B}, "ConvTranspose": {1: _W, 2: _B}, "ConvInteger": {1: _W}, "QLinearConv": {3: _W, 8: _B},
+    "DeformConv": {1: _W, 3: _B}, "CausalConvWithState": {1: _W, 2: _B}, "Gemm": {0: _W, 1: _W, 2: _B},
+    "MatMul": {0: _W, 1: _W}, "MatMulInteger": {0: _W, 1: _W}, "QLinearMatMul": {0: _W, 3: _W},
+    "BatchNormalization": {1: _N, 2: _N, 3: "buffer", 4: "buffer"}, "LayerNormalization": {1: _N, 2: _N},
+    "GroupNormalization": {1: _N, 2: _N}, "InstanceNormalization": {1: _N, 2: _N}, "RMSNormalization": {1: _N},
+    "RNN": {1: _W, 2: _W, 3: _B}, "GRU": {1: _W, 2: _W, 3: _B}, "LSTM": {1: _W, 2: _W, 3: _B, 7: _W},
+    "PRelu": {1: _W}, "Einsum": dict.fromkeys(range(8), _W),
+    "SimplifiedLayerNormalization": {1: _N},
+    _MS + "FusedConv": {1: _W, 2: _B}, _MS + "NhwcConv": {1: _W, 2: _B}, _MS + "FusedMatMul": {0: _W, 1: _W},
+    _MS + "TransposeMatMul": {0: _W, 1: _W}, _MS + "FusedGemm": {0: _W, 1: _W, 2: _B},
+    _MS + "MatMulNBits": {1: _W, 5: _B}, _MS + "DynamicQuantizeMatMul": {1: _W, 4: _B},
+    _MS + "MatMulIntegerToFloat": {0: _W, 1: _W, 6: _B}, _MS + "QGemm": {3: _W, 6: _B},
+    _MS + "SkipLayerNormalization": {2: _N, 3: _N, 4: _B}, _MS + "SkipSimplifiedLayerNormalization": {2: _N, 3: _B},
+    _MS + "EmbedLayerNormalization": {2: "embedding", 3: "embedding", 4: "embedding", 5: _N, 6: _N},
+    _MS + "Attention": {1: _W, 2: _B}, _MS + "QAttention": {1: _W, 2: _B}, _MS + "MultiHeadAttention": {3: _B},
+    _MS + "BiasGelu": {1: _B}, _MS + "FastGelu": {1: _B}, _MS + "BiasAdd": {1: _B}, _MS + "BiasSoftmax": {1: _B},
+    _MS + "BiasSplitGelu": {1: _B}, _MS + "GroupNorm": {1: _N, 2: _N},
+    _MS + "SkipGroupNorm": {1: _N, 2: _N, 4: _B}, _MS + "QEmbedLayerNormalization": {2: "embedding", 3: "embedding"},
+    _MS + "MoE": {1: _W, 2: _W, 3: _B, 4: _W, 5: _B}, _MS + "GatherBlockQuantized": {0: "embedding"},
+}  # fmt: skip
+_CONTRACTIONS: Final = frozenset(("MatMul", "Einsum", "Gemm"))
+_TABLES: Final = {"Gather": (0,), "GatherND": (0,), "Concat": tuple(range(64)), "Expand": (0,), "Tile": (0,)}
+
+
+def claim(call: Call, store: Store) -> None:
+    """Claim roles for the stored inputs of `call`."""
+    fixed = _FIXED.get(call.key)
+    for index, value in enumerate(call.inputs):
+        if value is None or not value.rooted:
+            continue
+        role = fixed.get(index) if fixed is not None else _by_use(call, index, value, store)
+        if role is not None and not (call.key in _CONTRACTIONS and _is_outer(value)):
+            call.session.claim(value, role)
+
+
+def claim_unknown(call: Call) -> None:
+    """The stored tensors of an operator that nobody knows are its weights."""
+    for value in call.inputs:
+        if value is not None and value.rooted and _counts(value):
+            call.session.claim(value, "weight")
+
+
+def _counts(value: Value) -> bool:
+    return is_float(value.dtype) and value.elements > 1
+
+
+def _is_outer(value: Value) -> bool:
+    """Frequencies [1, D, 1] times positions: an outer product with a table, not a layer."""
+    return value.shape is not None and len(value.shape) == 3 and value.shape[0] == value.shape[2] == 1
+
+
+def _by_use(call: Call, index: int, value: Value, store: Store) -> Role | None:
+    others = [v for i, v in enumerate(call.inputs) if i != index and v is not None]
+    if call.op in ("Add", "Sub", "Sum"):
+        if not _counts(value) and not (value.shape == (1,) and any(o.mark == "MatMul" for o in others)):
+            return None
+        if any(o.rooted and o.constant for o in others) or _is_table(value, store):
+            return None
+        return _N if any(o.mark == "scaled" for o in others) else _B
+    if call.op == "Mul" and _counts(value) and value.shape is not None:
+        along = sum(size > 1 for size in value.shape)
+        if along > 1:
+            return None if _is_table(value, store) else _W
+        return _N
+    if call.op in _TABLES and index in _TABLES[call.op] and _counts(value) and value.shape is not None:
+        wide = len(value.shape) >= 2 and value.shape[-1] > 1
+        beside = call.op in ("Gather", "GatherND", "Expand", "Tile") or not all(o.constant for o in others)
+        return "embedding" if wide and beside and not _is_table(value, store) else None
+    return None
+
+
+def _is_table(value: Value, store: Store) -> bool:
+    """Whether the elements show an attention mask or sines and cosines. Tensors too large to look at are neither."""
+    if len(value.sources or ()) != 1:
+        return False
+    (source,) = value.sources or ("",)
+    reader = store.readers.get(source)
+    data = reader(LIMIT) if reader is not None else None
+    if data is None or data.size == 0 or data.dtype.kind not in "fV":
+        return False
+    flat = np.asarray(data, dtype=np.float64)
+    if bool(np.all((flat == 0) | (flat <= -1e4))) and bool(np.any(flat != 0)):
+        return True
+    rows = flat.reshape(-1, flat.shape[-1]) if flat.ndim >= 2 else flat.reshape(1, -1)
+    if len(rows) < 2:
+        return False
+    first = bool(np.all((rows[0] == 0) | (rows[0] == 1)))
+    return first and min(abs(rows[1][0] - math.sin(1)), abs(rows[1][0] - math.cos(1))) < 1e-2

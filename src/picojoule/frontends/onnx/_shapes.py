@@ -1,0 +1,214 @@
+"""Shapes of the graph's inputs: what the file says, and what the user says about batch, sequence and symbols."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from picojoule.quantity import InputError
+
+from ._text import dims, nearest
+from ._types import dtype_of
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ValueInfoProto
+
+Size = int | str | None
+Declared = tuple[tuple[Size, ...] | None, str]
+_BATCH: Final = re.compile(r"^(n|b|bs|bsz|batch([ _-]?(size|dim|axis))?|.*batch.*)$", re.IGNORECASE)
+_SEQUENCE: Final = re.compile(r"seq|length|len$|time|token|^[stlT]$|frames", re.IGNORECASE)
+_NOT_SEQUENCE: Final = re.compile(r"past|total|cache|kv|max|prev", re.IGNORECASE)
+_SCALARS: Final = ("int64", "int32", "int8", "int16", "uint8", "bool")
+
+
+def declared_of(info: "ValueInfoProto") -> Declared:
+    """The declared shape (None if there is none) and number format of a name. Negative sizes are unknown sizes."""
+    kind = info.type
+    while kind.HasField("sequence_type") or kind.HasField("optional_type"):
+        optional = kind.HasField("optional_type")
+        kind = kind.optional_type.elem_type if optional else kind.sequence_type.elem_type
+        if not optional:
+            return None, "float32"
+    if not kind.HasField("tensor_type"):
+        return None, "float32"
+    tensor = kind.tensor_type
+    dtype = dtype_of(tensor.elem_type) if tensor.elem_type else "float32"
+    if not tensor.HasField("shape"):
+        return None, dtype
+    sizes: list[Size] = []
+    for dim in tensor.shape.dim:
+        if dim.HasField("dim_value"):
+            sizes.append(dim.dim_value if dim.dim_value >= 0 else None)
+        else:
+            sizes.append(dim.dim_param or None)
+    return tuple(sizes), dtype
+
+
+def evaluate(shape: Sequence[Size], symbols: Mapping[str, int]) -> tuple[int, ...] | None:
+    """The shape in numbers, or None while a symbol has no value. Sums of symbols ("past + seq") are understood."""
+    sizes = [_evaluate(size, symbols) for size in shape]
+    known = tuple(size for size in sizes if size is not None)
+    return known if len(known) == len(sizes) else None
+
+
+def _evaluate(size: Size, symbols: Mapping[str, int]) -> int | None:
+    if size is None or isinstance(size, int):
+        return size
+    if size in symbols:
+        return symbols[size]
+    parts = [part.strip() for part in size.split("+")]
+    terms = [int(part) if part.isascii() and part.isdigit() else symbols.get(part) for part in parts]
+    return sum(term for term in terms if term is not None) if all(term is not None for term in terms) else None
+
+
+class Binding:
+    """The inputs of the graph, and everything the user said about their sizes."""
+
+    def __init__(self, graph: "GraphProto", inputs: Mapping[str, Sequence[int]], batch: int | None,
+                 seq: int | None) -> None:  # fmt: skip
+        stored = {t.name for t in graph.initializer} | {t.values.name for t in graph.sparse_initializer}
+        infos = [info for info in graph.input if info.name not in stored]
+        self.declared: dict[str, Declared] = {}
+        for info in infos:
+            if info.name in self.declared:
+                raise InputError(f"input {info.name!r} is declared twice", expected="every name once")
+            self.declared[info.name] = declared_of(info)
+        self.recurrent = {n.input[0] for n in graph.node if n.op_type in ("LSTM", "GRU", "RNN") and n.input
+                          and not any(a.name == "layout" and a.i for a in n.attribute)}  # fmt: skip
+        self.symbols: dict[str, int] = {}
+        self.values: dict[str, tuple[int, ...]] = {}
+        self.given: dict[str, tuple[int, ...]] = {}
+        self.batched: list[str] = []  # inputs whose concrete first size was replaced
+        self.batch = batch
+        self._take(inputs)
+        for label, number in (("batch", batch), ("seq", seq)):
+            if number is not None and number < 1:
+                raise InputError(f"{label} is {number}", expected="a whole number of 1 or more", example=f"--{label} 8")
+        if batch is not None:
+            self._bind_batch(batch)
+        if seq is not None:
+            self._bind_sequence(seq)
+
+    def shape(self, name: str) -> tuple[tuple[Size, ...] | None, str]:
+        """The shape of input `name` as far as it is known, and its number format."""
+        shape, dtype = self.declared[name]
+        if name in self.given:
+            return self.given[name], dtype
+        if shape is None:
+            return None, dtype
+        found = [_evaluate(size, self.symbols) for size in shape]
+        sizes: list[Size] = [size if number is None else number for size, number in zip(shape, found, strict=True)]
+        if name in self.batched and self.batch is not None:
+            sizes[self._batch_axis(name, shape)] = self.batch
+        return tuple(sizes), dtype
+
+    def samples(self) -> int:
+        """The batch size of the run, 1 if nothing tells."""
+        if self.batch is not None:
+            return self.batch
+        for name in self.declared:
+            declared = self.declared[name][0] or self.given.get(name)
+            sizes = self.shape(name)[0]
+            if declared and sizes is not None and len(sizes) > 1:
+                size = sizes[self._batch_axis(name, declared)]
+                return size if isinstance(size, int) and size > 0 else 1
+        return 1
+
+    @property
+    def changed(self) -> bool:
+        """Whether a concrete size of the file was replaced."""
+        differs = any(
+            isinstance(size, int) and (index >= len(given) or size != given[index])
+            for name, given in self.given.items()
+            for index, size in enumerate(self.declared[name][0] or ())
+        )
+        return differs or bool(self.batched)
+
+    def _take(self, inputs: Mapping[str, Sequence[int]]) -> None:
+        names = {size for shape, _ in self.declared.values() for size in shape or () if isinstance(size, str)}
+        symbols = {part.strip() for name in names for part in (name, *name.split("+"))}
+        for name, sizes in inputs.items():
+            numbers = tuple(int(size) for size in sizes)
+            if any(size < 0 for size in numbers):
+                raise InputError(f"input {name!r} has a negative size: {list(numbers)}", expected="sizes of 0 or more",
+                                 example=f"--input {name}=1,3,224,224")  # fmt: skip
+            if name in self.declared:
+                self._take_input(name, numbers)
+            elif name in symbols and len(numbers) == 1:
+                self._bind(name, numbers[0], f"{name}={numbers[0]}")
+            else:
+                known = [*self.declared, *sorted(names)]
+                raise InputError(f"the model has no input {name!r}{nearest(name, known)}",
+                                 expected=f"one of {', '.join(known[:20])}",
+                                 example=f"--input {known[0]}=1,3,224,224" if known else "")  # fmt: skip
+
+    def _take_input(self, name: str, numbers: tuple[int, ...]) -> None:
+        shape, dtype = self.declared[name]
+        single = shape == () or (shape == (1,) and numbers != (1,))
+        if single and dtype in _SCALARS and len(numbers) == 1:
+            self.values[name] = numbers
+            return
+        if shape is not None and len(shape) != len(numbers):
+            raise InputError(f"input {name!r} is {name}{dims(shape)} and has {len(shape)} axes, {len(numbers)} are given",
+                             expected=f"{len(shape)} sizes", example=self.example(name, shape))  # fmt: skip
+        self.given[name] = numbers
+        for size, number in zip(shape or (), numbers, strict=False):
+            if isinstance(size, str) and "+" not in size:
+                self._bind(size, number, f"{name}={','.join(map(str, numbers))}")
+
+    def _bind(self, symbol: str, number: int, said: str) -> None:
+        if self.symbols.setdefault(symbol, number) != number:
+            raise InputError(f"{said} makes the size {symbol!r} {number}, which is {self.symbols[symbol]} elsewhere",
+                             expected="one value for each symbolic size")  # fmt: skip
+
+    def _batch_axis(self, name: str, shape: Sequence[Size]) -> int:
+        named = [i for i, size in enumerate(shape) if isinstance(size, str) and _BATCH.match(size)]
+        if named:
+            return named[0]
+        return 1 if name in self.recurrent and len(shape) > 1 else 0
+
+    def _bind_batch(self, batch: int) -> None:
+        first: Size = None
+        for name, (shape, _) in self.declared.items():
+            if not shape or name in self.given:
+                continue
+            size = shape[self._batch_axis(name, shape)]
+            if isinstance(size, str):
+                if not _SEQUENCE.search(size) or _BATCH.match(size):
+                    self.symbols.setdefault(size, batch)
+            elif size is None:
+                self.batched.append(name)
+            elif size != batch:
+                first = size if first is None else first
+                if size == first:
+                    self.batched.append(name)
+
+    def _bind_sequence(self, seq: int) -> None:
+        names = {size for shape, _ in self.declared.values() for size in shape or () if isinstance(size, str)}
+        found = [size for size in sorted(names) if _is_sequence(size)]
+        for size in found:
+            self.symbols.setdefault(size, seq)
+        if not found:
+            raise InputError(f"--seq {seq} has no place: no input has a symbolic sequence length",
+                             expected=f"one of the symbolic sizes {sorted(names)}" if names else "a shape for each input",
+                             example=f"--input {next(iter(self.declared), 'x')}=1,{seq}")  # fmt: skip
+
+    def example(self, name: str, shape: Sequence[Size] | None) -> str:
+        """The option that would give input `name` a shape."""
+        if shape is None:
+            return f"--input {name}=1,3,224,224"
+        sizes = [_likely(size, index, len(shape)) for index, size in enumerate(shape)]
+        return f"--input {name}={','.join(map(str, sizes))}"
+
+
+def _is_sequence(size: str) -> bool:
+    return (
+        bool(_SEQUENCE.search(size)) and not _NOT_SEQUENCE.search(size) and not _BATCH.match(size) and "+" not in size
+    )
+
+
+def _likely(size: Size, index: int, rank: int) -> int:
+    if isinstance(size, int):
+        return size
+    if index == 0:
+        return 1
+    return 224 if rank == 4 else 128

@@ -1,0 +1,233 @@
+"""If, Loop, Scan, SequenceMap: operators that run sub-graphs. And Constant, which needs the store of parameters."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from picojoule.quantity import InputError
+from picojoule.workload import Operator, Tensor
+
+from ._call import Call, Result
+from ._interpret import Interpreter
+from ._session import Frame
+from ._value import Value, of_tensor, unknown
+
+if TYPE_CHECKING:
+    from onnx import GraphProto
+
+
+_ENDLESS: Final = 2**31
+
+
+def constant(interpreter: Interpreter, call: Call) -> Sequence[Result]:
+    """A Constant node: a stored tensor like an initializer, or plain numbers."""
+    name = call.frame.home + call.node.output[0]
+    proto = call.constant("value")
+    if proto is not None:
+        return [interpreter.store.value(proto, name)]
+    for attribute in call.node.attribute:
+        if attribute.name == "sparse_value":
+            return [interpreter.store.sparse(attribute.sparse_tensor, name)]
+    store = interpreter.store
+    if call.has("value_int"):
+        return [store.plain(np.asarray(call.integer("value_int"), np.int64), "int64", name)]
+    if call.has("value_ints"):
+        return [store.plain(np.asarray(call.integers("value_ints"), np.int64), "int64", name)]
+    if call.has("value_float"):
+        return [store.plain(np.asarray(call.real("value_float"), np.float32), "float32", name)]
+    if call.has("value_floats"):
+        return [store.plain(np.asarray(call.reals("value_floats"), np.float32), "float32", name)]
+    if call.has("value_string") or call.has("value_strings"):
+        return [Value((len(call.texts("value_strings")),) if call.has("value_strings") else (), "string")]
+    raise InputError("a Constant without a value", expected="one of the attributes value, value_ints, value_floats")
+
+
+def _body(interpreter: Interpreter, call: Call, graph: "GraphProto", part: str,
+          given: Sequence[Value] = ()) -> list[Value]:  # fmt: skip
+    """Run a sub-graph whose inputs have the values `given`."""
+    session = interpreter.session
+    session.enter(call.op)
+    if len(graph.input) != len(given):
+        raise InputError(f"the sub-graph {part} takes {len(graph.input)} inputs, {len(given)} are given",
+                         expected="as many inputs as the operator hands over")  # fmt: skip
+    home = f"{call.frame.home}{call.label.removeprefix(call.frame.prefix)}.{part}."
+    frame = Frame(call.frame, home, f"{call.label}.{part}.", versions=call.frame.versions,
+                  attributes=call.frame.attributes)  # fmt: skip
+    for info, value in zip(graph.input, given, strict=True):
+        frame.values[info.name] = value
+    results = interpreter.graph(graph, frame, ())
+    session.depth -= 1
+    return results
+
+
+def _cost(operators: Sequence[Operator]) -> tuple[int, int]:
+    macs = sum(o.work.macs * o.repeats for o in operators)
+    return macs, sum((o.work.muls + o.work.adds + sum(n for _, n in o.work.special)) * o.repeats for o in operators)
+
+
+def if_(interpreter: Interpreter, call: Call) -> Sequence[Result]:
+    """A branch that is known is run; else both are, and the costlier one is kept."""
+    session = interpreter.session
+    condition = call.numbers(0)
+    if condition is not None and len(condition) == 1:
+        part = "then" if condition[0] else "else"
+        return _body(interpreter, call, call.graph(f"{part}_branch"), part)
+    start, before = len(session.g.operators), set(session.g.tensors)
+    runs = []
+    for part in ("then", "else"):
+        results = _body(interpreter, call, call.graph(f"{part}_branch"), part)
+        tensors = {name: t for name, t in session.g.tensors.items() if name not in before}
+        operators = session.drop(start, before)
+        runs.append((_cost(operators), operators, tensors, results))
+    chosen = 0 if runs[0][0] >= runs[1][0] else 1
+    (_, operators, tensors, results), other = runs[chosen], runs[1 - chosen]
+    for name, tensor in tensors.items():
+        session.g.tensors.setdefault(name, tensor)
+    session.g.operators += operators
+    session.g.notes.append(
+        f"If '{call.label}': then {runs[0][0][0]} MACs, else {runs[1][0][0]} MACs; the costliest is counted"
+    )
+    # Where the branch that is kept has no shape, that of the other one is the best there is.
+    return [a if a.shape is not None or a.items is not None else Value(b.shape, b.dtype, make=_stand_in(call, b))
+            for a, b in zip(results, other[3], strict=False)]  # fmt: skip
+
+
+def _stand_in(call: Call, value: Value) -> Callable[[], Tensor] | None:
+    """A recorder for a tensor that the branch not kept would have written."""
+    shape = value.shape
+    if shape is None:
+        return None
+    return lambda: call.g.tensor(call.g.fresh_name(f"{call.label}:result"), shape, value.dtype)
+
+
+def loop(interpreter: Interpreter, call: Call) -> Sequence[Result]:
+    """The body, repeated by the trip count; once, with a note, where the count comes from data."""
+    session = interpreter.session
+    g = session.g
+    graph = call.graph("body")
+    trip, exact = _trip(call, graph)
+    carried = [Value(v.shape, v.dtype, v.tensor, None, None, v.make, v.codes, v.aside, v.items) if v is not None
+               else unknown() for v in call.inputs[2:]]  # fmt: skip
+    if trip is None:
+        name = call.name(0)
+        fed = f"pass --input {name}=12" if name in g.inputs else "give its trip count a constant"
+        g.notes.append(f"Loop '{call.label}': counted per trip; trip count unknown: multiply, or {fed}")
+    elif not exact:
+        g.notes.append(f"Loop '{call.label}': at most {trip} trips, its condition may end it earlier; all are counted")
+    times = 1 if trip is None else trip
+    start, before = len(g.operators), set(g.tensors)
+    counter = Value((), "int64", make=lambda: g.tensor(g.fresh_name(f"{call.label}:trip"), (), "int64"))
+    going = Value((), "bool", make=lambda: g.tensor(g.fresh_name(f"{call.label}:going"), (), "bool"))
+    with g.repeated(times):
+        results = _body(interpreter, call, graph, "body", [counter, going, *carried])
+    ends, scans = results[1 : 1 + len(carried)], results[1 + len(carried) :]
+    if times == 0:
+        session.drop(start, before)
+        ends = carried
+    for value, end, info in zip(carried, ends, graph.input[2:], strict=True):
+        if value.shape != end.shape and value.shape is not None and times > 1:
+            g.notes.append(f"Loop '{call.label}': {info.name} changes its shape from trip to trip; the first trip's is "
+                           "counted each time")  # fmt: skip
+    return [*ends, *(_stacked(call, value, times, 0) for value in scans)]
+
+
+def _trip(call: Call, graph: "GraphProto") -> tuple[int | None, bool]:
+    """How many trips (None: unknown), and whether no condition can end them earlier."""
+    condition, count = call.numbers(1), call.numbers(0)
+    if condition is not None and condition and not condition[0]:
+        return 0, True
+    passed = graph.output[0].name if graph.output else ""
+    inner = graph.input[1].name if len(graph.input) > 1 else ""
+    writer = {name: node for node in graph.node for name in node.output}
+    stored = {t.name for t in graph.initializer}
+    while passed in writer and writer[passed].op_type == "Identity" and len(writer[passed].input) == 1:
+        passed = writer[passed].input[0]
+    outside = passed not in writer and passed not in stored and passed != inner and call.frame.find(passed) is not None
+    steady = passed == inner or passed in stored or outside
+    steady = steady or (passed in writer and writer[passed].op_type == "Constant")
+    # Exporters of `while` write the largest integer for "until the condition ends it".
+    if not count or (count[0] >= _ENDLESS and not steady):
+        return None, steady
+    return max(0, count[0]), steady
+
+
+def _stacked(call: Call, value: Value, times: int, axis: int) -> Value:
+    """The values of all trips, one beside the other: written by the body itself, so no more bytes."""
+    if value.shape is None:
+        return unknown(value.dtype)
+    axis = axis + len(value.shape) + 1 if axis < 0 else axis
+    shape = (*value.shape[:axis], times, *value.shape[axis:])
+    name = f"{call.label}:stacked"
+    return of_tensor(call.g.tensor(call.g.fresh_name(name), shape, value.dtype))
+
+
+def scan(interpreter: Interpreter, call: Call) -> Sequence[Result]:
+    """The body, repeated by the length of the scanned axis."""
+    g = interpreter.session.g
+    graph = call.graph("body")
+    many = call.integer("num_scan_inputs", 1)
+    old = call.version < 9  # then the first input is the sequence lengths and axis 0 the batch
+    values = [v if v is not None else unknown() for v in call.inputs[1 if old else 0 :]]
+    states, scanned = values[: len(values) - many], values[len(values) - many :]
+    axes = call.integers("scan_input_axes") or (0,) * many
+    lengths = []
+    slices = []
+    for value, axis in zip(scanned, (1,) * many if old else axes, strict=True):
+        if value.shape is None:
+            slices.append(unknown(value.dtype))
+            continue
+        at = axis % len(value.shape)
+        lengths.append(value.shape[at])
+        kept = tuple(size for i, size in enumerate(value.shape) if i != at)
+        slices.append(_slice(call, value, kept[1:] if old else kept))
+    if len(set(lengths)) > 1:
+        raise InputError(f"the scanned axes have the lengths {lengths}", expected="one length")
+    if not lengths:
+        g.notes.append(f"Scan '{call.label}': its length is unknown; one step is counted")
+    times = (lengths or [1])[0] * (scanned[0].shape[0] if old and scanned[0].shape else 1)
+    fresh = [
+        Value(v.shape[1:] if old and v.shape else v.shape, v.dtype, None, make=_state(call, v, old)) for v in states
+    ]
+    with g.repeated(times):
+        results = _body(interpreter, call, graph, "body", [*fresh, *slices])
+    out_axes = call.integers("scan_output_axes") or (0,) * (len(results) - len(states))
+    ends = [Value(v.shape, v.dtype, make=_state(call, v, False)) for v in states] if old else results[: len(states)]
+    stacked = [_stacked(call, v, times, axis) for v, axis in zip(results[len(states) :], out_axes, strict=True)]
+    return [*ends, *stacked]
+
+
+def _slice(call: Call, value: Value, shape: tuple[int, ...]) -> Value:
+    from picojoule.workload import ops
+
+    name = call.name(0)
+    return Value(shape, value.dtype, make=lambda: ops.slice_view(call.g, call.session.tensor(value, name), shape))
+
+
+def _state(call: Call, value: Value, old: bool) -> Callable[[], Tensor] | None:
+    shape = value.shape
+    if shape is None:
+        return None
+    sizes = shape[1:] if old else shape
+    return lambda: call.g.tensor(call.g.fresh_name(f"{call.label}:state"), sizes, value.dtype)
+
+
+def sequence_map(interpreter: Interpreter, call: Call) -> Sequence[Result]:
+    """The body once for each item of the first sequence, if its length is known."""
+    first = call.value(0)
+    if first.items is None:
+        interpreter.session.uncounted(call.key, call.label, "the length of its sequence is unknown")
+        return []
+    columns: list[list[Value]] = [[] for _ in call.node.output]
+    for position in range(len(first.items)):
+        given = [v.items[position] if v is not None and v.items is not None else v if v is not None else unknown()
+                 for v in call.inputs]  # fmt: skip
+        for column, value in zip(columns, _body(interpreter, call, call.graph("body"), "body", given), strict=True):
+            column.append(value)
+    return [Value(None, items=column) for column in columns]
+
+
+Control = Callable[[Interpreter, Call], Sequence[Result]]
+CONTROL: Final[dict[str, Control]] = {
+    "Constant": constant, "If": if_, "Loop": loop, "Scan": scan, "SequenceMap": sequence_map,
+}  # fmt: skip
