@@ -100,6 +100,7 @@ def gpu(name: str = "gpu", title: str = "Invented GPU 900") -> Architecture:
 
 def board(name: str = "board") -> Technology:
     """Prices of a whole board."""
+
     def b(joules: float, spread: float, provenance: Provenance = "fitted", unit: str = "J") -> Value:
         return _v(joules, unit, spread, "fit", "board", provenance, "table 3")
 
@@ -125,6 +126,7 @@ def chip(name: str = "chip") -> Architecture:
 
 def macro(name: str = "macro") -> Technology:
     """Prices of blocks of a chip and of a DRAM device: two scopes, with a reason."""
+
     def m(joules: float, spread: float, scope: Scope = "macro", source: str = "chip", unit: str = "J") -> Value:
         return _v(joules, unit, spread, source, scope, "derived", "scaled from 45 nm")
 

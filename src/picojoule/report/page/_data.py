@@ -107,7 +107,9 @@ def _signatures(estimates: Sequence[Estimate]) -> list[tuple[object, ...]]:
     columns = []
     for estimate in estimates:
         times = estimate.cost.time_s[:, 0].tolist()
-        columns.append([(time, *sorted(a.counts.items())) for time, a in zip(times, estimate.cost.activities, strict=True)])
+        columns.append(
+            [(time, *sorted(a.counts.items())) for time, a in zip(times, estimate.cost.activities, strict=True)]
+        )
     ops = [(o.op, o.total.macs) for o in estimates[0].workload.operators]
     return list(zip(ops, *columns, strict=True))
 
@@ -116,12 +118,8 @@ def _paths(workload: Workload) -> list[tuple[str, ...]]:
     """Module path of each operator; one that runs directly in a module (a residual add) ends with its own name."""
     raw = [tuple(part for part in _SPLIT.split(o.path or o.name) if part) or (o.op,) for o in workload.operators]
     inner = {path[:depth] for path in raw for depth in range(1, len(path))}
-    seen: dict[tuple[str, ...], int] = {}
-    for path in raw:
-        seen[path] = seen.get(path, 0) + 1
     return [
-        (*path, operator.op) if path in inner or seen[path] > 1 else path
-        for path, operator in zip(raw, workload.operators, strict=True)
+        (*path, operator.op) if path in inner else path for path, operator in zip(raw, workload.operators, strict=True)
     ]
 
 

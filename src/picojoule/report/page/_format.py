@@ -69,6 +69,19 @@ def decades(low: float, high: float, most: int = 8) -> list[float]:
     return [10.0**power for power in range(first, last + 1, step)]
 
 
+def round_marks(low: float, high: float, most: int = 5) -> list[float]:
+    """Round numbers on a logarithmic axis: decades, or 1 - 2 - 5 between them on a short axis."""
+    marks = decades(low, high, most)
+    if len(marks) >= 3:
+        return marks
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for digits in ((1, 3), (1, 2, 5)):
+        marks = [n * 10.0**power for power in range(first, last + 1) for n in digits if low <= n * 10.0**power <= high]
+        if len(marks) >= 3:
+            break
+    return marks[:most]
+
+
 def steps(top: float, most: int = 5) -> list[float]:
     """Round numbers up to `top` for a linear axis, at most `most`."""
     size = 10.0 ** math.floor(math.log10(top)) / 10

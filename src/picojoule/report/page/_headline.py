@@ -83,10 +83,12 @@ def _pair(w: Words, a: Device, b: Device, unit: str) -> str:
     if energy.nominal <= 0:
         return _alone(w, a, unit)
     key = "v_alike" if alike else "v_less"
-    text = w[key].format(unit=unit, a=_name(a), b=_name(b), factor=times(energy.nominal), interval=_of(w, energy, shared))
-    if alike:
-        return text
+    text = w[key].format(
+        unit=unit, a=_name(a), b=_name(b), factor=times(energy.nominal), interval=_of(w, energy, shared)
+    )
     time, _ = _ratio(b, a, "time")
+    if alike:
+        return text + _faster(w, a, b, time)
     if time.low <= 1 <= time.high or time.nominal <= 0:
         return text + w["v_same_time"]
     if time.nominal > 1:
@@ -94,12 +96,21 @@ def _pair(w: Words, a: Device, b: Device, unit: str) -> str:
     return text + w["v_later"].format(factor=times(1 / time.nominal), a=_name(a), b=_name(b))
 
 
+def _faster(w: Words, a: Device, b: Device, time: Interval) -> str:
+    if time.nominal <= 0 or time.low <= 1 <= time.high:
+        return ""
+    fast, slow, factor = (a, b, time.nominal) if time.nominal > 1 else (b, a, 1 / time.nominal)
+    return w["v_faster"].format(a=_name(fast), b=_name(slow), factor=times(factor))
+
+
 def _many(w: Words, ranked: Sequence[Device], unit: str) -> str:
     best = ranked[0]
     others = []
     for device in ranked[1:]:
         energy, shared = _ratio(device, best, "energy")
-        others.append(w["v_more"].format(b=_name(device), factor=times(energy.nominal), interval=_of(w, energy, shared)))
+        others.append(
+            w["v_more"].format(b=_name(device), factor=times(energy.nominal), interval=_of(w, energy, shared))
+        )
     head = w["v_least"].format(n=len(ranked), a=_name(best), unit=unit)
     return w["semicolon"].join((head, *others))
 
@@ -120,7 +131,9 @@ def _of(w: Words, factor: Interval, shared: bool) -> str:
 
 
 def _aside(w: Words, text: str) -> str:
-    return f'<span class="dim">（{text}）</span>' if w["lang"].startswith("zh") else f'<span class="dim">({text})</span>'
+    first, comma, rest = text.partition(", ")
+    left, right = "（）" if w["lang"].startswith("zh") else "()"
+    return f'<span class="dim"><span class="nb">{left}{first}{comma.strip()}</span>{comma and " "}{rest}{right}</span>'
 
 
 def _name(device: Device) -> str:
@@ -174,22 +187,24 @@ def _totals(w: Words, devices: Sequence[Device]) -> str:
 
 
 def _total(w: Words, d: Device, e_axis: tuple[float, float], t_axis: tuple[float, float], *, with_scale: bool) -> str:
-    def cell(label: str, interval: Interval, unit: str, axis: tuple[float, float], tag: str) -> str:
+    def cell(label: str, interval: Interval, unit: str, axis: tuple[float, float], scope: str) -> str:
         per = ""
         if d.batch > 1:
             per = f'<span class="per">{w["per_sample"].format(x=si(interval.nominal / d.batch, unit))}</span>'
         return (
             f'<td data-label="{label}"><span class="big">{si(interval.nominal, unit)}</span> '
-            f'<span class="range">{interval_text(interval, unit) or w["exact"]}</span> {tag}{per}{dot(interval, axis)}'
+            f'<span class="range">{interval_text(interval, unit) or w["exact"]}<small>{scope or "90 %"}</small></span>'
+            f"{per}{dot(interval, axis)}"
             f"{scale(axis, unit) if with_scale else ''}</td>"
         )
 
-    scope = f'<span class="scope" title="{w["scope"]}">{scope_text(w, d.scope)}</span>'
+    scope = scope_text(w, d.scope)
+    energy = cell(w["energy_run"], d.energy, "J", e_axis, f"90 % · {scope}")
     return (
         f'<tr><th scope="row">{_name(d)}<small>{subtitle(w, d)}</small><small>{w["level"].format(level=d.estimate.level)}'
-        f"</small></th>{cell(w['energy_run'], d.energy, 'J', e_axis, scope)}{cell(w['time_run'], d.time, 's', t_axis, '')}"
+        f"</small></th>{energy}{cell(w['time_run'], d.time, 's', t_axis, '')}"
         f'<td class="num" data-label="{w["power"]}"><span class="mid">{si(d.power, "W")}</span> '
-        f'<span class="scope">{scope_text(w, d.scope)}</span></td>'
+        f'<span class="range">{scope}</span></td>'
         f'<td class="num" data-label="{w["traffic"]}"><span class="mid">{si(d.off_chip_bytes, "B")}</span>'
         f' <span class="range">{esc(d.outer, 30)}</span></td></tr>'
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from picojoule.cost import Interval
 
-from ._format import decades, place, si
+from ._format import place, round_marks, si
 
 Words = Mapping[str, str]
 Axis = tuple[float, float]
@@ -30,6 +30,6 @@ def dot(interval: Interval, axis: Axis) -> str:
 
 def scale(axis: Axis, unit: str) -> str:
     """The decades under a column of dots."""
-    marks = decades(*axis, most=4)
+    marks = round_marks(*axis)
     ticks = "".join(f'<span style="left:{100 * place(v, *axis):.1f}%">{si(v, unit, 1)}</span>' for v in marks)
     return f'<span class="scale" aria-hidden="true">{ticks}</span>'

@@ -1,6 +1,7 @@
 """The same network at several levels of fidelity: each may only add cost, and a crossing is a fault."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 from picojoule.cost import Interval
@@ -47,7 +48,7 @@ def _of(device: Device, others: Mapping[str, Sequence[Estimate]]) -> list[Estima
 def _panel(w: Words, device: Device, what: str, rows: Sequence[tuple[Estimate, Interval]], unit: str) -> str:
     axis = axis_of((interval for _, interval in rows), 1.15)
     body = "".join(
-        f"<tr{' class=now' if estimate is device.estimate else ''}><th scope=\"row\">{esc(estimate.level)}</th>"
+        f'<tr{" class=now" if estimate is device.estimate else ""}><th scope="row">{esc(estimate.level)}</th>'
         f'<td class="wide">{dot(interval, axis)}</td><td class="num">{si(interval.nominal, unit)}</td>'
         f'<td class="num dim">{interval_text(interval, unit) or w["exact"]}</td></tr>'
         for estimate, interval in rows
@@ -60,7 +61,7 @@ def _panel(w: Words, device: Device, what: str, rows: Sequence[tuple[Estimate, I
 
 
 def _faults(w: Words, device: Device, found: Sequence[Estimate]) -> Iterator[str]:
-    for a, b in zip(found, found[1:], strict=False):
+    for a, b in pairwise(found):
         pairs = ((a.cost.total_energy_j, b.cost.total_energy_j), (a.cost.total_time_s, b.cost.total_time_s))
         if any(x.nominal > y.nominal * (1 + _SLACK) for x, y in pairs):
             yield w["warn_order"].format(a=esc(a.level), b=esc(b.level), device=esc(device.title))

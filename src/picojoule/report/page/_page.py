@@ -63,11 +63,16 @@ def page(
 
 
 def _sections(
-    w: Words, workload: Workload, blocks: Sequence[Block], devices: Sequence[Device], others: Mapping[str, Sequence[Estimate]]
+    w: Words,
+    workload: Workload,
+    blocks: Sequence[Block],
+    devices: Sequence[Device],
+    others: Mapping[str, Sequence[Estimate]],
 ) -> list[tuple[str, str, str]]:
     """(anchor, short name, HTML) of every section that has something to say, in reading order."""
     panels = [panel for n, device in enumerate(devices) if (panel := skyline(w, blocks, device, n))]
-    reader = f'<div id="slot"><div id="read" class="read js" role="region" aria-label="{w["a_read"]}" aria-live="polite"></div></div>'
+    reader = f'<div id="read" class="read js" role="region" aria-label="{w["a_read"]}" aria-live="polite"></div>'
+    reader = f'<div id="slot">{reader}</div>'
     ices = "".join(icicle(w, workload.name, blocks, device) for device in devices)
     roofs = "".join(roofline(w, blocks, device) for device in devices)
     bodies = (

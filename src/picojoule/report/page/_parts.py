@@ -30,10 +30,12 @@ def _share(w: Words, device: Device) -> str:
         if share <= 0:
             continue
         words.append(f"{w[part]} {si(joules, 'J', 2)}, {percent(share)}")
-        number = f"<b>{percent(share)}</b>" if share > 0.035 else ""
+        number = f"<b{' class=s' if share < 0.09 else ''}>{percent(share)}</b>" if share > 0.035 else ""
         name = f" <em>{w[part]}</em>" if share > (0.16 if w["lang"] == "en" else 0.12) else ""
         joule = f' <em class="j">{si(joules, "J", 2)}</em>' if share > 0.28 else ""
-        segments.append(f'<span class="p{n}" style="flex:{share:.4f} 1 0" title="{words[-1]}">{number}{name}{joule}</span>')
+        segments.append(
+            f'<span class="p{n}" style="flex:{share:.4f} 1 0" title="{words[-1]}">{number}{name}{joule}</span>'
+        )
     return (
         f'<div class="share"><span class="who">{esc(device.title)}</span><div class="bar" role="img" '
         f'aria-label="{"; ".join(words)}">{"".join(segments)}</div></div>'

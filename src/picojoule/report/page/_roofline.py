@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from picojoule.levels import Estimate
 
@@ -114,7 +115,8 @@ def _axes(frame: _Frame, unit: str) -> tuple[str, str]:
     xs, ys = decades(frame.x0, frame.x1, 9), decades(frame.y0, frame.y1, 7)
     grid = "".join(f"M{10 * frame.x(x):.0f} 0v{_HIGH}" for x in xs)
     grid += "".join(f"M0 {_HIGH - 4 * frame.y(y):.0f}h{_WIDE}" for y in ys)
-    ticks = "".join(f'<span class="yt" style="bottom:{frame.y(y):.1f}%">{si(y, unit, 1)}</span>' for y in ys)
+    ticks = f'<span class="ytitle">{unit}</span>'
+    ticks += "".join(f'<span class="yt" style="bottom:{frame.y(y):.1f}%">{si(y, "", 1)}</span>' for y in ys)
     ticks += "".join(f'<span class="xtick" style="left:{frame.x(x):.1f}%">{_plain(x)}</span>' for x in xs)
     return f'<path class="grid" d="{grid}"/>', ticks
 
@@ -144,12 +146,17 @@ def _line(roof: Roof, frame: _Frame, kind: str) -> str:
 
 def _same(a: Roof, b: Roof) -> bool:
     pairs = ((a.peak, b.peak), (a.bandwidth, b.bandwidth))
-    return all(x is not None and y is not None and abs(x - y) < 1e-9 * y for x, y in pairs)
+    return all(x is not None and y is not None and _same_number(x, y) for x, y in pairs)
+
+
+def _same_number(x: float, y: float) -> bool:
+    return abs(x - y) < 1e-9 * abs(y)
 
 
 def _mark(dot: _Dot, frame: _Frame) -> str:
     size = min(44.0, 5 + 52 * dot.share**0.5)
-    return f'<i class="m {dot.mark}" data-i="{dot.index}" style="left:{frame.x(dot.x):.1f}%;bottom:{frame.y(dot.y):.1f}%;--d:{size:.0f}px"></i>'
+    style = f"left:{frame.x(dot.x):.1f}%;bottom:{frame.y(dot.y):.1f}%;--d:{size:.0f}px"
+    return f'<i class="mk {dot.mark}" data-i="{dot.index}" style="{style}"></i>'
 
 
 def _says(w: Words, blocks: Sequence[Block], device: Device, dots: Sequence[_Dot], roof: Roof) -> str:
@@ -167,37 +174,61 @@ def _says(w: Words, blocks: Sequence[Block], device: Device, dots: Sequence[_Dot
 
 
 def _notes(w: Words, level: Roof, sheet: Roof, frame: _Frame, unit: str) -> str:
-    """The two roofs by name: peak at the right end, bandwidth along the slope."""
+    """The roofs by name: the peaks at the right end, the bandwidth along the slope."""
     notes = []
-    for roof, key, up in ((level, "reach", False), (sheet, "sheet", True)):
-        if up and _same(level, sheet):
-            continue
-        if roof.peak:
-            side = "" if up else ";transform:translateY(100%)"
-            text = w[key].format(x=si(roof.peak, unit, 2))
-            notes.append(f'<span class="note" style="right:2px;bottom:{frame.y(roof.peak):.1f}%{side}">{text}</span>')
-    roof = level if level.bandwidth else sheet
-    if roof.bandwidth:
-        left = max(frame.x0, frame.y0 / roof.bandwidth)
-        right = roof.ridge or frame.x1
-        middle = left ** (1 / 2) * right ** (1 / 2)
-        text = si(roof.bandwidth, "B/s", 2)
-        style = f"right:{100 - frame.x(middle):.1f}%;bottom:{frame.y(middle * roof.bandwidth):.1f}%"
-        notes.append(f'<span class="note slope" style="{style}">{text}</span>')
+    highest = max(filter(None, (level.peak, sheet.peak)), default=None)
+    if highest:
+        text = w["reach"].format(x=si(highest, unit, 2))
+        if sheet.peak and level.peak and not _same_number(level.peak, sheet.peak):
+            text = w["reach_of"].format(x=si(level.peak, unit, 2), y=si(sheet.peak, unit, 2))
+        elif sheet.peak:
+            text = w["sheet"].format(x=si(sheet.peak, unit, 2))
+        notes.append(f'<span class="note" style="right:2px;bottom:{frame.y(highest) + 1:.1f}%">{text}</span>')
+    bandwidth = level.bandwidth or sheet.bandwidth
+    if bandwidth:
+        left, right = max(frame.x0, frame.y0 / bandwidth), level.ridge or frame.x1
+        x = left**0.62 * right**0.38
+        style = f"right:{100 - frame.x(x):.1f}%;bottom:{frame.y(x * bandwidth) + 2:.1f}%"
+        notes.append(f'<span class="note slope" style="{style}">{si(bandwidth, "B/s", 2)}</span>')
     return "".join(notes)
 
 
+_Box = tuple[float, float, float, float]  # left, right, bottom, top in per cent
+_SIDES: Final = ("right", "left", "under")
+
+
 def _labels(dots: Sequence[_Dot], frame: _Frame) -> str:
-    """The names of the slowest few, where there is room."""
-    placed: list[tuple[float, float]] = []
+    """The names of the slowest few, each on a side where nothing else stands; none where there is no room."""
+    points = sorted({(round(frame.x(dot.x), 1), round(frame.y(dot.y), 1)) for dot in dots})
+    placed: list[_Box] = []
     drawn = []
-    for dot in sorted(dots, key=lambda d: -d.share):
+    for dot in sorted(dots, key=lambda d: -d.share)[:60]:
         x, y = frame.x(dot.x), frame.y(dot.y)
-        if len(dot.name) > 30 or any(abs(y - b) < 8 and abs(x - a) < 45 for a, b in placed) or y < 8:
+        if len(dot.name) > 30:
             continue
-        placed.append((x, y))
-        side = " left" if x > 55 else ""
-        drawn.append(f'<span class="dl{side}" style="left:{x:.1f}%;bottom:{y:.1f}%">{esc(dot.name)}</span>')
+        for side in _SIDES:
+            box = _box(side, x, y, 1.7 * len(dot.name))
+            inside = box[0] > 0 and box[1] < 100 and box[2] > 0
+            if inside and not any(_meet(box, other) for other in placed) and not any(_holds(box, p) for p in points):
+                placed.append(box)
+                drawn.append(f'<span class="dl {side}" style="left:{x:.1f}%;bottom:{y:.1f}%">{esc(dot.name)}</span>')
+                break
         if len(placed) == _LABELS:
             break
     return "".join(drawn)
+
+
+def _box(side: str, x: float, y: float, width: float) -> _Box:
+    if side == "right":
+        return x + 1.5, x + 2 + width, y - 2.5, y + 2.5
+    if side == "left":
+        return x - 2 - width, x - 1.5, y - 2.5, y + 2.5
+    return x - width / 2, x + width / 2, y - 8, y - 2.6
+
+
+def _meet(a: _Box, b: _Box) -> bool:
+    return a[0] < b[1] and b[0] < a[1] and a[2] < b[3] + 3 and b[2] < a[3] + 3
+
+
+def _holds(box: _Box, point: tuple[float, float]) -> bool:
+    return box[0] <= point[0] <= box[1] and box[2] <= point[1] <= box[3]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from ._data import Block, Device
 from ._format import interval_text, si, steps
-from ._headline import subtitle
+from ._headline import scope_text, subtitle
 from ._html import esc
 
 Words = Mapping[str, str]
@@ -34,7 +34,7 @@ def skyline(w: Words, blocks: Sequence[Block], device: Device, index: int) -> st
     where = w["a_sky"].format(device=esc(device.title))
     return (
         f'<figure class="chart sky" data-device="{index}"><figcaption><h3>{esc(device.title)} '
-        f"<small>{subtitle(w, device)}</small></h3>{_sums(w, device)}</figcaption>"
+        f"<small>{subtitle(w, device)} · {scope_text(w, device.scope)}</small></h3>{_sums(w, device)}</figcaption>"
         f'<div class="plot" tabindex="0" role="group" aria-roledescription="{w["chart"]}" aria-label="{where}">'
         f'<svg viewBox="0 0 {_WIDE} {_HIGH}" preserveAspectRatio="none" aria-hidden="true">{grid}'
         f'{_stack(device, total, top)}{sheet[0]}<g class="hits"></g></svg>{labels}{sheet[1]}</div>'
@@ -102,7 +102,9 @@ def _stages(blocks: Sequence[Block], device: Device, total: float) -> str:
         label = name.rsplit(".", 1)[-1] if len(name) * 0.75 > width else name
         if width < 0.6:
             continue
-        text = f"<b>{esc(label, 40)}</b><em>{si(joules, 'J', 2)}</em>" if width > 4.5 and len(label) * 0.75 < width else ""
+        text = (
+            f"<b>{esc(label, 40)}</b><em>{si(joules, 'J', 2)}</em>" if width > 4.5 and len(label) * 0.75 < width else ""
+        )
         cells.append(f'<span style="left:{100 * a / total:.2f}%;width:{width:.2f}%">{text}</span>')
     return f'<div class="stages" aria-hidden="true">{"".join(cells)}</div>'
 

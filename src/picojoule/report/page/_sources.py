@@ -12,20 +12,21 @@ from ._values import anchor, key_text, number, scope_of, source_keys, sources, s
 
 Words = Mapping[str, str]
 _LINK = re.compile(r"https?://[^\s<>\"'{}|\\^`]+|\bdoi:\s?(10\.\d{4,9}/[^\s<>\"'{}|\\^`]+)", re.IGNORECASE)
-_Row = tuple[str, Value]
+_Used = dict[Value, tuple[dict[str, None], dict[str, None]]]  # value to its keys and to the titles of its devices
 
 
-def values_used(devices: Sequence[Device]) -> tuple[dict[_Row, list[str]], dict[_Row, list[str]]]:
-    """Prices and rates, each with the titles of the devices that use it."""
-    prices: dict[_Row, list[str]] = {}
-    rates: dict[_Row, list[str]] = {}
+def values_used(devices: Sequence[Device]) -> tuple[_Used, _Used]:
+    """Prices and rates, each value once, with every key it has and every device that uses it."""
+    prices: _Used = {}
+    rates: _Used = {}
     for device in devices:
         cost, own = device.estimate.cost, device.estimate.architecture.name
-        used = {(cost.price_keys[action], value) for action, value in cost.prices.items()}
-        for key, value in sorted(used, key=lambda row: row[0]):
-            prices.setdefault((key_text(key, own), value), []).append(device.title)
-        for key, value in cost.rates.items():
-            rates.setdefault((key_text(key, own), value), []).append(device.title)
+        priced = ((cost.price_keys[action], value) for action, value in cost.prices.items())
+        for used, rows in ((prices, priced), (rates, cost.rates.items())):
+            for key, value in rows:
+                keys, titles = used.setdefault(value, ({}, {}))
+                keys[key_text(key, own)] = None
+                titles[device.title] = None
     return prices, rates
 
 
@@ -34,19 +35,28 @@ def sources_body(
 ) -> str:
     """The last section."""
     prices, rates = values_used(devices)
-    keys = dict.fromkeys(key for _, value in (*prices, *rates) for key in source_keys(value))
+    values = [*prices, *rates]
+    keys = dict.fromkeys(key for value in values for key in source_keys(value))
     return "".join((
         _values(w, w["h_prices"], prices), _values(w, w["h_rates"], rates), _references(w, keys, references),
-        _notes(w, devices, notes), _glossary(w, [value for _, value in (*prices, *rates)]), _repeat(w, command, stamp),
+        _notes(w, devices, notes), _glossary(w, values), _repeat(w, command, stamp),
     ))  # fmt: skip
 
 
-def _values(w: Words, title: str, rows: Mapping[_Row, Sequence[str]]) -> str:
+def _values(w: Words, title: str, rows: _Used) -> str:
     if not rows:
         return ""
-    scoped = any(value.scope for _, value in rows)
-    heads = [w["number"], w["device"], w["value"], w["factor"], *([w["scope"]] if scoped else []), w["known"], w["source"]]
-    body = "".join(_row(w, key, value, used, scoped) for (key, value), used in rows.items())
+    scoped = any(value.scope for value in rows)
+    heads = [
+        w["number"],
+        w["device"],
+        w["value"],
+        w["factor"],
+        *([w["scope"]] if scoped else []),
+        w["known"],
+        w["source"],
+    ]
+    body = "".join(_row(w, value, keys, titles, scoped) for value, (keys, titles) in rows.items())
     columns = "".join(f'<th scope="col">{head}</th>' for head in heads)
     return (
         f'<h3>{title}</h3><div class="scroll" tabindex="0" role="region" aria-label="{title}, {w["a_src"]}">'
@@ -54,12 +64,13 @@ def _values(w: Words, title: str, rows: Mapping[_Row, Sequence[str]]) -> str:
     )
 
 
-def _row(w: Words, key: str, value: Value, used: Sequence[str], scoped: bool) -> str:
+def _row(w: Words, value: Value, keys: Iterable[str], titles: Iterable[str], scoped: bool) -> str:
     where = f' <span class="dim" lang="en">{esc(value.where, 200)}</span>' if value.where else ""
     note = f'<small lang="en">{esc(value.note, 300)}</small>' if value.note else ""
     scope = f"<td>{scope_of(w, value)}</td>" if scoped else ""
     return (
-        f'<tr><th scope="row"><code>{key}</code></th><td>{", ".join(esc(title) for title in dict.fromkeys(used))}</td>'
+        f'<tr><th scope="row">{"<br>".join(f"<code>{key}</code>" for key in keys)}</th>'
+        f"<td>{', '.join(esc(title) for title in titles)}</td>"
         f"<td>{number(value)}</td><td>{spread(w, value)}</td>{scope}<td>{tag(w, value)}</td>"
         f"<td>{sources(value)}{where}{note}</td></tr>"
     )
@@ -90,7 +101,9 @@ def linked(text: str) -> str:
 def _notes(w: Words, devices: Sequence[Device], notes: Sequence[str]) -> str:
     items = [f'<li lang="en">{esc(note, 600)}</li>' for note in notes]
     for device in devices:
-        items += [f'<li><b>{esc(device.title)}</b> <span lang="en">{esc(n, 600)}</span></li>' for n in device.estimate.notes]
+        items += [
+            f'<li><b>{esc(device.title)}</b> <span lang="en">{esc(n, 600)}</span></li>' for n in device.estimate.notes
+        ]
     return f'<h3>{w["h_notes"]}</h3><ul class="notes">{"".join(items)}</ul>' if items else ""
 
 
@@ -107,7 +120,5 @@ def _glossary(w: Words, values: Sequence[Value]) -> str:
 def _repeat(w: Words, command: str, stamp: str) -> str:
     shown = ""
     if command:
-        shown = (
-            f'<pre class="cmd" tabindex="0" role="region" aria-label="{w["a_command"]}"><code>{esc(command, 2000)}</code></pre>'
-        )
+        shown = f'<pre class="cmd" tabindex="0" role="region" aria-label="{w["a_command"]}"><code>{esc(command, 2000)}</code></pre>'
     return f'<h3>{w["h_repeat"]}</h3>{shown}<p class="dim small">{stamp}</p>'

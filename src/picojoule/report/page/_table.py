@@ -76,6 +76,4 @@ def _foot(w: Words, blocks: Sequence[Block], devices: Sequence[Device]) -> str:
         for d in devices
     )
     macs = sum(block.macs for block in blocks)
-    return (
-        f'<tfoot><tr><th scope="row">{w["total"]}</th><td></td><td>{whole(macs) if macs else ""}</td>{cells}</tr></tfoot>'
-    )
+    return f'<tfoot><tr><th scope="row">{w["total"]}</th><td></td><td>{whole(macs) if macs else ""}</td>{cells}</tr></tfoot>'

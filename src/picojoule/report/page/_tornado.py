@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from picojoule.cost import Swing, swings
+from picojoule.quantity import Value
 
 from ._data import Device
 from ._html import esc
@@ -21,7 +22,7 @@ def tornado(w: Words, devices: Sequence[Device]) -> str:
 
 def _panel(w: Words, device: Device) -> str:
     total = device.energy.nominal
-    rows = [swing for swing in swings(device.estimate.cost) if swing.energy_high_j - swing.energy_low_j > total * 1e-9]
+    rows = [swing for swing in _merged(swings(device.estimate.cost), total) if swing.energy_high_j > swing.energy_low_j]
     shown = [s for s in rows if (s.energy_high_j - s.energy_low_j) / total / 2 > _LEAST][:_ROWS] or rows[:1]
     head = f"<h3>{esc(device.title)}</h3>"
     if not shown:
@@ -36,11 +37,26 @@ def _panel(w: Words, device: Device) -> str:
     )
 
 
+def _merged(found: Sequence[Swing], total: float) -> list[Swing]:
+    """One swing for each value: keys with the same value share its draws, so they move together."""
+    by_value: dict[Value, Swing] = {}
+    for swing in found:
+        if swing.energy_high_j - swing.energy_low_j <= total * 1e-9:
+            continue
+        other = by_value.get(swing.value)
+        by_value[swing.value] = swing if other is None else Swing(
+            f"{other.key}, {swing.key}", swing.value, other.energy_low_j + swing.energy_low_j - total,
+            other.energy_high_j + swing.energy_high_j - total, other.share + swing.share,
+        )  # fmt: skip
+    return sorted(by_value.values(), key=lambda s: s.energy_low_j - s.energy_high_j)
+
+
 def _row(w: Words, device: Device, swing: Swing, total: float, widest: float) -> str:
     down, up = (total - swing.energy_low_j) / total, (swing.energy_high_j - total) / total
-    name = key_text(swing.key, device.estimate.architecture.name)
+    own = device.estimate.architecture.name
+    name = ", ".join(f"<code>{key_text(key, own)}</code>" for key in swing.key.split(", ")[:3])
     return (
-        f'<tr><th scope="row"><code>{name}</code><small>{facts(w, swing.value)} {tag(w, swing.value)}</small></th>'
+        f'<tr><th scope="row">{name} {tag(w, swing.value)}<small>{facts(w, swing.value)}</small></th>'
         f'<td class="wide"><span class="torn" aria-hidden="true"><i class="dn" style="width:{down / widest * 50:.1f}%"></i>'
         f'<i class="up" style="width:{up / widest * 50:.1f}%"></i></span></td>'
         f'<td class="num">−{_percent(down)}<br>+{_percent(up)}</td></tr>'

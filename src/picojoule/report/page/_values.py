@@ -12,11 +12,12 @@ Words = Mapping[str, str]
 
 def number(value: Value) -> str:
     """Nominal value with its unit."""
-    if not value.unit:
+    unit = " · ".join(part for part in value.unit.split(" · ") if part not in ("", "1"))
+    if not unit:
         return f"{value.nominal:.3g}"
-    if "/" in value.unit or value.unit.isalpha():
-        return si(value.nominal, esc(value.unit, 24))
-    return f"{value.nominal:.3g}\u202f{esc(value.unit, 24)}"
+    if " " not in unit:
+        return si(value.nominal, esc(unit, 24))
+    return f"{value.nominal:.3g}\u202f{esc(unit, 24)}"
 
 
 def spread(w: Words, value: Value) -> str:
@@ -37,7 +38,9 @@ def facts(w: Words, value: Value) -> str:
 
 def tag(w: Words, value: Value) -> str:
     """How the number is known, as a mark with its meaning on hover."""
-    kind = "good" if value.provenance in ("measured", "fitted") else "weak" if value.provenance == "recalled" else "read"
+    kind = (
+        "good" if value.provenance in ("measured", "fitted") else "weak" if value.provenance == "recalled" else "read"
+    )
     text = w.get(value.provenance, esc(value.provenance))
     meaning = w.get(f"about_{value.provenance}", "")
     return f'<span class="tag {kind}" title="{meaning}">{text}</span>'
