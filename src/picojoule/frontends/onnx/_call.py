@@ -168,7 +168,7 @@ class Call:
             return None
         given = self.numbers(index)
         if given is None:
-            raise Unknowable(f"{name} come from data")
+            raise UnknowableError(f"{name} come from data")
         return given
 
     # Contractions and what is fused into them --------------------------------------------------------------------
@@ -216,7 +216,7 @@ class Call:
         return Value(sizes, value.dtype, None, data, value.sources, make, codes, value.aside, mark=value.mark)
 
 
-class Unknowable(Exception):
+class UnknowableError(Exception):
     """The result depends on data that only a run of the network has."""
 
 

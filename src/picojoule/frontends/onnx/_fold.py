@@ -109,7 +109,7 @@ def _gather(call: Call, data: Sequence[Array]) -> Array | None:
 
 
 def slices(call: Call, shape: Sequence[int]) -> list[slice]:
-    """The slices of a Slice node over `shape`. Raises Unknowable if they come from data."""
+    """The slices of a Slice node over `shape`. Raises UnknowableError if they come from data."""
     starts, ends = call.axes(1, "starts"), call.axes(2, "ends")
     axes, steps = call.axes(3, "axes"), call.axes(4, "steps")
     if starts is None or ends is None or len(starts) != len(ends):
@@ -147,9 +147,8 @@ def target_shape(call: Call, shape: Sequence[int], target: Sequence[int]) -> tup
     if sizes.count(-1) > 1 or any(size < -1 for size in sizes):
         raise ValueError(f"target shape {list(target)} is not one")
     if -1 in sizes:
-        if rest == 0 or elements % rest:
-            if not (rest == 0 and elements == 0):
-                raise ValueError(f"{elements} elements do not fit the target shape {list(target)}")
+        if (rest == 0 and elements) or (rest and elements % rest):
+            raise ValueError(f"{elements} elements do not fit the target shape {list(target)}")
         sizes[sizes.index(-1)] = elements // rest if rest else 0
     elif rest != elements:
         raise ValueError(f"{elements} elements of {list(shape)} do not fit the target shape {list(target)}")
@@ -243,12 +242,23 @@ def _modulo(call: Call, data: Sequence[Array]) -> Array | None:
     return np.fmod(*data) if call.integer("fmod") else np.mod(*data)
 
 
+def split_sizes(call: Call, shape: Sequence[int]) -> tuple[int, ...]:
+    """The sizes of the parts of a Split along its axis."""
+    size = shape[call.integer("axis", 0)]
+    given = call.axes(1, "split")
+    if given is not None:
+        if sum(given) != size or any(part < 0 for part in given):
+            raise ValueError(f"parts {list(given)} do not add up to {size}")
+        return tuple(given)
+    many = call.integer("num_outputs", len(call.node.output))
+    each = -(-size // max(1, many))
+    return tuple(max(0, min(each, size - i * each)) for i in range(many))
+
+
 def _split(call: Call) -> tuple[Array, ...] | None:
     data = call.data(0)
     if data is None:
         return None
-    from .layout import split_sizes
-
     sizes = split_sizes(call, data.shape)
     axis = call.integer("axis", 0)
     bounds = np.cumsum(sizes)[:-1]

@@ -1,12 +1,12 @@
 """Walks graphs: looks names up, folds constants, calls handlers, and lists what cannot be counted."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from picojoule.quantity import InputError
 from picojoule.workload import BITS
 
-from ._call import Call, Result, Unknowable, wrap
+from ._call import Call, Result, UnknowableError, wrap
 from ._fold import fold
 from ._formula import FORMULAS
 from ._initializers import Store
@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 # What a handler may raise on a model that is not valid. Named one by one: a fault of ours must not hide among them.
 FAULTS: Final = (IndexError, KeyError, ValueError, TypeError, ZeroDivisionError, OverflowError, MemoryError)
 # These cost nothing and know how to pass an unknown shape on; control flow runs its bodies whatever comes in.
-_FREE: Final = frozenset(
-    "Identity Flatten Squeeze Unsqueeze Shape Size Optional OptionalGetElement OptionalHasElement SequenceConstruct "
-    "SequenceInsert SequenceErase SequenceAt SequenceLength SequenceEmpty Dropout Reshape".split()
-)
-_ANY: Final = frozenset(("If", "Loop", "Scan", "SequenceMap", "Constant"))
-_VIEWS: Final = frozenset("Identity Reshape Flatten Squeeze Unsqueeze Transpose Cast Slice Gather Split".split())
+_FREE: Final = frozenset((
+    "Identity", "Flatten", "Squeeze", "Unsqueeze", "Shape", "Size", "Optional", "OptionalGetElement", "Dropout",
+    "OptionalHasElement", "SequenceConstruct", "SequenceInsert", "SequenceErase", "SequenceAt", "SequenceLength",
+    "SequenceEmpty", "Reshape",
+))  # fmt: skip
+# Of a parameter these are done at load: the result is the parameter itself, seen otherwise.
+_VIEWS: Final = frozenset((
+    "Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Cast", "Slice", "Gather", "Split",
+))  # fmt: skip
+Control = Callable[["Interpreter", Call], Sequence[Result]]
 
 
 class NodeError(InputError):
@@ -36,10 +40,10 @@ class NodeError(InputError):
 
 
 class Interpreter:
-    """Runs nodes in a session."""
+    """Runs nodes in a session. `control` are the operators that run sub-graphs, by name."""
 
-    def __init__(self, session: Session, store: Store) -> None:
-        self.session, self.store = session, store
+    def __init__(self, session: Session, store: Store, control: Mapping[str, Control]) -> None:
+        self.session, self.store, self.control = session, store, control
 
     def graph(self, graph: "GraphProto", frame: Frame, known: Sequence[str]) -> list[Value]:
         """Run all nodes of `graph` in `frame`; `known` are names besides those of the frame and its parents."""
@@ -128,7 +132,7 @@ class Interpreter:
             claim_unknown(call)
             self.session.uncounted(call.key, call.label, "the operator is unknown; register_formula makes it known")
             return []
-        if missing is not None and call.key not in _ANY:
+        if missing is not None and call.key not in self.control:
             if call.key in _FREE or recover(call):
                 pass
             else:
@@ -138,12 +142,12 @@ class Interpreter:
             if formula is not None:
                 return self.by_formula(call)
             assert handler is not None
-            if call.key in _ANY:
-                return control(self, call)
+            if call.key in self.control:
+                return self.control[call.key](self, call)
             if call.key in _FREE and any(v is not None and not known(v) for v in call.inputs):
                 return handler(call) if call.op.startswith(("Sequence", "Optional")) else free_of_unknown(call)
             return handler(call)
-        except Unknowable as reason:
+        except UnknowableError as reason:
             self.session.uncounted(call.key, call.label, str(reason))
             return []
 
@@ -167,7 +171,7 @@ class Interpreter:
         for name, attribute in list(given.items()):
             if attribute.ref_attr_name:
                 outer = call.frame.attributes.get(attribute.ref_attr_name)
-                given[name] = outer  # type: ignore[assignment]
+                given[name] = outer
         for attribute in function.attribute_proto:
             given.setdefault(attribute.name, attribute)
         frame = Frame(None, home, f"{call.label}.", versions={**call.frame.versions, **versions}, attributes=given)
@@ -196,9 +200,9 @@ class Interpreter:
                 value = self.declared(call, name) or value
             else:
                 self.compare(call, name, value)
-            if stored and value.sources is None and call.key not in _ANY:
+            if stored and value.sources is None and call.key not in self.control:
                 value.sources = sources
-            if not value.mark or value.mark == "stored" and call.op != "Identity":
+            if not value.mark or (value.mark == "stored" and call.op != "Identity"):
                 value.mark = call.op
             call.frame.values[name] = value
 
@@ -235,20 +239,13 @@ def fold_or_none(call: Call) -> tuple[Array, ...] | None:
     """The folded outputs, or None."""
     try:
         return fold(call)
-    except Unknowable:
+    except UnknowableError:
         return None
 
 
 def dtype_name(array: Array) -> str:
     """The number format of a folded constant."""
     return array.dtype.name if array.dtype.name in BITS else "int64"
-
-
-def control(interpreter: Interpreter, call: Call) -> Sequence[Result]:
-    """Operators with sub-graphs, and constants."""
-    from . import control as handlers
-
-    return handlers.CONTROL[call.key](interpreter, call)
 
 
 def free_of_unknown(call: Call) -> Sequence[Result]:

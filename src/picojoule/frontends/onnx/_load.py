@@ -22,7 +22,7 @@ _EXAMPLE: Final = "picojoule count resnet18.onnx"
 def load(path: Path) -> "ModelProto":
     """The model in `path`, external data left alone. Raises InputError."""
     data = _bytes_of(path)
-    from google.protobuf.message import DecodeError
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped,unused-ignore]
     from onnx import ModelProto
 
     for magic, kind in _MAGIC:

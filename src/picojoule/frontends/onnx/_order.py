@@ -1,5 +1,6 @@
 """The nodes of one graph in an order in which they can run, or the reason why there is none."""
 
+import heapq
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -66,8 +67,6 @@ def ordered(nodes: Sequence["NodeProto"], given: Collection[str]) -> tuple[list[
 
 
 def _sorted(before: Sequence[set[int]], nodes: Sequence["NodeProto"]) -> list[int]:
-    import heapq
-
     after: list[list[int]] = [[] for _ in nodes]
     waiting = [len(needs) for needs in before]
     for index, needs in enumerate(before):
@@ -105,4 +104,4 @@ def _cycle(left: set[int], before: Sequence[set[int]], nodes: Sequence["NodeProt
 def _link(node: "NodeProto", later: "NodeProto") -> str:
     """The name that `later` reads from `node`."""
     reads = reads_of(later)
-    return next(name for name in node.output if name in reads)
+    return str(next(name for name in node.output if name in reads))

@@ -16,6 +16,7 @@ from ._session import Frame, OnnxGraph, Session
 from ._shapes import Binding
 from ._text import dims, escaped
 from ._value import Value, unknown
+from .control import CONTROL
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -79,7 +80,7 @@ class _Reading:
         frame = Frame(versions={"" if o.domain == "ai.onnx" else o.domain: o.version for o in self.model.opset_import})
         for name in self.binding.declared:
             frame.values[name] = self._input(g, name)
-        interpreter = Interpreter(session, store)
+        interpreter = Interpreter(session, store, CONTROL)
         graph = self.model.graph
         self._refuse_doubles()
         results = interpreter.graph(graph, frame, ())

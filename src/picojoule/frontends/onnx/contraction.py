@@ -19,8 +19,10 @@ def windows(call: Call, sizes: Sequence[int], kernel: Sequence[int]) -> tuple[tu
     dilations = call.integers("dilations") or (1,) * rank
     pads = call.integers("pads") or (0,) * (2 * rank)
     if len(strides) != rank or len(dilations) != rank or len(pads) != 2 * rank or len(kernel) != rank:
-        raise InputError(f"kernel {list(kernel)}, strides {list(strides)}, dilations {list(dilations)} and pads "
-                         f"{list(pads)} do not fit {rank} spatial axes", expected=f"{rank} of each, and twice the pads")  # fmt: skip
+        sizes_given = f"kernel {list(kernel)}, strides {list(strides)}, dilations {list(dilations)}, pads {list(pads)}"
+        raise InputError(
+            f"{sizes_given} do not fit {rank} spatial axes", expected=f"{rank} of each, and twice the pads"
+        )
     if any(step < 1 for step in (*strides, *dilations, *kernel)):
         raise InputError(f"kernel {list(kernel)}, strides {list(strides)} and dilations {list(dilations)} "
                          "must be 1 or more")  # fmt: skip

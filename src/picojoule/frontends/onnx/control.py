@@ -9,7 +9,7 @@ from picojoule.quantity import InputError
 from picojoule.workload import Operator, Tensor
 
 from ._call import Call, Result
-from ._interpret import Interpreter
+from ._interpret import Control, Interpreter
 from ._session import Frame
 from ._value import Value, of_tensor, unknown
 
@@ -227,7 +227,6 @@ def sequence_map(interpreter: Interpreter, call: Call) -> Sequence[Result]:
     return [Value(None, items=column) for column in columns]
 
 
-Control = Callable[[Interpreter, Call], Sequence[Result]]
 CONTROL: Final[dict[str, Control]] = {
     "Constant": constant, "If": if_, "Loop": loop, "Scan": scan, "SequenceMap": sequence_map,
 }  # fmt: skip

@@ -9,8 +9,8 @@ import numpy as np
 from picojoule.quantity import InputError
 from picojoule.workload import Tensor, Work, ops
 
-from ._call import Call, Handler, Result, Unknowable
-from ._fold import range_length, slices, target_shape
+from ._call import Call, Handler, Result, UnknowableError
+from ._fold import range_length, slices, split_sizes, target_shape
 from ._types import dtype_of
 from ._value import Value
 
@@ -73,7 +73,7 @@ def slice_(call: Call) -> Sequence[Result]:
     shape = call.shape(0)
     try:
         kept = slices(call, shape)
-    except Unknowable:
+    except UnknowableError:
         kept = _bounded(call, shape)
     sizes = tuple(len(range(*part.indices(size))) for part, size in zip(kept, shape, strict=True))
     return [_part(call, sizes, "slice")]
@@ -93,24 +93,11 @@ def _part(call: Call, sizes: Sequence[int], op: str) -> Result:
         codes = value.codes
         part = None if codes is None else Value(shape, codes.dtype, sources=codes.sources, make=lambda: ops.slice_view(
             call.g, call.session.tensor(codes, name), shape))  # fmt: skip
-        return Value(shape, value.dtype, None, None, value.sources,
-                     lambda: ops.slice_view(call.g, call.session.tensor(value, name), shape), part, value.aside)  # fmt: skip
+        return Value(shape, value.dtype, sources=value.sources, codes=part, aside=value.aside,
+                     make=lambda: ops.slice_view(call.g, call.session.tensor(value, name), shape))  # fmt: skip
     if tuple(sizes) == value.shape:
         return value
     return ops.select(call.g, call.tensor(0), math.prod(sizes), sizes, op=op, name=call.label)
-
-
-def split_sizes(call: Call, shape: Sequence[int]) -> tuple[int, ...]:
-    """The sizes of the parts of a Split along its axis."""
-    size = shape[_axis(call.integer("axis", 0), len(shape))]
-    given = call.axes(1, "split")
-    if given is not None:
-        if sum(given) != size or any(part < 0 for part in given):
-            raise InputError(f"parts {list(given)} do not add up to {size}", expected="sizes that do")
-        return tuple(given)
-    many = call.integer("num_outputs", len(call.node.output))
-    each = -(-size // max(1, many))
-    return tuple(max(0, min(each, size - i * each)) for i in range(many))
 
 
 def split(call: Call) -> Sequence[Result]:
@@ -131,7 +118,7 @@ def expand(call: Call) -> Sequence[Result]:
     """Expand: a copy of what is stored to every place."""
     target = call.numbers(1)
     if target is None:
-        raise Unknowable("the target shape comes from data")
+        raise UnknowableError("the target shape comes from data")
     shape = np.broadcast_shapes(call.shape(0), target) if math.prod(target) < 2**31 else _wide(call.shape(0), target)
     if shape == call.shape(0):
         return [call.value(0)]
@@ -148,7 +135,7 @@ def tile(call: Call) -> Sequence[Result]:
     """Tile: each axis repeated."""
     shape, repeats = call.shape(0), call.numbers(1)
     if repeats is None:
-        raise Unknowable("the repeats come from data")
+        raise UnknowableError("the repeats come from data")
     if len(repeats) != len(shape):
         raise InputError(f"{len(repeats)} repeats for {len(shape)} axes")
     grown = [size * times for size, times in zip(shape, repeats, strict=True)]
@@ -161,7 +148,7 @@ def pad(call: Call) -> Sequence[Result]:
     pads = call.integers("paddings") or call.axes(1, "pads")
     axes = call.numbers(3) if call.optional_value(3) is not None else tuple(range(len(shape)))
     if pads is None or axes is None:
-        raise Unknowable("the padding comes from data")
+        raise UnknowableError("the padding comes from data")
     if len(pads) != 2 * len(axes):
         raise InputError(f"{len(pads)} pads for {len(axes)} axes", expected="a begin and an end for each axis")
     pairs = [(0, 0)] * len(shape)
@@ -226,7 +213,7 @@ def constant_of_shape(call: Call) -> Sequence[Result]:
     """ConstantOfShape beyond the size that is folded: bytes written."""
     sizes = call.numbers(0)
     if sizes is None:
-        raise Unknowable("the shape comes from data")
+        raise UnknowableError("the shape comes from data")
     proto = call.constant("value")
     return [_filled(call, sizes, "float32" if proto is None else dtype_of(proto.data_type))]
 
@@ -241,7 +228,7 @@ def range_(call: Call) -> Sequence[Result]:
     """Range beyond the size that is folded."""
     data = [call.data(i) for i in range(3)]
     if any(each is None for each in data):
-        raise Unknowable("its length comes from data")
+        raise UnknowableError("its length comes from data")
     start, limit, step = (each.reshape(-1)[0].item() for each in data if each is not None)
     return [_filled(call, (range_length(start, limit, step),), call.value(0).dtype)]
 
@@ -282,7 +269,7 @@ def one_hot(call: Call) -> Sequence[Result]:
     """OneHot: bytes written, one compare an element."""
     depth = call.numbers(1)
     if not depth:
-        raise Unknowable("its depth comes from data")
+        raise UnknowableError("its depth comes from data")
     shape = list(call.shape(0))
     axis = call.integer("axis", -1)
     shape.insert(axis + len(shape) + 1 if axis < 0 else axis, depth[0])
@@ -295,7 +282,7 @@ def center_crop_pad(call: Call) -> Sequence[Result]:
     """CenterCropPad: some axes cut or padded to a size."""
     shape, sizes = list(call.shape(0)), call.numbers(1)
     if sizes is None:
-        raise Unknowable("its sizes come from data")
+        raise UnknowableError("its sizes come from data")
     for axis, size in zip(call.integers("axes") or range(len(shape)), sizes, strict=True):
         shape[axis] = size
     return [ops.copy(call.g, call.tensor(0), shape, op="crop", name=call.label)]
@@ -321,7 +308,7 @@ def col2im(call: Call) -> Sequence[Result]:
     batch, wide, _ = call.shape(0)
     image, block = call.numbers(1), call.numbers(2)
     if image is None or block is None:
-        raise Unknowable("its sizes come from data")
+        raise UnknowableError("its sizes come from data")
     shape = (batch, wide // math.prod(block), *image)
     work = Work.of(adds=max(0, call.tensor(0).elements - math.prod(shape)))
     return [ops.whole_op(call.g, "col2im", [call.tensor(0)], [shape], work, kind="move", name=call.label)[0]]

@@ -7,7 +7,7 @@ from typing import Final
 from picojoule.quantity import InputError
 from picojoule.workload import Work, ops
 
-from ._call import Call, Handler, Result, Unknowable
+from ._call import Call, Handler, Result, UnknowableError
 from .contraction import windows
 
 
@@ -45,7 +45,7 @@ def max_unpool(call: Call) -> Sequence[Result]:
     kernel = call.integers("kernel_shape")
     given = call.numbers(2)
     if call.optional_value(2) is not None and given is None:
-        raise Unknowable("its output shape comes from data")
+        raise UnknowableError("its output shape comes from data")
     strides, _, pads = windows(call, x.shape[2:], kernel)
     spatial = [(size - 1) * stride - sum(pad) + k
                for size, stride, pad, k in zip(x.shape[2:], strides, pads, kernel, strict=True)]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Final
 from picojoule.quantity import InputError
 from picojoule.workload import Work, ops
 
-from ._call import Call, Handler, Result, Unknowable
+from ._call import Call, Handler, Result, UnknowableError
 from ._value import Value
 
 
@@ -133,7 +133,7 @@ def tree_like(call: Call) -> Sequence[Result]:
     columns = x.shape[-1]
     coefficients = len(call.reals("coefficients"))
     if columns == 0 or coefficients % columns:
-        raise Unknowable(f"{coefficients} coefficients do not fit {columns} columns")
+        raise UnknowableError(f"{coefficients} coefficients do not fit {columns} columns")
     targets = coefficients // columns
     name = call.frame.home + call.label + ".coefficients"
     weight = call.session.parameters.get(name)

@@ -7,7 +7,7 @@ from typing import Final
 from picojoule.quantity import InputError
 from picojoule.workload import Work, ops
 
-from ._call import Call, Handler, Result, Unknowable
+from ._call import Call, Handler, Result, UnknowableError
 from ._types import dtype_of
 from ._value import Array
 
@@ -38,7 +38,7 @@ def resize(call: Call) -> Sequence[Result]:
         for axis, scale in zip(axes, scales, strict=True):
             out[axis] = math.floor(shape[axis] * scale)
     else:
-        raise Unknowable("its scales or sizes come from data")
+        raise UnknowableError("its scales or sizes come from data")
     if any(size < 0 for size in out):
         raise InputError(f"the result would be {out}", expected="sizes of 0 or more")
     changed = sum(a != b for a, b in zip(shape, out, strict=True))
@@ -58,7 +58,7 @@ def affine_grid(call: Call) -> Sequence[Result]:
     """AffineGrid: a small matrix times every place."""
     size = call.numbers(1)
     if size is None:
-        raise Unknowable("its size comes from data")
+        raise UnknowableError("its size comes from data")
     rank = len(size) - 2
     shape = (size[0], *size[2:], rank)
     n = math.prod(shape)
@@ -106,7 +106,7 @@ def stft(call: Call) -> Sequence[Result]:
     window = call.optional_value(2)
     length = long[0] if long else (window.shape[0] if window is not None and window.shape else 0)
     if not step or step[0] < 1 or length < 1:
-        raise Unknowable("its step or length comes from data")
+        raise UnknowableError("its step or length comes from data")
     frames = max(0, (shape[1] - length) // step[0] + 1)
     bins = length // 2 + 1 if call.integer("onesided", 1) else length
     y = ops.fourier(call.g, call.tensor(0), (shape[0], frames, bins, 2), length, shape[0] * frames, op="stft",
@@ -120,7 +120,7 @@ def window(call: Call) -> Sequence[Result]:
     """Hann, Hamming and Blackman windows: cosines."""
     size = call.numbers(0)
     if not size:
-        raise Unknowable("its length comes from data")
+        raise UnknowableError("its length comes from data")
     n, terms = size[0], 2 if call.op == "BlackmanWindow" else 1
     work = Work.of(cos=n * terms, muls=2 * n * terms, adds=n * terms)
     dtype = dtype_of(call.integer("output_datatype", 1))
@@ -131,7 +131,7 @@ def mel_weights(call: Call) -> Sequence[Result]:
     """MelWeightMatrix: triangles over the bins."""
     bins, length = call.numbers(0), call.numbers(1)
     if not bins or not length:
-        raise Unknowable("its sizes come from data")
+        raise UnknowableError("its sizes come from data")
     shape = (length[0] // 2 + 1, bins[0])
     n = math.prod(shape)
     return [ops.whole_op(call.g, "mel_weights", [], [shape], Work.of(adds=n, div=n), kind="elementwise",

@@ -6,7 +6,7 @@ from typing import Final
 from picojoule.quantity import InputError
 from picojoule.workload import ops
 
-from ._call import Call, Handler, Result, Unknowable
+from ._call import Call, Handler, Result, UnknowableError
 from ._types import dtype_of
 from ._value import Value, of_data, unknown
 
@@ -24,7 +24,7 @@ def empty(call: Call) -> Sequence[Result]:
 def _items(call: Call) -> list[Value]:
     items = call.value(0).items
     if items is None:
-        raise Unknowable("its sequence is unknown")
+        raise UnknowableError("its sequence is unknown")
     return items
 
 
@@ -33,7 +33,7 @@ def _position(call: Call, index: int, count: int, default: int) -> int:
         return default
     given = call.numbers(index)
     if not given:
-        raise Unknowable("its position comes from data")
+        raise UnknowableError("its position comes from data")
     return given[0] + count if given[0] < 0 else given[0]
 
 
@@ -56,7 +56,7 @@ def at(call: Call) -> Sequence[Result]:
     items = _items(call)
     try:
         return [items[_position(call, 1, len(items), 0)]]
-    except Unknowable:
+    except UnknowableError:
         if items and all(item.shape == items[0].shape for item in items):
             return [items[0]]
         raise
@@ -90,7 +90,7 @@ def split(call: Call) -> Sequence[Result]:
     size = shape[axis]
     given = call.numbers(1) if call.optional_value(1) is not None else (1,)
     if given is None:
-        raise Unknowable("its parts come from data")
+        raise UnknowableError("its parts come from data")
     single = call.optional_value(1) is None or call.shape(1) == ()
     if single and (given[0] < 1 or size // given[0] > 10_000):
         raise InputError(f"parts of {given[0]} of {size}", expected="at most 10000 parts of 1 or more")
