@@ -1,7 +1,7 @@
 """Build library/built/*.json and docs/schema/*.json from the YAML of the library.
 
-    python tools/build_library.py            write what changed
-    python tools/build_library.py --check    fail if anything would change
+python tools/build_library.py            write what changed
+python tools/build_library.py --check    fail if anything would change
 """
 
 import json
@@ -21,7 +21,7 @@ from picojoule.formats._place import BUILT, LIBRARY, built  # noqa: E402
 from picojoule.formats._read import read_hardware  # noqa: E402
 from picojoule.formats._validate import validate  # noqa: E402
 from picojoule.formats._yaml import read_document  # noqa: E402
-from picojoule.hardware import Architecture, Technology  # noqa: E402
+from picojoule.hardware import Architecture  # noqa: E402
 from picojoule.quantity import parse_quantity  # noqa: E402
 
 
@@ -53,7 +53,7 @@ def wanted(check: bool = False) -> list[tuple[Path, str]]:
                 if names.setdefault(text, machine.name) != machine.name:
                     raise SystemExit(f"{text!r} names both {names[text]} and {machine.name}")
         files.append((BUILT / f"{machine.name}.json", _compact(pack(machine, technology))))
-        rows.append(_row(machine, technology))
+        rows.append(_row(machine))
     rows.sort(key=lambda row: (row["kind"], row["name"]))
     files.append((BUILT / "index.json", _lines({"names": dict(sorted(names.items())), "rows": rows})))
     schemas = ROOT / "docs" / "schema"
@@ -79,7 +79,7 @@ def _catalogue() -> list[Any]:
     return entries
 
 
-def _row(machine: Architecture, technology: Technology) -> dict[str, Any]:
+def _row(machine: Architecture) -> dict[str, Any]:
     outermost = machine.memories[0]
     peak = {
         dtype: max(unit.peak[dtype].nominal for unit in machine.compute if dtype in unit.peak)

@@ -20,7 +20,8 @@ def board(machine: Architecture, constants: Constants, tables: Tables) -> Prices
 
     P = P_static + e_op · rate + e_byte · traffic, with P_static = static_share · TDP (or the measured idle power),
     e_op = compute_share · TDP / (attained · peak) for each dtype and e_byte = memory_share · TDP / (attained ·
-    bandwidth), but no more than memory_limit times the DRAM device. Where no TDP is published, TDP = power_per_peak · peak. Left out: clocks that change with load.
+    bandwidth), but no more than memory_limit times the DRAM device. Where no TDP is published, TDP = power_per_peak ·
+    peak. Left out: clocks that change with load.
     """
     power = _power(machine, constants)
     share = constants["static_share"]
@@ -101,14 +102,18 @@ def fpga(machine: Architecture, constants: Constants, tables: Tables) -> Prices:
     static = machine.idle_power or constants["static"]
     if machine.max_power and machine.idle_power is None:
         share = constants["static_share"]
-        static = _share(machine.max_power, share, "W", f"{share.where}: {share.nominal:g} of {_watts(machine.max_power)}")
+        static = _share(
+            machine.max_power, share, "W", f"{share.where}: {share.nominal:g} of {_watts(machine.max_power)}"
+        )
     prices: Prices = {"static.leak": static}
     factor, spread = node_factor(constants["node"].nominal, node, tables.scaling)
     for unit in machine.compute:
         for dtype in unit.peak:
             base = constants.get(f"mac_{dtype}", constants["mac_float32" if "float" in dtype else "mac_int16"])
             where = base.where if node == constants["node"].nominal else f"{base.where}; scaled to {_nano(node)}"
-            mac = Value(base.nominal * factor, "J", combined(base.spread, spread), base.source, where, "board", "derived")
+            mac = Value(
+                base.nominal * factor, "J", combined(base.spread, spread), base.source, where, "board", "derived"
+            )
             prices |= _operations(unit, dtype, _times(mac, 0.5, "half a MAC"), mac, constants["special_factor"])
     for memory in machine.memories:
         prices |= _chip_memory(memory, node, tables)

@@ -11,7 +11,16 @@ Packed = list[Any]
 
 def write_value(value: Value) -> Packed:
     """A value as a list, in the order of its fields."""
-    return [value.nominal, value.unit, value.spread, value.source, value.where, value.scope, value.provenance, value.note]
+    return [
+        value.nominal,
+        value.unit,
+        value.spread,
+        value.source,
+        value.where,
+        value.scope,
+        value.provenance,
+        value.note,
+    ]
 
 
 def read_value(packed: Packed) -> Value:

@@ -5,9 +5,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from picojoule.hardware import Architecture, Compute, Link, Memory
-from picojoule.quantity import InputError, Provenance, Scope, Value, parse_quantity
+from picojoule.quantity import InputError, Provenance, Scope, Value
 
 from ._faults import Faults
+from ._parse import parse
 from ._place import LIBRARY
 from ._yaml import Location, read_document
 
@@ -34,7 +35,9 @@ class Converter:
     def __init__(self, faults: Faults, source: str | None) -> None:
         self.faults, self.source = faults, source
 
-    def value(self, datum: "DatumModel | ActionModel | None", unit: str, at: Location, scope: Scope | None = None) -> Value | None:
+    def value(
+        self, datum: "DatumModel | ActionModel | None", unit: str, at: Location, scope: Scope | None = None
+    ) -> Value | None:
         """The SI value of a datum in `unit`, or None if there is none or it is faulty."""
         if datum is None:
             return None
@@ -77,7 +80,7 @@ class Converter:
             for i, m in enumerate(model.memories)
         ]  # fmt: skip
         compute = [
-            Compute(c.name, c.unit, self.peaks(c.peak, ("compute", i, "peak")),
+            Compute(c.name, c.unit, self.values(c.peak, "FLOP/s", ("compute", i, "peak")),
                     self.value(c.clock, "Hz", ("compute", i, "clock")), c.note)
             for i, c in enumerate(model.compute)
         ]  # fmt: skip
@@ -95,31 +98,6 @@ class Converter:
             year=model.year, notes=tuple(model.notes), aliases=tuple(model.aliases),
             facts=self.facts(model.facts, ("facts",)),
         )  # fmt: skip
-
-    def peaks(self, data: "Mapping[str, DatumModel]", at: Location) -> dict[str, Value]:
-        """Peaks by dtype, in operations per second, whatever the text calls an operation."""
-        from picojoule.workload import dtype_name
-
-        for name in data:
-            with self.faults.at((*at, name)):
-                if dtype_name(name) != name:
-                    self.faults.add((*at, name), f"{name!r} is not a full name of a dtype", "", f"{dtype_name(name)}:")
-        return self.values(data, "FLOP/s", at)
-
-
-def parse(text: str, unit: str) -> float:
-    """Text to SI: as parse_quantity, with plain numbers (unit "1"), and operations and MACs as FLOP/s."""
-    if unit == "1":
-        try:
-            return float(text.replace("_", ""))
-        except ValueError:
-            raise ValueError(f"expected a plain number, such as '0.85'; got {text!r}") from None
-    for name in ("OP", "MAC") if unit == "FLOP/s" and not text.endswith("FLOP/s") else ():
-        if text.endswith(f"{name}/s"):
-            return parse_quantity(text, f"{name}/s") * (2 if name == "MAC" else 1)
-    for tail in ("/MAC", "/op") if unit == "J" else ():
-        text = text.removesuffix(tail)
-    return parse_quantity(text, unit)
 
 
 def _fits(text: str, unit: str) -> bool:

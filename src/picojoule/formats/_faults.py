@@ -40,6 +40,4 @@ class Faults:
         if len(self.found) == 1:
             raise self.found[0]
         if self.found:
-            raise InputError(
-                "\n".join([f"{self.document.file}: {len(self.found)} faults", *map(str, self.found)])
-            )
+            raise InputError("\n".join([f"{self.document.file}: {len(self.found)} faults", *map(str, self.found)]))

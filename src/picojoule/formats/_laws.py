@@ -5,6 +5,7 @@ Every constant comes from library/energy, with its source; the functions hold eq
 
 import math
 from collections.abc import Mapping
+from itertools import pairwise
 
 from picojoule.quantity import Provenance, Value, format_quantity
 
@@ -36,7 +37,7 @@ def _polynomial(node: float, table: Scaling) -> float:
     smallest, value = nodes[-1]
     if node <= smallest:
         return value * math.sqrt(node / smallest)
-    for (large, high), (small, low) in zip(nodes, nodes[1:], strict=False):
+    for (large, high), (small, low) in pairwise(nodes):
         if node >= small:
             part = math.log(node / small) / math.log(large / small)
             return math.exp(math.log(low) + part * math.log(high / low))
@@ -64,7 +65,7 @@ def sram(size: float, node: float, action: str, tables: Tables) -> Value:
 def _curve(node: float, nodes: tuple[tuple[float, float, float], ...]) -> tuple[float, float]:
     if node >= nodes[0][0]:
         return nodes[0][1], nodes[0][2]
-    for (large, high, slope), (small, low, slope_small) in zip(nodes, nodes[1:], strict=False):
+    for (large, high, slope), (small, low, slope_small) in pairwise(nodes):
         if node >= small:
             part = math.log(node / small) / math.log(large / small)
             return math.exp(math.log(low) + part * math.log(high / low)), slope_small + part * (slope - slope_small)

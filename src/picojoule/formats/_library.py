@@ -46,7 +46,7 @@ def hardware_names() -> dict[str, str]:
 def load_hardware(name: str) -> tuple[Architecture, Technology]:
     """A shipped machine by name or alias ("h100", "RTX 4090"). Raises InputError with the nearest names."""
     names = hardware_names()
-    slug = names.get(plain_name(name))
+    slug = names.get(plain_name(name)) or names.get(plain_name(name).replace("-", ""))
     if slug is None:
         raise InputError(
             f"no hardware is named {name!r}", expected="a name from `picojoule hardware`, or a YAML file",
@@ -62,7 +62,11 @@ def plain_name(text: str) -> str:
 
 
 def _near(name: str, names: dict[str, str]) -> list[str]:
+    """Up to four names that look like `name`, each of another machine."""
     from difflib import get_close_matches
 
-    part = [known for known in names if name and (name in known or known in name)]
-    return list(dict.fromkeys([*get_close_matches(name, names, 3, 0.6), *part[:3]]))[:4] or ["h100", "eyeriss", "zcu102"]
+    alike = [*get_close_matches(name, names, 8, 0.6), *(known for known in names if name and name in known)]
+    first: dict[str, str] = {}
+    for known in alike:
+        first.setdefault(names[known], known)
+    return list(first.values())[:4] or ["h100", "eyeriss", "zcu102"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +12,17 @@ from picojoule.quantity import InputError, Value
 from ._attained import power_limited
 from ._boards import LAWS
 from ._catalogue import catalogue_entry
-from ._convert import Converter, parse
+from ._convert import Converter
 from ._faults import Faults
 from ._laws import add, dram, link, multiply_add, sram
+from ._parse import parse
 from ._place import LIBRARY
 from ._tables import read_tables
 from ._validate import validate
 from ._yaml import Document, Location, parse_document, read_document
 
 if TYPE_CHECKING:
-    from ._schema import AttainedFile, AttainedModel, HardwareFile, PriceModel, TechnologyFile, TechnologyInline
+    from ._schema import AttainedModel, HardwareFile, PriceModel, TechnologyInline
 
 
 def read_hardware(path: Path | str) -> tuple[Architecture, Technology]:
@@ -45,6 +47,8 @@ def read_hardware_document(document: Document) -> tuple[Architecture, Technology
     machine = convert.architecture(model)
     _check_parts(machine, faults)
     machine = _attain(machine, model, convert)
+    if faults.found and not isinstance(model.technology, str):
+        _prices(model.technology.prices, convert, ("technology", "prices"))
     faults.raise_all()
     technology = _price(machine, model.technology, convert)
     faults.raise_all()
@@ -55,17 +59,23 @@ def read_hardware_document(document: Document) -> tuple[Architecture, Technology
 def _check_parts(machine: Architecture, faults: Faults) -> None:
     """Names are unique, and prices can tell the parts apart."""
     seen: dict[str, str] = {"static": "the static power"}
-    for section, parts in (("memories", machine.memories), ("compute", machine.compute), ("links", machine.links)):
-        for index, part in enumerate(parts):
-            if part.name in seen:
-                what = f"{part.name!r} already names {seen[part.name]}"
-                faults.add((section, index, "name"), what, "another name", f"name: {part.name}2")
-            seen[part.name] = f"one of the {section}"
+    sections = {
+        "memories": [part.name for part in machine.memories],
+        "compute": [part.name for part in machine.compute],
+        "links": [part.name for part in machine.links],
+    }
+    for section, names in sections.items():
+        for index, name in enumerate(names):
+            if name in seen:
+                faults.add((section, index, "name"), f"{name!r} already names {seen[name]}", "another name",
+                           f"name: {name}2")  # fmt: skip
+            seen[name] = f"one of the {section}"
 
 
 def _attain(machine: Architecture, model: "HardwareFile", convert: Converter) -> Architecture:
     base = model.attained if isinstance(model.attained, str) else model.attained.base
-    launch, shares = machine.launch, {}
+    launch = machine.launch
+    shares: dict[str, Attained] = {}
     for file, own in _chain(base, "attained", ("attained",), convert.faults):
         shares |= _shares(file.classes, own, ("classes",))
         launch = machine.launch or own.value(file.launch, "s", ("launch",)) or launch
@@ -73,7 +83,7 @@ def _attain(machine: Architecture, model: "HardwareFile", convert: Converter) ->
             shares |= power_limited(machine, file.power_law, shares)
     if not isinstance(model.attained, str):
         shares |= _shares(model.attained.classes, convert, ("attained", "classes"))
-    if "default" not in shares:
+    if "default" not in shares and not convert.faults.found:
         convert.faults.add(
             ("attained",), "no share for operators of no named class", "a class `default`, or the name of a file",
             "attained: npu-datasheet",
@@ -105,7 +115,9 @@ def _chain(name: str | None, folder: str, at: Location, faults: Faults) -> "list
         path = LIBRARY / (folder if folder == "attained" else "technologies") / f"{name}.yaml"
         names = sorted(file.stem for file in path.parent.glob("*.yaml"))
         if name not in names or len(chain) > len(names):
-            faults.add(at, f"no {folder} is named {name!r}", f"one of {', '.join(names)}")
+            near = get_close_matches(name, names, 1, 0.5)
+            faults.add(at, f"no {folder} file is named {name!r}", f"one of {', '.join(names)}",
+                       f"{folder}: {near[0]}" if near else "")  # fmt: skip
             break
         inner = Faults(read_document(path))
         file = validate(inner.document, model, inner)

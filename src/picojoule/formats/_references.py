@@ -48,5 +48,7 @@ def _entry(text: str) -> Reference | None:
     head = re.match(r"\s*@(\w+)\{([^,\s]+),", text)
     if head is None:
         return None
-    fields = {name: re.sub(r"\s+", " ", value) for name, value in re.findall(r"^\s*(\w+)\s*=\s*\{(.*?)\},?\s*$", text, re.M)}
+    fields = {
+        name: re.sub(r"\s+", " ", value) for name, value in re.findall(r"^\s*(\w+)\s*=\s*\{(.*?)\},?\s*$", text, re.M)
+    }
     return Reference(head[2], head[1].lower(), fields, text.strip())

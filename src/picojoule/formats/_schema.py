@@ -2,10 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from picojoule.hardware._architecture import Group, Kind
 from picojoule.quantity import Provenance, Scope
+from picojoule.workload import dtype_name
+
+from ._parse import parse
 
 
 class Strict(BaseModel):
@@ -25,18 +28,54 @@ class Sourced(Strict):
     source: str | None = Field(None, min_length=1, description="a key of references.bib, or a text of your own")
     where: str = Field("", description="table, page or file in the source")
     provenance: Provenance | None = Field(None, description="how the number was obtained")
-    spread: float | None = Field(None, ge=1, description="the truth lies within value / spread and value x spread in 90 %")
+    spread: float | None = Field(
+        None, ge=1, description="the truth lies within value / spread and value x spread in 90 %"
+    )
     scope: Scope | None = Field(None, description="what an energy includes")
     note: str = ""
+
+
+def _or_short(schema: dict[str, Any]) -> None:
+    """Editors must admit the short form too: JSON Schema knows nothing of _wrap."""
+    whole = dict(schema)
+    schema.clear()
+    schema["anyOf"] = [{"type": ["string", "number"]}, whole]
 
 
 class DatumModel(Sourced):
     """One physical number: what it is, where it comes from and how sure it is."""
 
+    model_config = ConfigDict(json_schema_extra=_or_short)
+
     value: str | int | float = Field(description="a number with its unit, for example 3352 GB/s")
 
 
+def _of(unit: str) -> AfterValidator:
+    """Checks that the text of a datum is a quantity in `unit`."""
+
+    def check(datum: DatumModel) -> DatumModel:
+        parse(str(datum.value), unit)
+        return datum
+
+    return AfterValidator(check)
+
+
+def _full_name(dtype: str) -> str:
+    if dtype_name(dtype) != dtype:
+        raise ValueError(f"{dtype!r} is short for {dtype_name(dtype)!r}: write the full name")
+    return dtype
+
+
 Datum = Annotated[DatumModel, BeforeValidator(_wrap)]
+Bytes = Annotated[Datum, _of("B")]
+BytesPerSecond = Annotated[Datum, _of("B/s")]
+OperationsPerSecond = Annotated[Datum, _of("FLOP/s")]
+Hertz = Annotated[Datum, _of("Hz")]
+Metres = Annotated[Datum, _of("m")]
+Seconds = Annotated[Datum, _of("s")]
+Share = Annotated[Datum, _of("1")]
+Watts = Annotated[Datum, _of("W")]
+Dtype = Annotated[str, AfterValidator(_full_name)]
 
 
 class MemoryModel(Strict):
@@ -45,8 +84,8 @@ class MemoryModel(Strict):
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
     kind: str
     group: Group
-    size: Datum | None = None
-    bandwidth: Datum | None = None
+    size: Bytes | None = None
+    bandwidth: BytesPerSecond | None = None
     note: str = ""
 
 
@@ -55,8 +94,8 @@ class ComputeModel(Strict):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
     unit: Literal["matrix", "vector"]
-    peak: dict[str, Datum] = Field(min_length=1)
-    clock: Datum | None = None
+    peak: dict[Dtype, OperationsPerSecond] = Field(min_length=1)
+    clock: Hertz | None = None
     note: str = ""
 
 
@@ -65,15 +104,15 @@ class LinkModel(Strict):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
     kind: str
-    bandwidth: Datum | None = None
+    bandwidth: BytesPerSecond | None = None
     note: str = ""
 
 
 class AttainedModel(Strict):
     """The share of peak that one class of operators reaches: of operations, and of bytes."""
 
-    compute: Datum
-    memory: Datum
+    compute: Share
+    memory: Share
 
 
 class PowerLawModel(Strict):
@@ -104,7 +143,7 @@ class AttainedFile(Strict):
     name: str
     title: str = ""
     base: str | None = Field(None, description="another attained file that this one changes")
-    launch: Datum | None = None
+    launch: Seconds | None = None
     power_law: PowerLawModel | None = None
     classes: dict[str, AttainedModel] = {}
 
@@ -119,7 +158,11 @@ class AttainedInline(Strict):
 class PriceModel(Sourced):
     """A price: a value, or a law and what it is of."""
 
-    value: str | int | float | None = Field(None, description="energy per byte, MAC or operation; watts for static.leak")
+    model_config = ConfigDict(json_schema_extra=_or_short)
+
+    value: str | int | float | None = Field(
+        None, description="energy per byte, MAC or operation; watts for static.leak"
+    )
     law: Literal["dram", "link", "sram", "mac", "add", "catalogue"] | None = None
     of: str | None = Field(None, description="dram, link: the kind; mac, add: the dtype; catalogue: the entry")
     size: str | None = Field(None, description="sram: the capacity, for example 108 KiB")
@@ -163,10 +206,10 @@ class HardwareFile(Strict):
     source: str | None = Field(None, min_length=1, description="the source of every number that names none")
     technology: str | TechnologyInline
     attained: str | AttainedInline
-    node: Datum | None = None
-    launch: Datum | None = None
-    max_power: Datum | None = None
-    idle_power: Datum | None = None
+    node: Metres | None = None
+    launch: Seconds | None = None
+    max_power: Watts | None = None
+    idle_power: Watts | None = None
     memories: list[MemoryModel] = Field(min_length=1)
     compute: list[ComputeModel] = Field(min_length=1)
     links: list[LinkModel] = []

@@ -74,7 +74,8 @@ def read_tables() -> Tables:
 def _sram(data: Any) -> Sram:
     rows = data["cacti"]["nodes"]
     nodes = tuple(
-        (parse_quantity(row["node"], "m"), parse_quantity(row["at_32_kib"], "J"), float(row["exponent"])) for row in rows
+        (parse_quantity(row["node"], "m"), parse_quantity(row["at_32_kib"], "J"), float(row["exponent"]))
+        for row in rows
     )
     return Sram(
         nodes=nodes, smallest=parse_quantity(data["smallest"], "B"), largest=parse_quantity(data["largest"], "B"),

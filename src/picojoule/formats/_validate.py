@@ -15,6 +15,10 @@ _EXAMPLES: Final = {
     "compute": "compute: [{name: pe, unit: matrix, peak: {int8: 3 TOP/s}}]",
     "peak": "peak: {int8: 3 TOP/s}", "technology": "technology: chip", "attained": "attained: npu-datasheet",
     "group": "group: off-chip", "unit": "unit: matrix", "value": "value: 19.2 GB/s", "year": "year: 2024",
+    "memories.kind": "kind: DDR4-2400", "links.kind": "kind: PCIe 4.0 x16", "compute.name": "name: pe",
+    "memories.name": "name: dram", "bandwidth": "bandwidth: 19.2 GB/s", "size": "size: 512 KiB",
+    "clock": "clock: 1 GHz", "node": "node: 16 nm", "launch": "launch: 3 us", "max_power": "max_power: 75 W",
+    "idle_power": "idle_power: 10 W",
     "spread": "spread: 1.3", "provenance": "provenance: seen", "scope": "scope: board", "law": "law: chip",
 }  # fmt: skip
 
@@ -32,18 +36,25 @@ def validate(document: Document, model: "type[BaseModel]", faults: Faults) -> An
             if fault["type"] == "extra_forbidden":
                 faults.add(at, f"{last!r} is no key here", _known(model, fault["loc"]))
             elif fault["type"] == "missing":
-                faults.add(at, f"{last!r} is missing", _described(model, fault["loc"]), _EXAMPLES.get(last, ""))
+                faults.add(at, f"{last!r} is missing", _described(model, fault["loc"]), _example(fault["loc"]))
             else:
-                what = fault["msg"][0].lower() + fault["msg"][1:]
-                faults.add(at, what, _described(model, fault["loc"]), _EXAMPLES.get(last, ""))
+                what = fault["msg"].removeprefix("Value error, ")
+                what = what[0].lower() + what[1:]
+                faults.add(at, what, _described(model, fault["loc"]), _example(fault["loc"]))
     return None
+
+
+def _example(location: Location) -> str:
+    """A line that passes at `location`: by its last two names if they are known, else by the last."""
+    names = [part for part in location if isinstance(part, str)]
+    return _EXAMPLES.get(".".join(names[-2:]), "") or _EXAMPLES.get(names[-1] if names else "", "")
 
 
 def _written(document: Document, location: Location) -> Location:
     """The path as a user wrote it: pydantic also names the branch of a union, which stands in no file."""
     path: Location = ()
     for part in location:
-        if (*path, part) in document.lines or part == location[-1]:
+        if (*path, part) in document.lines or (part == location[-1] and part != "[key]"):
             path = (*path, part)
     return path
 

@@ -10,7 +10,7 @@ from picojoule.quantity import InputError
 MAXIMUM_BYTES: Final = 1_000_000
 MAXIMUM_DEPTH: Final = 20
 
-Plain: TypeAlias = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
+Plain: TypeAlias = bool | int | float | str | list["Plain"] | dict[str, "Plain"] | None
 Location: TypeAlias = tuple[str | int, ...]
 
 
@@ -38,7 +38,9 @@ def read_document(path: Path | str) -> Document:
     try:
         content = Path(path).read_bytes()
     except OSError as error:
-        raise InputError(f"cannot read the file: {error.strerror}", where=file, expected="a readable YAML file") from None
+        raise InputError(
+            f"cannot read the file: {error.strerror}", where=file, expected="a readable YAML file"
+        ) from None
     if len(content) > MAXIMUM_BYTES:
         raise InputError(f"{len(content)} bytes are too many", where=file, expected=f"at most {MAXIMUM_BYTES} bytes")
     try:
