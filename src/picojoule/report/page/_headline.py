@@ -73,7 +73,7 @@ def _alone(w: Words, device: Device, unit: str) -> str:
     energy = Interval(*(v / n for v in (device.energy.nominal, device.energy.low, device.energy.high)))
     return w["v_one"].format(
         unit=unit, a=_name(device), energy=si(energy.nominal, "J", 2), time=si(device.time.nominal / n, "s", 2),
-        interval=_aside(w, f"{interval_text(energy, 'J')}, 90 %") if energy.low < energy.high else "",
+        interval=_aside(w, interval_text(energy, "J"), "90 %") if energy.low < energy.high else "",
     )  # fmt: skip
 
 
@@ -127,13 +127,14 @@ def _ratio(b: Device, a: Device, what: str) -> tuple[Interval, bool]:
 
 
 def _of(w: Words, factor: Interval, shared: bool) -> str:
-    return _aside(w, f"{times_span(factor.low, factor.high)}, {w['shared']}" if shared else w["no_shared"])
+    return _aside(w, times_span(factor.low, factor.high), w["shared"]) if shared else _aside(w, w["no_shared"])
 
 
-def _aside(w: Words, text: str) -> str:
-    first, comma, rest = text.partition(", ")
-    left, right = "（）" if w["lang"].startswith("zh") else "()"
-    return f'<span class="dim"><span class="nb">{left}{first}{comma.strip()}</span>{comma and " "}{rest}{right}</span>'
+def _aside(w: Words, first: str, rest: str = "") -> str:
+    chinese = w["lang"].startswith("zh")
+    left, right, comma, gap = ("（", "）", "，", "") if chinese else ("(", ")", ",", " ")
+    tail = f"{gap}{rest}" if rest else ""
+    return f'<span class="dim"><span class="nb">{left}{first}{comma if rest else ""}</span>{tail}{right}</span>'
 
 
 def _name(device: Device) -> str:

@@ -8,11 +8,11 @@ from picojoule.quantity import Value
 
 from ._data import Device
 from ._html import clean, esc
-from ._values import anchor, key_text, number, scope_of, source_keys, sources, spread, tag
+from ._values import anchor, key_texts, number, scope_of, source_keys, sources, spread, tag
 
 Words = Mapping[str, str]
 _LINK = re.compile(r"https?://[^\s<>\"'{}|\\^`]+|\bdoi:\s?(10\.\d{4,9}/[^\s<>\"'{}|\\^`]+)", re.IGNORECASE)
-_Used = dict[Value, tuple[dict[str, None], dict[str, None]]]  # value to its keys and to the titles of its devices
+_Used = dict[Value, dict[str, list[str]]]  # value to its keys on each device, by the name of the device
 
 
 def values_used(devices: Sequence[Device]) -> tuple[_Used, _Used]:
@@ -24,9 +24,7 @@ def values_used(devices: Sequence[Device]) -> tuple[_Used, _Used]:
         priced = ((cost.price_keys[action], value) for action, value in cost.prices.items())
         for used, rows in ((prices, priced), (rates, cost.rates.items())):
             for key, value in rows:
-                keys, titles = used.setdefault(value, ({}, {}))
-                keys[key_text(key, own)] = None
-                titles[device.title] = None
+                used.setdefault(value, {}).setdefault(own, []).append(key)
     return prices, rates
 
 
@@ -35,42 +33,37 @@ def sources_body(
 ) -> str:
     """The last section."""
     prices, rates = values_used(devices)
+    titles = {device.estimate.architecture.name: device.title for device in devices}
     values = [*prices, *rates]
     keys = dict.fromkeys(key for value in values for key in source_keys(value))
     return "".join((
-        _values(w, w["h_prices"], prices), _values(w, w["h_rates"], rates), _references(w, keys, references),
+        _values(w, w["h_prices"], prices, titles), _values(w, w["h_rates"], rates, titles),
+        _references(w, keys, references),
         _notes(w, devices, notes), _glossary(w, values), _repeat(w, command, stamp),
     ))  # fmt: skip
 
 
-def _values(w: Words, title: str, rows: _Used) -> str:
+def _values(w: Words, title: str, rows: _Used, titles: Mapping[str, str]) -> str:
     if not rows:
         return ""
     scoped = any(value.scope for value in rows)
-    heads = [
-        w["number"],
-        w["device"],
-        w["value"],
-        w["factor"],
-        *([w["scope"]] if scoped else []),
-        w["known"],
-        w["source"],
-    ]
-    body = "".join(_row(w, value, keys, titles, scoped) for value, (keys, titles) in rows.items())
-    columns = "".join(f'<th scope="col">{head}</th>' for head in heads)
+    heads = ("number", "device", "value", "factor", *(("scope",) if scoped else ()), "known", "source")
+    body = "".join(_row(w, value, keys, titles, scoped) for value, keys in rows.items())
+    columns = "".join(f'<th scope="col">{w[head]}</th>' for head in heads)
     return (
         f'<h3>{title}</h3><div class="scroll" tabindex="0" role="region" aria-label="{title}, {w["a_src"]}">'
         f'<table class="plain"><thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table></div>'
     )
 
 
-def _row(w: Words, value: Value, keys: Iterable[str], titles: Iterable[str], scoped: bool) -> str:
+def _row(w: Words, value: Value, used: Mapping[str, Sequence[str]], titles: Mapping[str, str], scoped: bool) -> str:
+    keys = dict.fromkeys(text for own, keys in used.items() for text in key_texts(keys, own))
     where = f' <span class="dim" lang="en">{esc(value.where, 200)}</span>' if value.where else ""
     note = f'<small lang="en">{esc(value.note, 300)}</small>' if value.note else ""
     scope = f"<td>{scope_of(w, value)}</td>" if scoped else ""
     return (
         f'<tr><th scope="row">{"<br>".join(f"<code>{key}</code>" for key in keys)}</th>'
-        f"<td>{', '.join(esc(title) for title in titles)}</td>"
+        f"<td>{', '.join(dict.fromkeys(esc(titles[own]) for own in used))}</td>"
         f"<td>{number(value)}</td><td>{spread(w, value)}</td>{scope}<td>{tag(w, value)}</td>"
         f"<td>{sources(value)}{where}{note}</td></tr>"
     )
@@ -120,5 +113,6 @@ def _glossary(w: Words, values: Sequence[Value]) -> str:
 def _repeat(w: Words, command: str, stamp: str) -> str:
     shown = ""
     if command:
-        shown = f'<pre class="cmd" tabindex="0" role="region" aria-label="{w["a_command"]}"><code>{esc(command, 2000)}</code></pre>'
+        label = f'tabindex="0" role="region" aria-label="{w["a_command"]}"'
+        shown = f'<pre class="cmd" {label}><code>{esc(command, 2000)}</code></pre>'
     return f'<h3>{w["h_repeat"]}</h3>{shown}<p class="dim small">{stamp}</p>'

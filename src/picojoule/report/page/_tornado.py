@@ -8,7 +8,7 @@ from picojoule.quantity import Value
 
 from ._data import Device
 from ._html import esc
-from ._values import facts, key_text, tag
+from ._values import facts, key_texts, tag
 
 Words = Mapping[str, str]
 _ROWS: Final = 8
@@ -54,7 +54,7 @@ def _merged(found: Sequence[Swing], total: float) -> list[Swing]:
 def _row(w: Words, device: Device, swing: Swing, total: float, widest: float) -> str:
     down, up = (total - swing.energy_low_j) / total, (swing.energy_high_j - total) / total
     own = device.estimate.architecture.name
-    name = ", ".join(f"<code>{key_text(key, own)}</code>" for key in swing.key.split(", ")[:3])
+    name = ", ".join(f"<code>{key}</code>" for key in key_texts(swing.key.split(", "), own)[:3])
     return (
         f'<tr><th scope="row">{name} {tag(w, swing.value)}<small>{facts(w, swing.value)}</small></th>'
         f'<td class="wide"><span class="torn" aria-hidden="true"><i class="dn" style="width:{down / widest * 50:.1f}%"></i>'

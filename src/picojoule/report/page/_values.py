@@ -1,6 +1,7 @@
 """A Value in words: number, spread, scope, provenance, source."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
 from picojoule.quantity import Value
 
@@ -8,6 +9,7 @@ from ._format import si
 from ._html import clean, esc
 
 Words = Mapping[str, str]
+_ATTAINED = re.compile(r"(.+)·attained\.(\w+)\.(?:compute|memory)$")
 
 
 def number(value: Value) -> str:
@@ -61,7 +63,19 @@ def sources(value: Value) -> str:
     return " + ".join(f'<a href="#{anchor(key)}">{esc(key)}</a>' for key in source_keys(value))
 
 
-def key_text(key: str, architecture: str) -> str:
-    """The key of a price or rate without the machine's own name, which the heading has; long ones may break."""
-    parts = [part.removeprefix(f"{architecture}.") for part in clean(key).split("·")]
-    return esc(" × ".join(parts)).replace(".", ".<wbr>").replace("_", "_<wbr>")
+def key_texts(keys: Iterable[str], architecture: str) -> list[str]:
+    """Keys of prices and rates as HTML, without the machine's own name, which stands beside them.
+
+    Rates that differ only in the class of operators become one: `hbm.bandwidth × attained(conv, pool)`.
+    """
+    groups: dict[tuple[str, str], list[str]] = {}
+    for key in keys:
+        plain = "·".join(part.removeprefix(f"{architecture}.") for part in clean(key).split("·"))
+        match = _ATTAINED.match(plain)
+        head, label = (match[1], match[2]) if match else (plain, "")
+        groups.setdefault((head, "a" if match else ""), []).append(label)
+    texts = []
+    for (head, attained), labels in groups.items():
+        text = esc(head.replace("·", " × ")).replace(".", ".<wbr>").replace("_", "_<wbr>")
+        texts.append(f"{text} × attained({esc(', '.join(labels))})" if attained else text)
+    return texts
