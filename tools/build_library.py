@@ -40,18 +40,19 @@ def wanted(check: bool = False) -> list[tuple[Path, str]]:
         (BUILT / "_tables.json", _compact(read_document(LIBRARY / "energy" / "tables.yaml").data)),
         (BUILT / "_catalogue.json", _compact({"entries": _catalogue()})),
     ]
-    for name, text in files:
-        _same(name, text, check)
+    for file, text in files:
+        _same(file, text, check)
     built.cache_clear()
-    rows, names = [], {}
+    rows: list[dict[str, Any]] = []
+    names: dict[str, str] = {}
     for path in sorted((LIBRARY / "architectures").glob("*.yaml")):
         machine, technology = read_hardware(path)
         if path.stem != machine.name:
             raise SystemExit(f"{path.name} names itself {machine.name}")
         for name in (machine.name, *machine.aliases):
-            for text in {plain_name(name), plain_name(name).replace("-", "")}:
-                if names.setdefault(text, machine.name) != machine.name:
-                    raise SystemExit(f"{text!r} names both {names[text]} and {machine.name}")
+            for typed in {plain_name(name), plain_name(name).replace("-", "")}:
+                if names.setdefault(typed, machine.name) != machine.name:
+                    raise SystemExit(f"{typed!r} names both {names[typed]} and {machine.name}")
         files.append((BUILT / f"{machine.name}.json", _compact(pack(machine, technology))))
         rows.append(_row(machine))
     rows.sort(key=lambda row: (row["kind"], row["name"]))

@@ -1,8 +1,11 @@
 """A user's hardware file: what passes, and every fault of one that does not."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from picojoule.formats import hardware_schema, read_hardware
 from picojoule.formats._read import read_hardware_text
@@ -126,3 +129,21 @@ def test_schema_admits_the_good_file_only() -> None:
     validator.check_schema(hardware_schema())
     assert not list(validator.iter_errors(parse_document(GOOD, "g").data))
     assert list(validator.iter_errors(parse_document(BAD, "b").data))
+
+
+SCRAPS = st.sampled_from(
+    ["-1", "0", "1e999", "nan", ".inf", "[]", "{}", "null", "true", "[1, 2]", "3 W", "5 nm", "{value: 3}", "board-gpu",
+     "{law: fpga}", "{law: board}", "{base: x}", "{base: chip, constants: {a: 1}}", "{prices: {a.b: {law: mac, of: int3}}}",
+     "{int2: 3 TOP/s, uint8: 1 TOP/s}", "{classes: {default: {compute: 2, memory: 1}}}", "9" * 30]
+)  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.integers(0, len(GOOD.splitlines()) - 1), SCRAPS), min_size=1, max_size=3))
+def test_any_scrap_is_read_or_refused(changes: list[tuple[int, str]]) -> None:
+    """Bound: whatever stands for a value, the file is read or refused with InputError, never with another error."""
+    lines = GOOD.splitlines()
+    for line, scrap in changes:
+        head = lines[line].rpartition(": ")[0]
+        lines[line] = f"{head}: {scrap}" + "}" * (lines[line].count("{") if head else 0)
+    with contextlib.suppress(InputError):
+        read_hardware_text("\n".join(lines))

@@ -107,7 +107,8 @@ def test_catalogue() -> None:
     """Published: at least 110 entries; Horowitz's DRAM access is 1.95 nJ per 64 bits, between 1.3 and 2.6."""
     assert len(read_catalogue()) >= 110
     entry = catalogue_entry("hz45_dram")
-    assert (entry.bits, entry.per, entry.node) == (64, "access", pytest.approx(45e-9))
+    assert (entry.bits, entry.per) == (64, "access")
+    assert entry.node == pytest.approx(45e-9)
     assert entry.value.nominal == pytest.approx(1.95e-9)
     assert entry.value.low <= 1.31e-9
     assert entry.value.high >= 2.59e-9

@@ -78,13 +78,20 @@ def multiply_add(dtype: str, node: float, tables: Tables, control: Value | None 
     (multiply(dtype) + accumulate(dtype)) at 45 nm (Horowitz, ISSCC 2014), scaled by node_factor.
     """
     table = tables.operations
-    return _logic(table.multiply[dtype] + table.accumulate[dtype], f"{dtype} multiply and accumulate", dtype, node,
+    energy = _of(table.multiply, dtype) + _of(table.accumulate, dtype)
+    return _logic(energy, f"{dtype} multiply and accumulate", dtype, node,
                   tables, control)  # fmt: skip
 
 
 def add(dtype: str, node: float, tables: Tables, control: Value | None = None) -> Value:
     """Energy [J] of one addition or comparison of `dtype` at `node` [m]; equation as multiply_add."""
-    return _logic(tables.operations.add[dtype], f"{dtype} add", dtype, node, tables, control)
+    return _logic(_of(tables.operations.add, dtype), f"{dtype} add", dtype, node, tables, control)
+
+
+def _of(energies: Mapping[str, float], dtype: str) -> float:
+    if dtype not in energies:
+        raise ValueError(f"no energy is known for {dtype!r}; known are {', '.join(energies)}")
+    return energies[dtype]
 
 
 def _logic(energy: float, name: str, dtype: str, node: float, tables: Tables, control: Value | None) -> Value:

@@ -152,7 +152,7 @@ def _price(machine: Architecture, model: "str | TechnologyInline", convert: Conv
     prices: dict[str, Value] = {}
     if law is not None:
         with convert.faults.at(("technology",), example="node: 16 nm"):
-            prices = LAWS[law](machine, constants, read_tables())
+            prices = LAWS[law](machine, _Constants(constants), read_tables())
     for part, own, at in chain:
         prices |= _prices(part.prices, own, (*at, "prices"))
         own.faults.raise_all()
@@ -161,6 +161,16 @@ def _price(machine: Architecture, model: "str | TechnologyInline", convert: Conv
     with convert.faults.at(("technology",)):
         return _complete(Technology(name, prices, mixed), machine, convert.faults)
     return None
+
+
+class _Constants(dict[str, Value]):
+    """Constants of a law; a user's own law may lack one."""
+
+    def __missing__(self, name: str) -> Value:
+        raise InputError(
+            f"the law needs the constant {name!r}", expected="a technology that has its constants, as `base`",
+            example="technology: {base: board-gpu}",
+        )  # fmt: skip
 
 
 def _prices(models: "Mapping[str, PriceModel]", convert: Converter, at: Location) -> dict[str, Value]:
