@@ -204,7 +204,9 @@ def _constant_of_shape(call: Call, data: Sequence[Array]) -> Array | None:
 
 
 def _reduce(function: Callable[..., Any]) -> Fold:
-    def run(call: Call, data: Sequence[Array]) -> Array:
+    def run(call: Call, data: Sequence[Array]) -> Array | None:
+        if data[0].size == 0:
+            return None
         axes = call.axes(1)
         if not axes and call.integer("noop_with_empty_axes", 0):
             return data[0]

@@ -15,7 +15,7 @@ from ._roles import claim, claim_unknown
 from ._session import Frame, Session
 from ._shapes import declared_of, evaluate
 from ._text import dims
-from ._value import Array, Value, of_data, unknown
+from ._value import BOUND, Array, Value, of_data, unknown
 
 if TYPE_CHECKING:
     from onnx import FunctionProto, GraphProto, NodeProto
@@ -202,7 +202,9 @@ class Interpreter:
                 self.compare(call, name, value)
             if stored and value.sources is None and call.key not in self.control:
                 value.sources = sources
-            if not value.mark or (value.mark == "stored" and call.op != "Identity"):
+            if value.mark == BOUND:
+                pass
+            elif not value.mark or (value.mark == "stored" and call.op != "Identity"):
                 value.mark = call.op
             call.frame.values[name] = value
 
@@ -219,7 +221,7 @@ class Interpreter:
     def compare(self, call: Call, name: str, value: Value) -> None:
         """Warn where the file declares another shape than the inferred one."""
         shape = call.frame.declared.get(name, (None, ""))[0]
-        if shape is None or value.shape is None or self.session.reshaped:
+        if shape is None or value.shape is None or self.session.reshaped or value.mark == BOUND:
             return
         wrong = len(shape) != len(value.shape) or any(
             isinstance(size, int) and size >= 0 and size != real for size, real in zip(shape, value.shape, strict=True)

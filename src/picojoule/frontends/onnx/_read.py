@@ -49,7 +49,7 @@ class _Reading:
 
     def run(self) -> Workload:
         """The Workload, or a question for the shapes that are missing."""
-        missing = [name for name in self.binding.declared if not self._known(name)]
+        missing = [name for name in self.binding.declared if not self._known(name) and name not in self.binding.opaque]
         if missing:
             raise self._question(missing[0], missing[1:])
         try:

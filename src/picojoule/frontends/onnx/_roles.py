@@ -54,11 +54,23 @@ def claim(call: Call, store: Store) -> None:
     """Claim roles for the stored inputs of `call`."""
     fixed = _FIXED.get(call.key)
     for index, value in enumerate(call.inputs):
-        if value is None or not value.rooted:
+        if value is None or not value.constant:
             continue
+        if not value.rooted:
+            if fixed is None or index not in fixed or not _counts(value):
+                continue
+            _adopt(call, index, value)
         role = fixed.get(index) if fixed is not None else _by_use(call, index, value, store)
         if role is not None and not (call.key in _CONTRACTIONS and _is_outer(value)):
             call.session.claim(value, role)
+
+
+def _adopt(call: Call, index: int, value: Value) -> None:
+    """A weight that constants fill (files stripped of their weights have ConstantOfShape for them) is a parameter."""
+    name, shape, dtype, g = call.frame.home + call.name(index), value.shape or (), value.dtype, call.g
+    value.sources, value.tensor, value.data = frozenset((name,)), None, None
+    value.make = lambda: g.tensor(name, shape, dtype, "constant")
+    call.session.parameters.setdefault(name, value)
 
 
 def claim_unknown(call: Call) -> None:

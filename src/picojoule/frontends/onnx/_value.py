@@ -57,6 +57,14 @@ def of_tensor(tensor: Tensor) -> Value:
     return Value(tensor.shape, tensor.dtype, tensor)
 
 
+BOUND = "bound"
+
+
+def at_most(tensor: Tensor) -> Value:
+    """The value of a tensor that is as large as its data says: `tensor` has the size it has at most."""
+    return Value(tensor.shape, tensor.dtype, tensor, mark=BOUND)
+
+
 def of_data(data: Array, dtype: str, sources: frozenset[str] = frozenset()) -> Value:
     """A known constant."""
     return Value(tuple(int(size) for size in data.shape), dtype, data=data, sources=sources)

@@ -32,6 +32,8 @@ def attend(call: Call, q: Tensor, k: Tensor, v: Tensor, *, mask: Tensor | None =
     """Attention over heads; a soft cap adds a div, a tanh and a mul to each score."""
     if mask is not None and len(mask.shape) > 4:
         raise InputError(f"mask{list(mask.shape)} has more than four axes")
+    if mask is not None and mask.shape and 1 != mask.shape[-1] < k.shape[2]:  # a shorter mask hides the rest
+        mask = call.g.view(mask, (*mask.shape[:-1], k.shape[2]), stored=mask.stored_elements)
     y = ops.attention(call.g, q, k, v, mask=mask, causal=causal, scales=scales, name=call.label)
     if softcap:
         scores = q.elements // max(1, q.shape[3]) * k.shape[2]

@@ -185,7 +185,8 @@ def scan(interpreter: Interpreter, call: Call) -> Sequence[Result]:
         raise InputError(f"the scanned axes have the lengths {lengths}", expected="one length")
     if not lengths:
         g.notes.append(f"Scan '{call.label}': its length is unknown; one step is counted")
-    times = (lengths or [1])[0] * (scanned[0].shape[0] if old and scanned[0].shape else 1)
+    batch = scanned[0].shape[0] if old and scanned and scanned[0].shape else 1
+    times = (lengths or [1])[0] * batch
     fresh = [
         Value(v.shape[1:] if old and v.shape else v.shape, v.dtype, None, make=_state(call, v, old)) for v in states
     ]
@@ -193,7 +194,10 @@ def scan(interpreter: Interpreter, call: Call) -> Sequence[Result]:
         results = _body(interpreter, call, graph, "body", [*fresh, *slices])
     out_axes = call.integers("scan_output_axes") or (0,) * (len(results) - len(states))
     ends = [Value(v.shape, v.dtype, make=_state(call, v, False)) for v in states] if old else results[: len(states)]
-    stacked = [_stacked(call, v, times, axis) for v, axis in zip(results[len(states) :], out_axes, strict=True)]
+    stacked = [_stacked(call, v, times // max(1, batch), axis)
+               for v, axis in zip(results[len(states) :], out_axes, strict=True)]  # fmt: skip
+    if old:
+        stacked = [_stacked(call, v, batch, 0) for v in stacked]
     return [*ends, *stacked]
 
 

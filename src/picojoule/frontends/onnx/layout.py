@@ -12,7 +12,7 @@ from picojoule.workload import Tensor, Work, ops
 from ._call import Call, Handler, Result, UnknowableError
 from ._fold import range_length, slices, split_sizes, target_shape
 from ._types import dtype_of
-from ._value import Value
+from ._value import Value, at_most
 
 
 def reshape(call: Call) -> Sequence[Result]:
@@ -74,15 +74,10 @@ def slice_(call: Call) -> Sequence[Result]:
     try:
         kept = slices(call, shape)
     except UnknowableError:
-        kept = _bounded(call, shape)
+        call.g.notes.append(f"{call.label} (Slice) has bounds that come from data; its whole input is counted")
+        return [at_most(ops.copy(call.g, call.tensor(0), op="slice", name=call.label))]
     sizes = tuple(len(range(*part.indices(size))) for part, size in zip(kept, shape, strict=True))
     return [_part(call, sizes, "slice")]
-
-
-def _bounded(call: Call, shape: Sequence[int]) -> list[slice]:
-    """Ends that come from data: at most the whole of each axis, if the axes are known."""
-    call.g.notes.append(f"{call.label} (Slice) has bounds that come from data; its whole input is counted")
-    return [slice(None)] * len(shape)
 
 
 def _part(call: Call, sizes: Sequence[int], op: str) -> Result:
@@ -215,7 +210,9 @@ def constant_of_shape(call: Call) -> Sequence[Result]:
     if sizes is None:
         raise UnknowableError("the shape comes from data")
     proto = call.constant("value")
-    return [_filled(call, sizes, "float32" if proto is None else dtype_of(proto.data_type))]
+    dtype = "float32" if proto is None else dtype_of(proto.data_type)
+    # Recorded only if an activation: what fills a weight runs once, at load.
+    return [Value(sizes, dtype, sources=frozenset(), make=lambda: _filled(call, sizes, dtype))]
 
 
 def _filled(call: Call, shape: Sequence[int], dtype: str, work: Work | None = None, op: str = "fill") -> Tensor:
@@ -300,7 +297,7 @@ def compress(call: Call) -> Sequence[Result]:
         shape[axis] = min(many, shape[axis])
     else:
         shape = [min(many, math.prod(shape))]
-    return [ops.select(call.g, call.tensor(0), math.prod(shape), shape, op="compress", name=call.label)]
+    return [at_most(ops.select(call.g, call.tensor(0), math.prod(shape), shape, op="compress", name=call.label))]
 
 
 def col2im(call: Call) -> Sequence[Result]:

@@ -21,7 +21,7 @@ _UNARY: Final = {
 }  # fmt: skip
 _TESTS: Final = {"IsNaN": "isnan", "IsInf": "isinf", "Not": "not"}
 _BINARY: Final = {
-    "Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Mod": "mod", "PRelu": "prelu", "BitShift": "shift",
+    "Add": "add", "Sub": "sub", "Mul": "mul", "Div": "div", "Mod": "mod", "BitShift": "shift",
     "BitwiseAnd": "logic", "BitwiseOr": "logic", "BitwiseXor": "logic",
 }  # fmt: skip
 _COMPARISONS: Final = {
@@ -62,6 +62,14 @@ def _many(op: str) -> Handler:
         return [first if others else ops.copy(call.g, first, name=call.label)]
 
     return run
+
+
+def prelu(call: Call) -> Sequence[Result]:
+    """PRelu; before opset 7 one slope for each channel."""
+    x, slope = call.tensor(0), call.tensor(1)
+    if call.version < 7 and len(slope.shape) == 1 and slope.elements > 1 and len(x.shape) > 1:
+        slope = call.g.view(slope, (*slope.shape, *(1,) * (len(x.shape) - 2)))
+    return [ops.binary(call.g, "prelu", x, slope, name=call.label, kind="activation")]
 
 
 def mean(call: Call) -> Sequence[Result]:
@@ -130,7 +138,7 @@ def cast(call: Call) -> Sequence[Result]:
     value = call.value(0)
     if call.op == "CastLike":
         dtype = call.value(1).dtype
-    elif call.has("to") and call.node.attribute[0].type == 3:
+    elif any(a.name == "to" and a.type == 3 for a in call.node.attribute):
         dtype = call.text("to").lower()
         dtype = {"float": "float32", "double": "float64"}.get(dtype, dtype)
     else:
@@ -174,7 +182,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     **{name: _binary(op) for name, op in _BINARY.items()},
     **{name: _binary(op, "bool") for name, op in _COMPARISONS.items()},
     **{name: _many(op) for name, op in _MANY.items()},
-    "Mean": mean, "Pow": power, "Clip": clip, "Gelu": gelu, "Swish": swish, "SwiGLU": swiglu, "Shrink": shrink,
+    "Mean": mean, "PRelu": prelu, "Pow": power, "Clip": clip, "Gelu": gelu, "Swish": swish, "SwiGLU": swiglu, "Shrink": shrink,
     "Where": where, "Cast": cast, "CastLike": cast, "BitCast": bitcast, "Dropout": dropout, "Identity": identity,
     "Bernoulli": bernoulli,
 }  # fmt: skip

@@ -8,7 +8,7 @@ from picojoule.quantity import InputError
 from picojoule.workload import Work, ops
 
 from ._call import Call, Handler, Result, UnknowableError
-from ._value import Value
+from ._value import Value, at_most
 
 
 def _reduce(op: str) -> Handler:
@@ -68,8 +68,8 @@ def non_zero(call: Call) -> Sequence[Result]:
     x = call.tensor(0)
     call.g.notes.append(f"{call.label} (NonZero): its result is as large as its data says; the most is counted")
     shape = (len(x.shape), x.elements)
-    return [ops.whole_op(call.g, "non_zero", [x], [shape], Work.of(compare=x.elements), kind="reduce",
-                         name=call.label, dtype="int64")[0]]  # fmt: skip
+    return [at_most(ops.whole_op(call.g, "non_zero", [x], [shape], Work.of(compare=x.elements), kind="reduce",
+                                 name=call.label, dtype="int64")[0])]  # fmt: skip
 
 
 def unique(call: Call) -> Sequence[Result]:
@@ -81,7 +81,7 @@ def unique(call: Call) -> Sequence[Result]:
     long = (x.shape[call.integer("axis")],) if call.has("axis") else (n,)
     work = Work.of(compare=n * max(0, n - 1).bit_length())
     made = ops.whole_op(call.g, "unique", [x], [shape, long, long, long], work, kind="sort", name=call.label)
-    return [made[0], *(call.fuse(each, dtype="int64") for each in made[1:])]
+    return [at_most(made[0]), *(at_most(call.fuse(each, dtype="int64")) for each in made[1:])]
 
 
 def non_max_suppression(call: Call) -> Sequence[Result]:
@@ -97,8 +97,8 @@ def non_max_suppression(call: Call) -> Sequence[Result]:
     pairs = batch * classes * n * kept
     ranked = batch * classes * n * max(0, n - 1).bit_length()
     work = Work.of(muls=2 * pairs, adds=5 * pairs, compare=5 * pairs + ranked, div=pairs)
-    return [ops.whole_op(call.g, "non_max_suppression", [boxes, scores], [(batch * classes * kept, 3)], work,
-                         kind="sort", name=call.label, dtype="int64")[0]]  # fmt: skip
+    return [at_most(ops.whole_op(call.g, "non_max_suppression", [boxes, scores], [(batch * classes * kept, 3)], work,
+                                 kind="sort", name=call.label, dtype="int64")[0])]  # fmt: skip
 
 
 def loss(call: Call) -> Sequence[Result]:

@@ -90,10 +90,10 @@ def dft(call: Call) -> Sequence[Result]:
     given = call.numbers(1)
     axis = call.integer("axis", 1) if call.version < 20 else (call.numbers(2) or (-2,))[0]
     at = axis % len(shape)
-    length = given[0] if given else shape[at]
+    one_sided, inverse = bool(call.integer("onesided")), bool(call.integer("inverse"))
+    length = given[0] if given else (2 * (shape[at] - 1) if one_sided and inverse else shape[at])
     transforms = math.prod(shape[:-1]) // shape[at] if shape[at] else 0
     out = list(shape)
-    one_sided, inverse = bool(call.integer("onesided")), bool(call.integer("inverse"))
     out[at] = length // 2 + 1 if one_sided and not inverse else length
     out[-1] = 1 if one_sided and inverse else 2
     return [ops.fourier(call.g, call.tensor(0), out, length, transforms, op="dft", name=call.label)]
