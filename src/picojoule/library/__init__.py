@@ -1,0 +1,1 @@
+"""Data only: machines, shares of peak, prices, sources. Read through picojoule.formats."""
