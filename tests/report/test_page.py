@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -81,6 +83,14 @@ def test_building_takes_less_than_60_ms() -> None:
     page(estimates)
     best = min(_timed(lambda: page(estimates)) for _ in range(5))
     assert best < 0.18
+
+
+def test_import_pulls_no_heavy_module() -> None:
+    """Bound: the page needs the standard library and numpy, which the draws bring."""
+    code = "import sys, picojoule.report.page; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    heavy = {"pydantic", "ruamel", "onnx", "torch", "pandas", "matplotlib", "jinja2", "playwright", "rich"}
+    assert not heavy & {name.split(".")[0] for name in loaded}
 
 
 def _timed(run) -> float:
@@ -166,7 +176,7 @@ def test_chinese_page_has_the_same_numbers() -> None:
     """Metamorphic: another language changes words, not numbers with units."""
     estimates = sample.both(sample.resnet(plain=True))
     number = re.compile(r"[\d.,]+\u202f[a-zA-Zµ/]+")
-    a, b = (sorted(number.findall("".join(Reader(page(estimates, lang=lang)).text))) for lang in ("en", "zh"))
+    a, b = (sorted(number.findall(" ".join(Reader(page(estimates, lang=lang)).text))) for lang in ("en", "zh"))
     assert a == b
 
 
