@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from picojoule import __version__
+from picojoule._version import __version__
 from picojoule.levels import Estimate
 from picojoule.workload import Workload
 

@@ -88,7 +88,7 @@ def roofline(w: Words, blocks: Sequence[Block], device: Device) -> str:
     level, sheet = level_roof(device.estimate), sheet_roof(device.estimate)
     frame = _Frame(dots, (level, sheet))
     unit = "FLOP/s" if "float" in device.estimate.dtype else "OP/s"
-    grid, ticks = _axes(frame, unit)
+    grid, ticks = _axes(frame)
     lines = ("" if _same(level, sheet) else _line(sheet, frame, "roof sheet")) + _line(level, frame, "roof")
     label = w["a_roof"].format(device=esc(device.title))
     return (
@@ -97,7 +97,7 @@ def roofline(w: Words, blocks: Sequence[Block], device: Device) -> str:
         f'preserveAspectRatio="none" aria-hidden="true">{grid}{lines}</svg>{ticks}'
         f"{''.join(_mark(dot, frame) for dot in sorted(dots, key=lambda d: -d.share))}"
         f"{_notes(w, level, sheet, frame, unit)}{_labels(dots, frame)}</div>"
-        f'<div class="xt low" aria-hidden="true"><span>{w["axis_ai"].format(memory=esc(device.outer, 24))}</span></div></figure>'
+        f'<div class="xt low" aria-hidden="true"><span>↑ {unit} · {w["axis_ai"].format(memory=esc(device.outer, 24))}</span></div></figure>'
     )
 
 
@@ -111,12 +111,11 @@ def _dots(blocks: Sequence[Block], device: Device) -> list[_Dot]:
     ]  # fmt: skip
 
 
-def _axes(frame: _Frame, unit: str) -> tuple[str, str]:
+def _axes(frame: _Frame) -> tuple[str, str]:
     xs, ys = decades(frame.x0, frame.x1, 9), decades(frame.y0, frame.y1, 7)
     grid = "".join(f"M{10 * frame.x(x):.0f} 0v{_HIGH}" for x in xs)
     grid += "".join(f"M0 {_HIGH - 4 * frame.y(y):.0f}h{_WIDE}" for y in ys)
-    ticks = f'<span class="ytitle">{unit}</span>'
-    ticks += "".join(f'<span class="yt" style="bottom:{frame.y(y):.1f}%">{si(y, "", 1)}</span>' for y in ys)
+    ticks = "".join(f'<span class="yt" style="bottom:{frame.y(y):.1f}%">{si(y, "", 1)}</span>' for y in ys)
     ticks += "".join(f'<span class="xtick" style="left:{frame.x(x):.1f}%">{_plain(x)}</span>' for x in xs)
     return f'<path class="grid" d="{grid}"/>', ticks
 
