@@ -7,7 +7,7 @@ print(pj.estimate("resnet50", "h100"))
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from ._api import Hardware as Hardware

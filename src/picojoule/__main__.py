@@ -6,7 +6,7 @@ import sys
 def run() -> None:
     """Run the command line and leave with its exit code."""
     if sys.argv[1:] in (["--version"], ["-V"]):
-        from picojoule import __version__
+        from picojoule._version import __version__
 
         sys.stdout.write(f"picojoule {__version__}\n")
         return

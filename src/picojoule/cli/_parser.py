@@ -37,7 +37,7 @@ def _near(message: str) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    from picojoule import __version__
+    from picojoule._version import __version__
 
     top = Parser(prog="picojoule", description="Where every joule, nanosecond and byte of a neural network goes.",
                  epilog="exit codes: 0 done, 1 a gate failed, 2 bad input, 130 interrupted")  # fmt: skip

@@ -22,7 +22,7 @@ from ._machine import CLASS_OF, keeps
 
 def roofline(demand: Demand, architecture: Architecture) -> Outcome:
     """Actions and time terms of one operator."""
-    attained, label = _attained(architecture, demand.kind)
+    attained, label = _attained(architecture, demand)
     counts, peaks = arithmetic(demand, architecture)
     terms = [
         Term(t.resource, t.seconds / attained.compute.nominal, f"{t.key}·{label}.compute",
@@ -49,8 +49,10 @@ def roofline(demand: Demand, architecture: Architecture) -> Outcome:
     return counts, tuple(terms), overhead
 
 
-def _attained(architecture: Architecture, kind: str) -> tuple[Attained, str]:
-    name = CLASS_OF.get(kind, "default")
-    if name not in architecture.attained:
-        name = "default"
-    return architecture.attained[name], f"{architecture.name}.attained.{name}"
+def _attained(architecture: Architecture, demand: Demand) -> tuple[Attained, str]:
+    """The share of this class in this dtype, if the machine tells dtypes apart; else of the class; else the default."""
+    kind = CLASS_OF.get(demand.kind, "default")
+    for name in (f"{kind}_{demand.dtype}", kind):
+        if name in architecture.attained:
+            return architecture.attained[name], f"{architecture.name}.attained.{name}"
+    return architecture.attained["default"], f"{architecture.name}.attained.default"
