@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from picojoule.exercises import answer, answer_json, list_exercises
+from picojoule.exercises import answer, answer_json, answer_text, list_exercises, list_text, row_json
 from picojoule.quantity import InputError
 
 IDS = [row.id for row in list_exercises()]
@@ -63,6 +63,20 @@ def test_every_plain_number(id_: str) -> None:
     assert id_ in IDS
 
 
+@pytest.mark.parametrize("lang", ["en", "zh"])
+def test_text(lang: str) -> None:
+    """Equality: the text shows question, assumptions, numbers and slips."""
+    found = answer("3.1", lang=lang)
+    text = answer_text(found)
+    assert text == str(found)
+    assert found.question in text
+    assert "60,965,224" in text
+    assert all(part in text for part in (*found.assumptions, *found.derivation, *(s.right for s in found.slips)))
+    rows = list_exercises(lang)
+    assert len(list_text(rows).splitlines()) == len(rows)
+    assert row_json(rows[0]) == {"id": rows[0].id, "title": rows[0].title, "capability": rows[0].capability}
+
+
 def test_list_in_both_languages() -> None:
     """Equality: the same ids, other titles."""
     english, chinese = list_exercises("en"), list_exercises("zh")
@@ -72,7 +86,7 @@ def test_list_in_both_languages() -> None:
 
 
 @pytest.mark.parametrize(
-    "id_", ["6.2", "6.3", "6.8", "6.8-T16", "6.9", "6.9-b4", "6.10", "7.1", "000.3", "000.4", "1.6"]
+    "id_", ["6.2", "6.3", "6.8", "6.8-T16", "6.9", "6.9-b4", "6.10", "7.1", "000.3", "000.4", "000.9", "1.6"]
 )
 def test_another_machine_another_answer(id_: str, machine: str) -> None:
     """Metamorphic: a user's hardware file changes what an exercise on a machine answers."""

@@ -32,11 +32,12 @@ class Answer:
     answers: Mapping[str, Quantity]
     derivation: tuple[str, ...]
     slips: tuple[Erratum, ...]
+    lang: str = "en"
 
     def __str__(self) -> str:
-        lines = [f"{self.id}  {self.title}", self.question, *self.assumptions, *self.derivation]
-        lines += [f"{name} = {quantity.value} {quantity.unit}" for name, quantity in self.answers.items()]
-        return "\n".join(lines)
+        from ._text import answer_text
+
+        return answer_text(self)
 
 
 @dataclass(slots=True)

@@ -158,6 +158,7 @@ def answer(
         tuple(_words(entry.assumptions, lang)) + tuple(pair[lang == "zh"] for pair in findings.assumptions),
         findings.answers, tuple(_words(entry.words, lang)) + tuple(pair[lang == "zh"] for pair in findings.lines),
         tuple(erratum(slip, lang) for slip in entry.slips),
+        lang,
     )  # fmt: skip
 
 

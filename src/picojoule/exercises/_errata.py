@@ -55,15 +55,3 @@ def erratum(id_: str, lang: str) -> Erratum:
     right = table[lang].format(**numbers)
     return Erratum(id_, table["document"], table["section"], table["kind"], KINDS[table["kind"]][lang],
                    table["says"], right, numbers)  # fmt: skip
-
-
-def errata_json(errata: tuple[Erratum, ...]) -> dict[str, Any]:
-    """The list as picojoule/errata/1."""
-    return {
-        "schema": "picojoule/errata/1",
-        "errata": [
-            {"id": e.id, "document": e.document, "section": e.section, "kind": e.kind, "kind_name": e.kind_name,
-             "says": e.says, "right": e.right, "numbers": dict(e.numbers)}
-            for e in errata
-        ],
-    }  # fmt: skip

@@ -88,7 +88,7 @@ def support_vectors(task: Task, findings: Findings) -> None:
                  f"d = {features:,} 个特征；求解前先要 Gram 矩阵 N(N - 1)/2·d；AlexNet 每个样本 {per_image:,}")  # fmt: skip
 
 
-@solves("3.6")
+@solves("3.6", "3.6-<backbone>")
 def region_networks(task: Task, findings: Findings) -> None:
     """R-CNN runs the whole network a proposal; its successors the convolutions once an image."""
     backbone = network(task["backbone"])
@@ -190,7 +190,7 @@ def _passes(g: int, d: int) -> str:
     return "+".join(f"{'' if n == 1 else f'{n}*'}{name}" for n, name in ((g, "FG"), (d, "FD")) if n)
 
 
-@solves("3.9", "3.9-style")
+@solves("3.9", "3.9-style", "3.9-<model>")
 def style(task: Task, findings: Findings) -> None:
     """Weights are frozen: forward, and the gradient down to the pixels."""
     size = task["image"]
@@ -203,7 +203,7 @@ def style(task: Task, findings: Findings) -> None:
                  f"前向 {forward:,}，dX 同样多，没有 dW：{2 * forward:,}；迭代 {task['iterations']} 次")  # fmt: skip
 
 
-@solves("3.11")
+@solves("3.11", "3.11-<kappa>")
 def optimisers(task: Task, findings: Findings) -> None:
     """Gradient descent against the heavy ball on a quadratic, both with their best constants."""
     rows = [(_descent(k, task["tolerance"]), _heavy_ball(k, task["tolerance"])) for k in _kappas(task)]
@@ -247,7 +247,7 @@ def _heavy_ball(kappa: float, tolerance: float) -> int:
     return steps
 
 
-@solves("3.12")
+@solves("3.12", "3.12-<model>")
 def imagenet(task: Task, findings: Findings) -> None:
     """What the training costs in MACs; accuracy is measured, not computed."""
     per_image = training_macs(network(task["model"]))
@@ -262,7 +262,7 @@ def imagenet(task: Task, findings: Findings) -> None:
                  "精度不作预测：必须实际训练，且至少三个随机种子才能比较")  # fmt: skip
 
 
-@solves("004-mac-not-params")
+@solves("004-mac-not-params", "004-mac-not-params-<model>")
 def macs_are_not_parameters(task: Task, findings: Findings) -> None:
     """MACs per parameter of the convolutions or of the products."""
     workload = network(task["model"])

@@ -52,7 +52,7 @@ def _time_shares(task: Task, findings: Findings) -> dict[str, Fraction]:
     return parts
 
 
-@solves("6.3", "6.3-<batch>")
+@solves("6.3", "6.3-b<batch>", "6.3-<batch>")
 def fully_connected_bound(task: Task, findings: Findings) -> None:
     """A fully connected layer uses each weight once a sample: the memory feeds bandwidth / bytes MACs a second."""
     alu = task["alu_macs_per_cycle"] * task.clock_hz()
@@ -127,7 +127,15 @@ def unit_utilisation(task: Task, findings: Findings) -> None:
     row = _put_utilisation(task, side, clock, bandwidth)
     for name, value in row.items():
         findings.put(name, value, "MAC/B" if name.startswith("ai") else "1")
-    clock, bandwidth = _rates(task)
+    first = next(weighted(network(task["model"], task["batch"])))
+    findings.put("first_layer_mapping", first.total.macs / (side * side * unit_cycles(first, side)))
+    feed = bandwidth / clock
+    findings.put("feed_cap_weights_kept_2B", min(1.0, feed / (2 * side)))
+    findings.put("feed_cap_nothing_kept_2B", min(1.0, feed / (2 * (side + side * side))))
+    findings.say(f"if {feed:g} B a cycle feed the unit itself: at most {min(1.0, feed / (2 * side)):.4g} with weights kept "
+                 f"inside, {min(1.0, feed / (2 * (side + side * side))):.4g} with nothing kept (2 B)",
+                 f"若每周期 {feed:g} B 直接喂给单元：权重驻留时至多 {min(1.0, feed / (2 * side)):.4g}，"
+                 f"都不驻留时至多 {min(1.0, feed / (2 * (side + side * side))):.4g}（2 B）")  # fmt: skip
     findings.say("cycles of a layer = groups·Ho·Wo·K²·ceil(Ci/g/T)·ceil(Co/g/T); time = max(cycles/clock, bytes/bandwidth)",
                  "每层周期 = 组数·Ho·Wo·K²·⌈Ci/g/T⌉·⌈Co/g/T⌉；时间 = max(周期/频率, 字节/带宽)")  # fmt: skip
     findings.say(f"{side}x{side} MACs at {clock / 1e9:g} GHz, {bandwidth / 1e9:g} GB/s: ridge "

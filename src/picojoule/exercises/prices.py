@@ -70,6 +70,25 @@ def matrix_product(task: Task, findings: Findings) -> None:
                      f"{n}³ {result.dtype}：{joule}（{low} 到 {high}），范围 {result.cost.scope}")  # fmt: skip
 
 
+@solves("000.9")
+def batches(task: Task, findings: Findings) -> None:
+    """Energy per inference on two machines at growing batches, and the batch from which the second wins."""
+    from picojoule._api import estimate
+
+    second = task.hardware or task["accelerator"]
+    winner = None
+    for batch in task["batches"]:
+        results = [estimate(task["model"], name, batch=batch, draws=1) for name in (task["baseline"], second)]
+        one, two = (result.cost.total_energy_j.nominal / batch for result in results)
+        findings.put(f"batch_{batch}", [one, two], "J")
+        winner = winner or (batch if two < one else None)
+        text = f"{batch}: {format_quantity(one, 'J')} | {format_quantity(two, 'J')}"
+        findings.say(f"batch {text}", f"批大小 {text}")
+    findings.put("first_batch_where_the_second_wins", winner or 0)
+    findings.say(f"columns: {task['baseline']}, {second}; energy of one inference",
+                 f"两列：{task['baseline']}，{second}；一次推理的能量")  # fmt: skip
+
+
 @solves("000.7")
 def cache_curve(task: Task, findings: Findings) -> None:
     """Published energies of one 64-bit read by capacity."""
