@@ -150,6 +150,13 @@ def test_inputs_replace_parameters() -> None:
     assert knn["per_query"].value == {"sub": 6, "mul": 6, "add": 3, "compare": 2}
 
 
+def test_changes_are_told() -> None:
+    """Equality: what was changed stands among the assumptions."""
+    assert not answer("2.2").assumptions
+    assert answer("2.2", inputs={"layers": [4, 3]}).assumptions == ("not the exercise's own: layers = [4, 3]",)
+    assert answer("2.2-4-3").assumptions == ("here: layers = [4, 3]",)
+
+
 def test_batch_leaves_a_sample_alone() -> None:
     """Metamorphic: counts of one sample do not depend on the batch."""
     assert answer("3.1-3.2-resnet18").answers == answer("3.1-3.2-resnet18", inputs={"batch": 3}).answers

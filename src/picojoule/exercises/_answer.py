@@ -1,21 +1,22 @@
 """What an exercise answers: numbers with units, the way to them, what was assumed, and the slips of the document."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from ._errata import Erratum
+from ._findings import Quantity
+from ._layout import columns
+from ._layout import lines as lines_of
 
 SCHEMA: Final = "picojoule/exercise/1"
 LANGUAGES: Final = ("en", "zh")
-
-
-@dataclass(frozen=True, slots=True)
-class Quantity:
-    """A number, a list of numbers or a mapping of them, all in one unit; "1" is a pure number."""
-
-    value: Any
-    unit: str
+_HEADS: Final[Mapping[str, Mapping[str, str]]] = {
+    "en": {"assumptions": "Assumed", "derivation": "How", "answers": "Answer", "slips": "Slips of the document",
+           "machine": "Machine", "says": "says"},
+    "zh": {"assumptions": "假设", "derivation": "推导", "answers": "答案", "slips": "文档中的错误", "machine": "机器",
+           "says": "原文"},
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,30 +36,28 @@ class Answer:
     lang: str = "en"
 
     def __str__(self) -> str:
-        from ._text import answer_text
-
         return answer_text(self)
 
 
-@dataclass(slots=True)
-class Findings:
-    """What a solver collects: answers by name, and the lines of the derivation in both languages."""
-
-    answers: dict[str, Quantity] = field(default_factory=dict)
-    lines: list[tuple[str, str]] = field(default_factory=list)
-    assumptions: list[tuple[str, str]] = field(default_factory=list)
-
-    def put(self, name: str, value: Any, unit: str = "1") -> None:
-        """Answer `name`."""
-        self.answers[name] = Quantity(value, unit)
-
-    def say(self, en: str, zh: str) -> None:
-        """One line of the derivation."""
-        self.lines.append((en, zh))
-
-    def assume(self, en: str, zh: str) -> None:
-        """An assumption that depends on what was asked."""
-        self.assumptions.append((en, zh))
+def answer_text(answer: Answer) -> str:
+    """Question, assumptions, derivation, numbers and slips."""
+    heads = _HEADS[answer.lang]
+    lines = [f"{answer.id}  {answer.title}", answer.question]
+    if answer.hardware:
+        lines.append(f"{heads['machine']}: {answer.hardware}")
+    for name, texts in (("assumptions", answer.assumptions), ("derivation", answer.derivation)):
+        if texts:
+            lines += ["", heads[name], *(f"  {text}" for text in texts)]
+    if answer.answers:
+        lines += ["", heads["answers"]]
+        table = [line for name, item in answer.answers.items() for line in lines_of(name, item.value, item.unit)]
+        width = max(columns(name) for name, _ in table)
+        lines += [f"  {name}{' ' * (width - columns(name))}  {value}".rstrip() for name, value in table]
+    if answer.slips:
+        lines += ["", heads["slips"]]
+        for slip in answer.slips:
+            lines += [f"  {slip.id}  {heads['says']} “{slip.says}”", f"      → {slip.right}"]
+    return "\n".join(lines) + "\n"
 
 
 def answer_json(answer: Answer) -> dict[str, Any]:

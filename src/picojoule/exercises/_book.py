@@ -1,22 +1,16 @@
-"""The exercises by id: their words from data/exercises-*.toml, their numbers from the solvers of the chapters."""
+"""The list of exercises, and the answer to one."""
 
-import difflib
-import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib import import_module
-from typing import Any, Final
+from typing import Any
 
 from picojoule.quantity import InputError
 
-from ._answer import LANGUAGES, Answer, Findings
-from ._errata import DATA, erratum
-from ._task import SOLVERS, Solver, Task, merge
-
-_CHAPTERS: Final = ("document0", "chapter1", "chapter2", "networks", "chapter3", "chapter45", "chapter6", "chapter7",
-                    "document4", "prices")  # fmt: skip
+from ._answer import LANGUAGES, Answer
+from ._entries import entries, find, solvers
+from ._errata import erratum
+from ._findings import Findings
+from ._task import Task, merge
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,71 +20,6 @@ class Row:
     id: str
     title: str
     capability: str
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """An exercise, or a family of them whose id holds <places>. Texts are {"en": …, "zh": …}."""
-
-    id: str
-    capability: str
-    title: Mapping[str, str]
-    question: Mapping[str, str]
-    words: tuple[Mapping[str, str], ...]
-    assumptions: tuple[Mapping[str, str], ...]
-    inputs: Mapping[str, Any]
-    fixed: Mapping[str, Any]
-    slips: tuple[str, ...]
-    members: tuple[str, ...]
-    hardware: str
-    signed: bool
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """The ids that a list shows: its own, or those of the family's known members."""
-        if "<" not in self.id:
-            return (self.id,)
-        return tuple(re.sub("<[A-Za-z]+>", member, self.id) for member in self.members)
-
-    def match(self, id_: str) -> dict[str, str] | None:
-        """The values of the places in `id_`, or None if it is not of this family."""
-        parts = re.split("<([A-Za-z]+)>", self.id)
-        names = parts[1::2]
-        pattern = "".join(f"(?P<{part}>.+)" if i % 2 else re.escape(part) for i, part in enumerate(parts))
-        found = re.fullmatch(pattern, id_)
-        return {name: found[name] for name in names} if found else None
-
-
-@cache
-def entries() -> Mapping[str, Entry]:
-    """Every exercise and family, in the order of the documents."""
-    raw: dict[str, dict[str, Any]] = {}
-    for path in sorted(DATA.glob("exercises-*.toml")):
-        raw |= tomllib.loads(path.read_text(encoding="utf-8"))
-    return {id_: _entry(id_, table, raw) for id_, table in raw.items()}
-
-
-def _entry(id_: str, table: Mapping[str, Any], raw: Mapping[str, Mapping[str, Any]]) -> Entry:
-    full = _full(table, raw)
-    return Entry(
-        id_, full["capability"], full["title"], full["question"], tuple(full.get("words", ())),
-        tuple(full.get("assumptions", ())), full.get("inputs", {}), full.get("fixed", {}),
-        tuple(full.get("slips", ())), tuple(table.get("members", ())), full.get("hardware", ""),
-        full.get("signed", False),
-    )  # fmt: skip
-
-
-def _full(table: Mapping[str, Any], raw: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """A table with what it takes from the one it is `like`."""
-    return {**(_full(raw[table["like"]], raw) if "like" in table else {}), **table}
-
-
-@cache
-def solvers() -> Mapping[str, Solver]:
-    """Every solver by the id it was registered for."""
-    for chapter in _CHAPTERS:
-        import_module(f"{__package__}.{chapter}")
-    return SOLVERS
 
 
 def list_exercises(lang: str = "en") -> tuple[Row, ...]:
@@ -105,36 +34,6 @@ def check_language(lang: str) -> None:
         raise InputError(f"no language {lang!r}", expected=" or ".join(LANGUAGES), example="--lang zh")
 
 
-def find(id_: str) -> tuple[Entry, dict[str, Any]]:
-    """The entry of `id_`, and what its places say. Raises InputError with the nearest ids."""
-    known = entries()
-    if id_ in known and "<" not in id_:
-        return known[id_], {}
-    for entry in known.values():
-        places = entry.match(id_) if "<" in entry.id else None
-        if places is not None:
-            return entry, {name: _place(entry, name, text, id_) for name, text in places.items()}
-    ids = [id_ for entry in known.values() for id_ in entry.ids]
-    near = difflib.get_close_matches(id_, ids, n=3, cutoff=0.4)
-    raise InputError(
-        f"no exercise {id_!r}" + (f"; did you mean {', '.join(near)}?" if near else ""),
-        expected="an id that `picojoule exercise --list` prints", example=f"picojoule exercise {near[0] if near else 3.1}",
-    )  # fmt: skip
-
-
-def _place(entry: Entry, name: str, text: str, id_: str) -> Any:
-    default = entry.inputs[name]
-    if isinstance(default, str):
-        return text
-    try:
-        if isinstance(default, list):
-            return [int(part) for part in text.split("-")]
-        return int(text)
-    except ValueError:
-        raise InputError(f"no exercise {id_!r}: {text!r} is not a whole number", expected=f"{entry.id}",
-                         example=f"picojoule exercise {next(iter(entry.ids), entry.id.split('-<')[0])}") from None  # fmt: skip
-
-
 def answer(
     id_: str, *, hardware: str | None = None, lang: str = "en", inputs: Mapping[str, Any] | None = None
 ) -> Answer:
@@ -145,6 +44,7 @@ def answer(
     defaults = merge(name, entry.inputs, {}, places, entry.signed)
     used = merge(name, defaults, entry.fixed, inputs or {}, entry.signed)
     findings = Findings()
+    _tell_changes(findings, defaults, used, places)
     solver = solvers().get(entry.id)
     if hardware is not None and not entry.hardware:
         raise InputError(f"exercise {name} does not depend on a machine", expected="no hardware",
@@ -164,3 +64,14 @@ def answer(
 
 def _words(texts: tuple[Mapping[str, str], ...], lang: str) -> Iterator[str]:
     return (text[lang] for text in texts)
+
+
+def _tell_changes(findings: Findings, defaults: Mapping[str, Any], used: Mapping[str, Any],
+                  places: Mapping[str, Any]) -> None:  # fmt: skip
+    """Say what the id itself names, and what was set to another value than the exercise's own."""
+    here = ", ".join(f"{key} = {used[key]}" for key in places)
+    if here:
+        findings.assume(f"here: {here}", f"此处：{here}")
+    changed = ", ".join(f"{key} = {value}" for key, value in used.items() if value != defaults[key])
+    if changed:
+        findings.assume(f"not the exercise's own: {changed}", f"与原题不同：{changed}")

@@ -4,12 +4,13 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any, Final
 
 from picojoule.quantity import InputError
 
-DATA: Final = Path(__file__).resolve().parent / "data"
+from ._errata_checks import CHECKS
+from ._task import DATA
+
 KINDS: Final[Mapping[str, Mapping[str, str]]] = {
     "N": {"en": "wrong number", "zh": "数值错误"},
     "F": {"en": "wrong formula or unit", "zh": "公式或单位错误"},
@@ -48,8 +49,6 @@ def _read() -> Mapping[str, Mapping[str, Any]]:
 @cache
 def erratum(id_: str, lang: str) -> Erratum:
     """One slip."""
-    from ._errata_checks import CHECKS
-
     table = _read()[id_]
     numbers = CHECKS[table["check"]]() if "check" in table else {}
     right = table[lang].format(**numbers)

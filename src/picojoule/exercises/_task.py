@@ -3,16 +3,17 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from picojoule.quantity import InputError
 
-from ._answer import Findings
-from ._errata import DATA
+from ._findings import Findings
 
 if TYPE_CHECKING:
     from picojoule._api import Hardware
 
+DATA: Final = Path(__file__).resolve().parent / "data"
 LARGEST: Final = 10**12
 
 

@@ -2,8 +2,8 @@
 
 from itertools import product
 
-from ._answer import Findings
 from ._counts import chain, total_parameters
+from ._findings import Findings
 from ._task import Task, solves
 
 

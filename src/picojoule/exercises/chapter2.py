@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from picojoule.quantity import InputError
 
-from ._answer import Findings
 from ._counts import chain, macs, total_parameters, weighted
+from ._findings import Findings
 from ._task import Task, solves
 
 Array = NDArray[np.complex128] | NDArray[np.float64]

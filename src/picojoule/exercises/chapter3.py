@@ -6,7 +6,6 @@ from picojoule.quantity import InputError
 from picojoule.workload import Graph, Workload, ops
 from picojoule.workload.ops.recurrent import GATES
 
-from ._answer import Findings
 from ._counts import (
     convolution_macs,
     is_convolution,
@@ -17,6 +16,7 @@ from ._counts import (
     training_macs,
     weighted,
 )
+from ._findings import Findings
 from ._task import Task, solves
 
 

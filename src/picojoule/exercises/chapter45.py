@@ -6,8 +6,8 @@ from typing import Final
 from picojoule.quantity import InputError
 from picojoule.workload import Graph, Workload, dtype_name, ops
 
-from ._answer import Findings
 from ._counts import macs, network, one_convolution, total_parameters, weighted
+from ._findings import Findings
 from ._task import Task, solves
 
 _CONVOLUTION: Final = re.compile(r"(\d+)x(\d+) (\d+)->(\d+) at (\d+)x(\d+)(?:, pad (\d+))?")

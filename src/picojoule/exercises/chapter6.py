@@ -7,8 +7,8 @@ from typing import Any
 from picojoule.quantity import InputError
 from picojoule.workload import Operator, Workload
 
-from ._answer import Findings
 from ._counts import convolution_macs, is_convolution, layer_bytes, macs, network, product_macs, weighted
+from ._findings import Findings
 from ._task import Task, solves
 
 

@@ -2,7 +2,7 @@
 
 from picojoule.quantity import format_quantity
 
-from ._answer import Findings
+from ._findings import Findings
 from ._task import Task, solves
 
 

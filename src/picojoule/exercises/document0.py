@@ -6,8 +6,8 @@ from typing import Any
 from picojoule.quantity import InputError
 from picojoule.workload import Graph, Workload, dtype_name, ops
 
-from ._answer import Findings
 from ._counts import layer_bytes, macs, one_convolution, parameters, total_parameters, weighted
+from ._findings import Findings
 from ._small_net import small_net
 from ._task import Task, solves
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from picojoule.quantity import InputError
 from picojoule.workload import Graph, Tensor, Workload, ops
 
-from ._answer import Findings
 from ._counts import macs, one_convolution, total_parameters
+from ._findings import Findings
 from ._task import Task, solves
 
 

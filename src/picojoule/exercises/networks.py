@@ -4,7 +4,6 @@ from typing import Any, Final
 
 from picojoule.workload import Workload
 
-from ._answer import Findings
 from ._counts import (
     comparisons,
     convolution_macs,
@@ -21,6 +20,7 @@ from ._counts import (
     training_macs,
     weighted,
 )
+from ._findings import Findings
 from ._task import Task, solves
 
 MEBI: Final = 2**20

@@ -4,7 +4,7 @@ from typing import Any
 
 from picojoule.quantity import Value, format_quantity
 
-from ._answer import Findings
+from ._findings import Findings
 from ._task import Task, solves
 
 
