@@ -327,3 +327,14 @@ def test_page_is_the_same_every_time() -> None:
     """Equality: no date, no random id: two builds are byte for byte equal."""
     estimates = sample.both(sample.resnet(plain=True))
     assert page(estimates) == page(estimates)
+
+
+def test_several_devices_are_ranked_in_one_sentence() -> None:
+    """By hand: three devices: the thriftiest is named, the others by their factor, the draws explained once."""
+    model = sample.resnet(plain=True)
+    gpu, chip = sample.both(model)
+    third = replace(gpu, architecture=replace(gpu.architecture, name="third", title="Third GPU"))
+    line = re.search(r'class="verdict-line">(.*?)</p>', page([gpu, chip, third]), re.S)[1]
+    assert line.startswith("Of 3 machines ")
+    assert line.count(" needs <b>") == 2
+    assert line.count(WORDS["en"]["shared"]) == 1

@@ -63,7 +63,8 @@ def verdict(w: Words, devices: Sequence[Device]) -> str:
         first = _pair(w, ranked[0], ranked[1], unit)
     else:
         first = _many(w, ranked, unit)
-    spends = w["semicolon"].join(text for text in (_spends(w, device) for device in devices[:4]) if text)
+    told = devices if len(devices) <= 2 else ranked[:1]
+    spends = w["semicolon"].join(text for text in (_spends(w, device) for device in told) if text)
     gap = "" if w["lang"].startswith("zh") else " "
     return first + w["stop"] + (f"{gap}{spends}{w['stop']}" if spends else "")
 
@@ -105,12 +106,12 @@ def _faster(w: Words, a: Device, b: Device, time: Interval) -> str:
 
 def _many(w: Words, ranked: Sequence[Device], unit: str) -> str:
     best = ranked[0]
-    others = []
+    others: list[str] = []
     for device in ranked[1:]:
         energy, shared = _ratio(device, best, "energy")
-        others.append(
-            w["v_more"].format(b=_name(device), factor=times(energy.nominal), interval=_of(w, energy, shared))
-        )
+        # That the draws are shared is said once.
+        aside = _of(w, energy, shared) if not others or not shared else _aside(w, times_span(energy.low, energy.high))
+        others.append(w["v_more"].format(b=_name(device), factor=times(energy.nominal), interval=aside))
     head = w["v_least"].format(n=len(ranked), a=_name(best), unit=unit)
     return w["semicolon"].join((head, *others))
 

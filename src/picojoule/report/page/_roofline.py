@@ -1,5 +1,6 @@
 """The roofline of one device, log-log: operations per second against operations per byte of the outermost memory."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -90,6 +91,7 @@ def roofline(w: Words, blocks: Sequence[Block], device: Device) -> str:
     unit = "FLOP/s" if "float" in device.estimate.dtype else "OP/s"
     grid, ticks = _axes(frame)
     lines = ("" if _same(level, sheet) else _line(sheet, frame, "roof sheet")) + _line(level, frame, "roof")
+    axis = w["axis_ai"].format(memory=esc(device.outer, 24))
     label = w["a_roof"].format(device=esc(device.title))
     return (
         f'<figure class="chart roofline"><figcaption><h3>{esc(device.title)}</h3><p>{_says(w, blocks, device, dots, level)}'
@@ -97,7 +99,7 @@ def roofline(w: Words, blocks: Sequence[Block], device: Device) -> str:
         f'preserveAspectRatio="none" aria-hidden="true">{grid}{lines}</svg>{ticks}'
         f"{''.join(_mark(dot, frame) for dot in sorted(dots, key=lambda d: -d.share))}"
         f"{_notes(w, level, sheet, frame, unit)}{_labels(dots, frame)}</div>"
-        f'<div class="xt low" aria-hidden="true"><span>↑ {unit} · {w["axis_ai"].format(memory=esc(device.outer, 24))}</span></div></figure>'
+        f'<div class="xt low" aria-hidden="true"><span>↑ {unit} · {axis}</span></div></figure>'
     )
 
 
@@ -153,9 +155,13 @@ def _same_number(x: float, y: float) -> bool:
 
 
 def _mark(dot: _Dot, frame: _Frame) -> str:
-    size = min(44.0, 5 + 52 * dot.share**0.5)
-    style = f"left:{frame.x(dot.x):.1f}%;bottom:{frame.y(dot.y):.1f}%;--d:{size:.0f}px"
+    style = f"left:{frame.x(dot.x):.1f}%;bottom:{frame.y(dot.y):.1f}%;--d:{_size(dot):.0f}px"
     return f'<i class="mk {dot.mark}" data-i="{dot.index}" style="{style}"></i>'
+
+
+def _size(dot: _Dot) -> float:
+    """The width of a mark in pixels: its area is the share of time, down to a least one that can be seen."""
+    return min(44.0, 5 + 52 * math.sqrt(dot.share))
 
 
 def _says(w: Words, blocks: Sequence[Block], device: Device, dots: Sequence[_Dot], roof: Roof) -> str:
@@ -210,7 +216,8 @@ def _labels(dots: Sequence[_Dot], frame: _Frame) -> str:
             inside = box[0] > 0 and box[1] < 100 and box[2] > 0
             if inside and not any(_meet(box, other) for other in placed) and not any(_holds(box, p) for p in points):
                 placed.append(box)
-                drawn.append(f'<span class="dl {side}" style="left:{x:.1f}%;bottom:{y:.1f}%">{esc(dot.name)}</span>')
+                style = f"left:{x:.1f}%;bottom:{y:.1f}%;--d:{_size(dot):.0f}px"
+                drawn.append(f'<span class="dl {side}" style="{style}">{esc(dot.name)}</span>')
                 break
         if len(placed) == _LABELS:
             break
