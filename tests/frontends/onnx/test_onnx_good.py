@@ -9,6 +9,7 @@ import pytest
 from onnx_builders import parameters, roles
 
 from picojoule.frontends.onnx import read_onnx
+from picojoule.frontends.zoo import read_zoo
 from picojoule.quantity import InputError
 
 DATA = Path(__file__).parents[2] / "data" / "onnx"
@@ -112,6 +113,14 @@ def test_public_networks(name, macs, count):
     workload = read_onnx(LIGHT / f"light_{name}.onnx")
     assert time.perf_counter() - began < 2
     assert (workload.work.macs, parameters(workload)) == (macs, count)
+
+
+@pytest.mark.skipif(not LIGHT.is_dir(), reason="this onnx package brings no models")
+@pytest.mark.parametrize("name", ["resnet50", "vgg19"])
+def test_files_agree_with_the_zoo(name):
+    """Equality: a file and our own network of the same name have equal MACs and parameters."""
+    file, own = read_onnx(LIGHT / f"light_{name}.onnx"), read_zoo(name)
+    assert (file.work.macs, parameters(file)) == (own.work.macs, parameters(own))
 
 
 def test_counts_are_python_integers():

@@ -39,6 +39,7 @@ class Call:
         self.label = frame.prefix + (node.name or f"{self.op}_{index}")
         self.names = list(node.input)
         self.inputs = [frame.find(name) if name else None for name in self.names]
+        self.mark = self.op  # what the outputs are remembered by
         self._attributes: dict[str, AttributeProto] | None = None
 
     @property

@@ -277,7 +277,7 @@ _FOLDS: Final[dict[str, Fold]] = {
     "Transpose": _transpose, "Tile": _tile, "Range": _range, "ConstantOfShape": _constant_of_shape,
     "Identity": _unary(lambda a: a), "Neg": _unary(np.negative), "Abs": _unary(np.abs), "Sqrt": _unary(np.sqrt),
     "Floor": _unary(np.floor), "Ceil": _unary(np.ceil), "Round": _unary(np.round), "Not": _unary(np.logical_not),
-    "Sign": _unary(np.sign), "Exp": _unary(np.exp), "Log": _unary(np.log), "Reciprocal": _unary(lambda a: 1 / a),
+    "Sign": _unary(np.sign), "Relu": _unary(lambda a: np.maximum(a, 0)), "Exp": _unary(np.exp), "Log": _unary(np.log), "Reciprocal": _unary(lambda a: 1 / a),
     "Add": _binary(np.add), "Sub": _binary(np.subtract), "Mul": _binary(np.multiply), "Div": _binary(_divide),
     "Pow": _binary(lambda a, b: np.power(a, b).astype(a.dtype)), "Mod": _modulo, "Equal": _binary(np.equal),
     "Less": _binary(np.less), "Greater": _binary(np.greater), "LessOrEqual": _binary(np.less_equal),

@@ -85,7 +85,6 @@ class Interpreter:
 
     def node(self, node: "NodeProto", frame: Frame, index: int) -> None:
         """Run one node and bind its outputs."""
-        self.session.tick()
         where = f"{node.op_type} {frame.prefix}{label_of(node, index)}"
         try:
             call = Call(self.session, frame, node, index)
@@ -205,7 +204,7 @@ class Interpreter:
             if value.mark == BOUND:
                 pass
             elif not value.mark or (value.mark == "stored" and call.op != "Identity"):
-                value.mark = call.op
+                value.mark = call.mark
             call.frame.values[name] = value
 
     def declared(self, call: Call, name: str) -> Value | None:

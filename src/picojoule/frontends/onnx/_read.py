@@ -14,6 +14,7 @@ from ._interpret import Interpreter
 from ._load import load
 from ._session import Frame, OnnxGraph, Session
 from ._shapes import Binding
+from ._survey import survey
 from ._text import dims, escaped
 from ._value import Value, unknown
 from .control import CONTROL
@@ -28,6 +29,7 @@ def read(path: Path, *, batch: int | None, seq: int | None, inputs: Mapping[str,
     """Read `path`; whatever is wrong with it leaves as an InputError that names the file."""
     try:
         model = load(path)
+        survey(model)
         return _Reading(model, path, batch, seq, inputs).run()
     except InputError as error:
         where = path.name if not error.where or error.where == path.name else f"{path.name}: {error.where}"

@@ -63,6 +63,8 @@ def claim(call: Call, store: Store) -> None:
         role = fixed.get(index) if fixed is not None else _by_use(call, index, value, store)
         if role is not None and not (call.key in _CONTRACTIONS and _is_outer(value)):
             call.session.claim(value, role)
+            if role == _N and call.op == "Mul":
+                call.mark = "scaled"
 
 
 def _adopt(call: Call, index: int, value: Value) -> None:

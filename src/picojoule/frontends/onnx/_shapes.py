@@ -69,7 +69,9 @@ class Binding:
         infos = [info for info in graph.input if info.name not in stored]
         self.declared: dict[str, Declared] = {}
         # Sequences and optionals cannot be given a shape; what reads them is listed as uncounted.
-        self.opaque = {info.name for info in infos if not info.type.HasField("tensor_type") and info.type.WhichOneof("value")}
+        self.opaque = {
+            info.name for info in infos if not info.type.HasField("tensor_type") and info.type.WhichOneof("value")
+        }
         for info in infos:
             if info.name in self.declared:
                 raise InputError(f"input {info.name!r} is declared twice", expected="every name once")
