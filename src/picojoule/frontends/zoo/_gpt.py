@@ -3,17 +3,18 @@
 from dataclasses import dataclass, replace
 from functools import partial
 
-from picojoule.workload import Graph, Tensor, Workload, ops, repeat_layer
+from picojoule.workload import Graph, Tensor, Workload, repeat_layer
 
 from ._entry import Entry, Options
+from ._feed import activate
 from ._layers import embedding, layer_norm, linear, residual
+from ._masks import Causal, causal
+from ._run import Run, collect_inputs, remember
 from ._sequence import (
     STYLES,
     arange,
-    attend,
     merge_heads,
     parts,
-    shared_mask,
     split_heads,
     tell_causal,
     token_input,
@@ -21,38 +22,56 @@ from ._sequence import (
 )  # fmt: skip
 from ._spec import one_of, tokens
 
-VOCABULARY = 50257
-
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Width, layers, heads, learned positions, tokens by default; the feed-forward is four times as wide."""
+    """Width, layers, heads, learned positions, tokens by default; a feed-forward of four widths if `inner` is 0.
+
+    `outputs`: None for the language model's head, 0 for none, else the classes of one.
+    """
 
     width: int
     layers: int
     heads: int
     positions: int = 1024
     seq: int = 128
+    vocabulary: int = 50257
+    inner: int = 0
+    act: str = "gelu_new"
+    tied: bool = True
+    outputs: int | None = None
 
 
 def gpt(size: Size, name: str, options: Options) -> Workload:
     """A pre-norm decoder with learned positions and a tied head; Radford et al. 2019."""
     style = one_of(name, options.spec, STYLES, "gpt2:eager")
     g, ids = token_input(name, options, tokens(name, options, size.seq, size.positions), size.positions)
+    gpt_decoder(g, ids, size, Run(style))
+    g.notes.append(f"{ids.shape[1]} tokens; set another length with --seq")
+    return g.workload()
+
+
+def gpt_decoder(g: Graph, ids: Tensor, size: Size, run: Run) -> None:
+    """Record the whole network over ids[B, S] and its notes."""
     batch, rows = ids.shape
-    with g.scope("transformer"):
-        x, table = embedding(g, ids, VOCABULARY, size.width, name="wte")
+    with g.scope(*("transformer",) * (size.outputs != 0)):
+        x, table = embedding(g, ids, size.vocabulary, size.width, name="wte")
         places = g.view(arange(g, rows), (1, rows))
         of_places, _ = embedding(g, places, size.positions, size.width, name="wpe")
         x = residual(g, x, of_places)
-        mask = shared_mask(g, batch, rows) if style == "eager" else None
-        x = repeat_layer(g, "h", size.layers, x, lambda y: _block(g, y, size, style, mask))
+        masks = causal(g, batch, rows, run)
+        x = repeat_layer(g, "h", size.layers, x, lambda y: _block(g, y, size, masks))
         x = layer_norm(g, x, name="ln_f")
-    g.output(linear(g, x, VOCABULARY, name="lm_head", bias=False, tied=table))
-    g.notes.append("the head is tied to the token embeddings: its weight is counted once")
-    tell_causal(g, rows)
-    g.notes.append(f"{rows} tokens; set another length with --seq")
-    return g.workload()
+    collect_inputs(g)
+    if size.outputs is None:
+        x = linear(g, x, size.vocabulary, name="lm_head", bias=False, tied=table if size.tied else None)
+        if size.tied:
+            g.notes.append("the head is tied to the token embeddings: its weight is counted once")
+    elif size.outputs:
+        x = linear(g, x, size.outputs, name="score", bias=False)
+    g.output(x)
+    if not run.past:
+        tell_causal(g, rows, halved=run.halved)
 
 
 def gpt3(size: Size, name: str, options: Options) -> Workload:
@@ -62,29 +81,20 @@ def gpt3(size: Size, name: str, options: Options) -> Workload:
     return replace(workload, notes=(*workload.notes, note))
 
 
-def _block(g: Graph, x: Tensor, size: Size, style: str, mask: Tensor | None) -> Tensor:
+def _block(g: Graph, x: Tensor, size: Size, masks: Causal) -> Tensor:
     y = layer_norm(g, x, name="ln_1")
     with g.scope("attn"):
         packed = transposed_linear(g, y, 3 * size.width, name="c_attn")
         q, k, v = (split_heads(g, part, size.heads) for part in parts(g, packed, 3))
-        y = merge_heads(g, attend(g, q, k, v, style, causal=True, mask=mask))
+        k, v = remember(g, k, "key", masks.run), remember(g, v, "value", masks.run)
+        y = merge_heads(g, masks.attend(g, q, k, v))
         y = transposed_linear(g, y, size.width, name="c_proj")
     x = residual(g, y, x)
     y = layer_norm(g, x, name="ln_2")
     with g.scope("mlp"):
-        y = _gelu_new(g, transposed_linear(g, y, 4 * size.width, name="c_fc"))
+        y = activate(g, transposed_linear(g, y, size.inner or 4 * size.width, name="c_fc"), size.act, name="act")
         y = transposed_linear(g, y, size.width, name="c_proj")
     return residual(g, x, y)
-
-
-def _gelu_new(g: Graph, x: Tensor) -> Tensor:
-    """x/2 · (1 + tanh(√(2/π) · (x + 0.044715 x³))), part by part as the checkpoint's code has it."""
-    with g.scope("act"):
-        half = ops.unary(g, "mul_scalar", x, kind="activation")
-        cubed = ops.unary(g, "mul_scalar", ops.unary(g, "cube", x, kind="activation"), kind="activation")
-        inner = ops.unary(g, "mul_scalar", ops.binary(g, "add", x, cubed, kind="activation"), kind="activation")
-        bent = ops.unary(g, "add_scalar", ops.unary(g, "tanh", inner), kind="activation")
-        return ops.binary(g, "mul", half, bent, kind="activation")
 
 
 MODELS: dict[str, Entry] = {

@@ -1,4 +1,7 @@
-"""Llama (Touvron et al. 2023, Dubey et al. 2024), Mistral and Mixtral (Jiang et al. 2023, 2024)."""
+"""Llama (Touvron et al. 2023, Dubey et al. 2024), Mistral and Mixtral (Jiang et al. 2023, 2024), and their kin.
+
+Decoders with RMSNorm, rotary positions, grouped-query or latent attention and gated feed-forwards.
+"""
 
 from dataclasses import dataclass
 from functools import partial
@@ -6,28 +9,28 @@ from functools import partial
 from picojoule.workload import Graph, Tensor, Workload, ops, repeat_layer
 
 from ._entry import Entry, Options
-from ._experts import experts
-from ._layers import act, embedding, linear, residual
-from ._sequence import (
-    STYLES,
-    arange,
-    attend,
-    merge_heads,
-    repeat,
-    rms_norm,
-    shared_mask,
-    split_heads,
-    tell_causal,
-    token_input,
-)  # fmt: skip
+from ._experts import Mixture, experts
+from ._feed import packed_swiglu, swiglu
+from ._latent import Latent, latent_attention
+from ._layers import embedding, linear, residual
+from ._masks import Causal, causal
+from ._rotary import Turns, complex_rotations, rotate, rotations
+from ._run import Run, collect_inputs, remember
+from ._sequence import STYLES, arange, merge_heads, rms_norm, split_heads, tell_causal, token_input
 from ._spec import one_of, tokens
+from ._stack import stack
 
 SEQ = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Width, feed-forward, layers, heads, key heads, width of a head, words; with `experts` two of them run a token."""
+    """Width, feed-forward, layers, heads, key heads, width of a head, words; with `experts` two of them run a token.
+
+    `sliding` and `sparse` say for each layer whether it has the window and the mixture; all have them if empty.
+    `gemma` is the generation whose norms, scaled embedding and caps it follows. `outputs`: 0 for no head, else the
+    classes of one.
+    """
 
     width: int
     inner: int
@@ -39,83 +42,167 @@ class Size:
     experts: int = 0
     tied: bool = False
     window: int = 0
+    act: str = "silu"
+    bias: bool = False
+    out_bias: bool = False
+    inner_bias: bool = False
+    head_norm: bool = False
+    packed: bool = False
+    rotary: int = 0
+    long: bool = False
+    sliding: tuple[bool, ...] = ()
+    sparse: tuple[bool, ...] = ()
+    mixture: Mixture | None = None
+    latent: Latent | None = None
+    gemma: int = 0
+    softcap: bool = False
+    final_softcap: bool = False
+    outputs: int | None = None
+
+    @property
+    def mixed(self) -> Mixture | None:
+        """The mixture of experts, if there is one."""
+        return Mixture(self.experts, self.inner) if self.experts else self.mixture
+
+    def window_of(self, layer: int) -> int:
+        """The window of a layer, 0 if it sees all."""
+        return self.window if not self.sliding or self.sliding[layer] else 0
+
+    def is_sparse(self, layer: int) -> bool:
+        """Whether a layer's feed-forward is the mixture."""
+        return self.mixed is not None and (not self.sparse or self.sparse[layer])
+
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """The windows that occur."""
+        return tuple(sorted({self.window_of(layer) for layer in (range(self.layers) if self.sliding else (0,))}))
 
 
 def llama(size: Size, name: str, options: Options) -> Workload:
     """A pre-norm decoder with RMSNorm, rotary positions, grouped-query attention and SwiGLU; Touvron et al. 2023."""
     style = one_of(name, options.spec, STYLES, "llama3-8b:eager")
     g, ids = token_input(name, options, tokens(name, options, SEQ))
-    batch, rows = ids.shape
-    with g.scope("model"):
-        x, table = embedding(g, ids, size.vocabulary, size.width, name="embed_tokens")
-        places = arange(g, rows)
-        mask = shared_mask(g, batch, rows) if style == "eager" else None
-        turns = _rotations(g, places, size.head)
-        x = repeat_layer(g, "layers", size.layers, x, lambda y: _layer(g, y, size, style, mask, turns))
-        x = rms_norm(g, x, name="norm")
-    g.output(linear(g, x, size.vocabulary, name="lm_head", bias=False, tied=table if size.tied else None))
-    _explain(g, size, rows)
+    decoder(g, ids, size, Run(style))
+    g.notes.append(f"{ids.shape[1]} tokens; set another length with --seq")
     return g.workload()
 
 
-def _explain(g: Graph, size: Size, rows: int) -> None:
-    tell_causal(g, rows)
-    if size.tied:
-        g.notes.append("the head is tied to the token embeddings: its weight is counted once")
-    if size.experts:
-        g.notes.append(f"2 of {size.experts} experts run for each token; every expert that can be reached is read once")
-    if 0 < size.window < rows:
-        g.notes.append(f"the window of {size.window} tokens is not applied: all scores are counted")
-    g.notes.append(f"{rows} tokens; set another length with --seq")
+def decoder(g: Graph, ids: Tensor, size: Size, run: Run) -> None:
+    """Record the whole network over ids[B, S] and its notes."""
+    base = "model." if size.outputs != 0 else ""
+    with g.scope(*base.split(".")[:-1]):
+        x, table = _embed(g, ids, size)
+        x = _layers(g, x, size, run)
+        x = norm(g, x, size, name="norm")
+    collect_inputs(g)
+    g.output(_head(g, x, size, table))
+    tell(g, ids.shape[1], size, run, base)
 
 
-def _rotations(g: Graph, places: Tensor, head: int) -> tuple[Tensor, Tensor]:
-    """cos and sin of position times frequency [1, 1, S, D], made once for all layers."""
-    rows = places.elements
-    with g.scope("rotary_emb"):
-        frequencies = g.parameter("inv_freq", (head // 2,), "buffer")
-        g.parameter("original_inv_freq", (head // 2,), "buffer")
-        column = ops.copy(g, g.view(places, (1, rows, 1)), op="cast", dtype=g.dtype, kind="position")
-        angles = ops.binary(g, "mul", column, frequencies, kind="position")
-        both = repeat(g, g.view(angles, (rows, 1, head // 2)), (rows, 2, head // 2), kind="position")
-        angles = g.view(both, (1, rows, head))
-        cos, sin = (
-            ops.unary(g, "mul_scalar", ops.unary(g, op, angles, kind="position"), kind="position")
-            for op in ("cos", "sin")
-        )
-        return g.view(cos, (1, 1, rows, head)), g.view(sin, (1, 1, rows, head))
+def _embed(g: Graph, ids: Tensor, size: Size) -> tuple[Tensor, Tensor]:
+    x, table = embedding(g, ids, size.vocabulary, size.width, name="embed_tokens")
+    if size.gemma:
+        with g.scope("embed_tokens"):
+            x = ops.binary(g, "mul", x, g.parameter("embed_scale", (), "buffer"))
+    return x, table
 
 
-def _rotate(g: Graph, x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
-    """x · cos + (-x₂, x₁) · sin."""
-    cos, sin = turns
-    half = (*x.shape[:-1], x.shape[-1] // 2)
-    straight = ops.binary(g, "mul", x, cos, kind="position")
-    turned = ops.unary(g, "neg", ops.slice_view(g, x, half), kind="position")
-    turned = ops.concat(g, [turned, ops.slice_view(g, x, half)], 3, kind="position")
-    return ops.binary(g, "add", straight, ops.binary(g, "mul", turned, sin, kind="position"), kind="position")
+def _head(g: Graph, x: Tensor, size: Size, table: Tensor) -> Tensor:
+    if size.outputs is not None:
+        return linear(g, x, size.outputs, name="score", bias=False) if size.outputs else x
+    y = linear(g, x, size.vocabulary, name="lm_head", bias=False, tied=table if size.tied else None)
+    for step in ("div_scalar", "tanh", "mul_scalar") * size.final_softcap:
+        y = ops.unary(g, step, y, kind="elementwise")
+    return y
 
 
-def _layer(g: Graph, x: Tensor, size: Size, style: str, mask: Tensor | None, turns: tuple[Tensor, Tensor]) -> Tensor:
-    y = rms_norm(g, x, name="input_layernorm")
+def _layers(g: Graph, x: Tensor, size: Size, run: Run) -> Tensor:
+    batch, rows, _ = x.shape
+    places = arange(g, rows)
+    masks = causal(g, batch, rows, run, size.windows)
+    width = size.latent.turned if size.latent else size.rotary or size.head
+    if size.latent and size.latent.turn == "complex":
+        turns = {window: complex_rotations(g, places, width) for window in (0,)}
+    elif size.gemma == 3:
+        made = rotations(g, places, width, kinds=("sliding_attention", "full_attention"))
+        turns = {size.window: made[0], 0: made[1]}
+    else:
+        turns = dict.fromkeys(size.windows, rotations(g, places, width, long=size.long)[0])
+    kinds = [(size.window_of(i), size.is_sparse(i)) for i in range(size.layers)]
+    if len(set(kinds)) == 1:
+        return repeat_layer(g, "layers", size.layers, x, lambda y: _layer(g, y, size, masks, turns, *kinds[0]))
+    return stack(g, "layers", kinds, x, lambda y, i: _layer(g, y, size, masks, turns, *kinds[i]))
+
+
+def norm(g: Graph, x: Tensor, size: Size, *, name: str) -> Tensor:
+    """RMSNorm with a scale; Gemma adds one to the scale at every call."""
+    if not size.gemma:
+        return rms_norm(g, x, name=name)
+    with g.scope(name):
+        scale = ops.unary(g, "add_scalar", g.parameter("weight", (x.shape[-1],), "norm"), kind="norm")
+        return ops.rms_norm(g, x, scale)
+
+
+def _layer(g: Graph, x: Tensor, size: Size, masks: Causal, turns: dict[int, Turns], window: int, sparse: bool) -> Tensor:
+    scaled = partial(norm, g, size=size)
+    y = scaled(x, name="input_layernorm")
     with g.scope("self_attn"):
-        heads = {"q_proj": size.heads, "k_proj": size.shared, "v_proj": size.shared}
-        q, k, v = (split_heads(g, linear(g, y, count * size.head, name=part, bias=False), count)
-                   for part, count in heads.items())  # fmt: skip
-        q, k = _rotate(g, q, turns), _rotate(g, k, turns)
-        y = merge_heads(g, attend(g, q, k, v, style, causal=True, mask=mask))
-        y = linear(g, y, size.width, name="o_proj", bias=False)
+        if size.latent is None:
+            y = _attention(g, y, size, masks, turns[window], window)
+        else:
+            y = latent_attention(g, y, size.heads, size.latent, masks, turns[window])
+    y = scaled(y, name="post_attention_layernorm") if size.gemma > 1 else y
     x = residual(g, x, y)
-    y = rms_norm(g, x, name="post_attention_layernorm")
+    y = scaled(x, name="pre_feedforward_layernorm" if size.gemma > 1 else "post_attention_layernorm")
     with g.scope("mlp"):
-        y = experts(g, y, size.experts, size.inner) if size.experts else _swiglu(g, y, size)
+        y = _feed_forward(g, y, size, sparse)
+    y = scaled(y, name="post_feedforward_layernorm") if size.gemma > 1 else y
     return residual(g, x, y)
 
 
-def _swiglu(g: Graph, x: Tensor, size: Size) -> Tensor:
-    gate = act(g, linear(g, x, size.inner, name="gate_proj", bias=False), "silu", name="act_fn")
-    up = linear(g, x, size.inner, name="up_proj", bias=False)
-    return linear(g, ops.binary(g, "mul", gate, up), size.width, name="down_proj", bias=False)
+def _attention(g: Graph, x: Tensor, size: Size, masks: Causal, turns: Turns, window: int) -> Tensor:
+    counts = {"q_proj": size.heads, "k_proj": size.shared, "v_proj": size.shared}
+    if size.packed:
+        packed = linear(g, x, sum(counts.values()) * size.head, name="qkv_proj", bias=False)
+        q, k, v = (split_heads(g, ops.slice_view(g, packed, (*x.shape[:-1], n * size.head)), n) for n in counts.values())
+    else:
+        q, k, v = (split_heads(g, linear(g, x, n * size.head, name=part, bias=size.bias), n)
+                   for part, n in counts.items())  # fmt: skip
+    if size.head_norm:
+        q, k = norm(g, q, size, name="q_norm"), norm(g, k, size, name="k_norm")
+    q, k = rotate(g, q, turns), rotate(g, k, turns)
+    k, v = remember(g, k, "key", masks.run, window), remember(g, v, "value", masks.run, window)
+    y = merge_heads(g, masks.attend(g, q, k, v, window, softcap=size.softcap))
+    return linear(g, y, size.width, name="o_proj", bias=size.out_bias)
+
+
+def _feed_forward(g: Graph, x: Tensor, size: Size, sparse: bool) -> Tensor:
+    if sparse and size.mixed is not None:
+        return experts(g, x, size.mixed)
+    if size.packed:
+        return packed_swiglu(g, x, size.inner, size.act)
+    return swiglu(g, x, size.inner, size.act, bias=size.inner_bias)
+
+
+def tell(g: Graph, rows: int, size: Size, run: Run, base: str) -> None:
+    """The notes: conventions, what is tied, what runs."""
+    if not run.past:
+        depth = base.count(".") + 1
+
+        def visible(path: str) -> tuple[int, int]:
+            window = size.window_of(int(path.split(".")[depth]))
+            return run.visible(rows, window), rows * rows
+
+        tell_causal(g, visible, halved=run.halved)
+    if size.tied and size.outputs is None:
+        g.notes.append("the head is tied to the token embeddings: its weight is counted once")
+    mixed = size.mixed
+    if mixed is not None:
+        g.notes.append(
+            f"{mixed.top} of {mixed.count} experts run for each token; every expert that can be reached is read once"
+        )
+    if 0 < size.window < rows and not run.halved:
+        g.notes.append(f"the window of {size.window} tokens hides scores, it does not save them: all are counted")
 
 
 def _entry(size: Size, about: str, *aliases: str) -> Entry:

@@ -1,6 +1,7 @@
 """What sequence models share: heads, masks, positions, scaled dot-product attention as eager frameworks run it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, Literal
 
 from picojoule.quantity import InputError
@@ -14,7 +15,7 @@ STYLES: Final = ("sdpa", "eager")
 
 
 def start_many(
-    name: str, options: Options, inputs: Mapping[str, tuple[Sequence[int], str | None]]
+    name: str, options: Options, inputs: Mapping[str, tuple[Sequence[int], str | None]], dtype: str = "float32"
 ) -> tuple[Graph, list[Tensor]]:
     """A graph and its inputs {name: (shape without the batch, dtype)}, shapes replaced by what the user said."""
     batch = options.batch or 1
@@ -32,7 +33,7 @@ def start_many(
     batches = {shape[0] for shape in shapes.values()}
     if len(batches) > 1:
         raise InputError(f"the inputs of {name} have batches {sorted(batches)}", expected="one batch for all inputs")
-    g = Graph(name, batch=batches.pop())
+    g = Graph(name, dtype=dtype, batch=batches.pop())
     return g, [g.input(key, shapes[key], dtype) for key, (_, dtype) in inputs.items()]
 
 
@@ -40,9 +41,9 @@ def _text(batch: int, shape: Sequence[int]) -> str:
     return ",".join(str(size) for size in (batch, *shape))
 
 
-def token_input(name: str, options: Options, seq: int, limit: int = 0) -> tuple[Graph, Tensor]:
+def token_input(name: str, options: Options, seq: int, limit: int = 0, dtype: str = "float32") -> tuple[Graph, Tensor]:
     """A graph with input_ids [batch, seq] in int64."""
-    g, (ids,) = start_many(name, options, {"input_ids": ((seq,), "int64")})
+    g, (ids,) = start_many(name, options, {"input_ids": ((seq,), "int64")}, dtype)
     if limit and ids.shape[1] > limit:
         raise InputError(f"{name} has learned positions for {limit} tokens, not {ids.shape[1]}",
                          expected=f"a sequence of at most {limit}", example=f"--seq {limit}")  # fmt: skip
@@ -68,15 +69,32 @@ def triangle(g: Graph, rows: int, columns: int) -> Tensor:
     return ops.where(g, lower, hidden, shown, kind="mask")
 
 
-def shared_mask(g: Graph, batch: int, rows: int) -> Tensor:
-    """The causal mask [B, 1, S, S] that eager attention adds, built once for all layers."""
+def causal_mask(g: Graph, batch: int, rows: int, columns: int, window: int = 0, *, numbers: bool = True) -> Tensor:
+    """[B, 1, S, T]: true (or 0) where key is not after query, nor `window` before it; else false (or -inf)."""
     fill(g, "arange", (batch,), dtype="int64", kind="mask")
     fill(g, "arange", (1,), dtype="int64", kind="mask")
-    queries, keys = arange(g, rows, kind="mask"), arange(g, rows, kind="mask")
-    seen = ops.binary(g, "less", g.view(keys, (1, 1, 1, rows)), g.view(queries, (1, 1, rows, 1)), kind="mask",
-                      dtype="bool")  # fmt: skip
+    queries, keys = arange(g, rows, kind="mask"), arange(g, columns, kind="mask")
+    down, across = g.view(queries, (1, 1, rows, 1)), g.view(keys, (1, 1, 1, columns))
+    near = None
+    if window:
+        true = fill(g, "ones", (), dtype="bool", kind="mask")
+        oldest = ops.unary(g, "add_scalar", down, kind="mask")
+        near = _both(g, true, ops.binary(g, "greater", across, oldest, kind="mask", dtype="bool"))
+    seen = ops.binary(g, "less", across, down, kind="mask", dtype="bool")
+    if near is not None:
+        seen = _both(g, near, seen)
+    seen = ops.expand(g, seen, (batch, 1, rows, columns))
+    return as_numbers(g, seen) if numbers else seen
+
+
+def as_numbers(g: Graph, mask: Tensor) -> Tensor:
+    """0 where `mask` is true, -inf elsewhere."""
     shown, hidden = fill(g, "zeros", (), kind="mask"), fill(g, "scalar", (), kind="mask")
-    return ops.where(g, ops.expand(g, seen, (batch, 1, rows, rows)), shown, hidden, kind="mask")
+    return ops.where(g, mask, shown, hidden, kind="mask")
+
+
+def _both(g: Graph, a: Tensor, b: Tensor) -> Tensor:
+    return ops.binary(g, "and", a, b, kind="mask", dtype="bool", work=Work.of(compare=1))
 
 
 def repeat(g: Graph, x: Tensor, shape: Sequence[int], *, kind: str) -> Tensor:
@@ -85,16 +103,27 @@ def repeat(g: Graph, x: Tensor, shape: Sequence[int], *, kind: str) -> Tensor:
     return g.emit("repeat", kind, space_of(shape), [read], [(shape, axes_of(len(shape)))], Work(), dtype=x.dtype)[0]
 
 
-def tell_causal(g: Graph, rows: int, *, under: str = "", cross: str = "-") -> None:
-    """Note what the visible part S(S + 1)/2 of causal attention would count; modules named `cross` are not causal."""
-    products = (
-        o for o in g.operators
-        if o.op.startswith("attention") and o.path.startswith(under) and not o.path.endswith(cross)
-    )  # fmt: skip
-    dense = sum(operator.work.macs for operator in products)
-    total = sum(operator.total.macs for operator in g.operators)
-    halved = total - dense + dense * (rows + 1) // (2 * rows)
-    g.notes.append(f"causal attention counted dense, all S x S scores; halved: {halved:,} MACs instead of {total:,}")
+def tell_causal(g: Graph, rows: int | Callable[[str], tuple[int, int]], *, under: str = "", cross: str = "-",
+                halved: bool = False) -> None:  # fmt: skip
+    """Note what causal attention counts, dense and halved; modules named `cross` are not causal.
+
+    `rows` tokens see themselves and those before; or it gives for a module's path how many pairs of query and key
+    the mask shows, and how many there are.
+    """
+    visible = rows if callable(rows) else (lambda _, pairs=(rows * (rows + 1) // 2, rows * rows): pairs)
+    total = other = 0
+    for operator in g.operators:
+        macs = operator.total.macs
+        total += macs
+        other += macs
+        path = operator.path
+        if operator.op.startswith("attention") and path.startswith(under) and not path.endswith(cross):
+            shown, pairs = visible(path)
+            other += macs * pairs // shown - macs if halved else macs * shown // pairs - macs
+    if halved:
+        g.notes.append(f"causal attention counted halved, what the mask shows; dense: {other:,} MACs not {total:,}")
+    else:
+        g.notes.append(f"causal attention counted dense, all S x S scores; halved: {other:,} MACs instead of {total:,}")
 
 
 def split_heads(g: Graph, x: Tensor, heads: int) -> Tensor:
@@ -119,29 +148,52 @@ def share_heads(g: Graph, x: Tensor, heads: int) -> Tensor:
     return g.view(copied, (batch, heads, rows, width))
 
 
-def attend(g: Graph, q: Tensor, k: Tensor, v: Tensor, style: str, *, causal: bool = False,
-           bias: Tensor | None = None, mask: Tensor | None = None) -> Tensor:  # fmt: skip
-    """softmax(q·kᵀ/√D + bias + mask)·v of q[B, H, S, D], k and v [B, G, T, D]; → [B, H, S, D].
+def attend(g: Graph, q: Tensor, k: Tensor, v: Tensor, style: str, *, causal: bool = False, bias: Tensor | None = None,
+           mask: Tensor | None = None, visible: int = 0, softcap: bool = False, early: bool = False) -> Tensor:  # fmt: skip
+    """softmax(q·kᵀ/√D + bias + mask)·v of q[B, H, S, D], k[B, G, T, D], v[B, G, T, E]; → [B, H, S, E].
 
-    "sdpa": q and k are scaled by the fourth root each, a causal mask is built and added here if S > 1. "eager": the
-    scores are scaled. "matmul": q is scaled. The full S x T square is counted.
+    "sdpa": q and k are scaled by the fourth root each, a causal mask is built and added here if S > 1 and none came.
+    "eager": the scores are scaled. "matmul": q is scaled. "kernel": q is scaled, key heads are shared without copies.
+    All S x T pairs are counted, or the `visible` ones. `early`: k is scaled before its heads are shared.
     """
     batch, heads, rows, width = q.shape
-    columns = k.shape[2]
-    if style in ("sdpa", "matmul"):
+    shared, columns = k.shape[1], k.shape[2]
+    if style != "eager":
         q = ops.unary(g, "mul_scalar", q)
-    if style == "sdpa" and causal and rows > 1:
+    if style == "sdpa" and causal and mask is None and rows > 1:
         mask = triangle(g, rows, columns)
-    k, v = share_heads(g, k, heads), share_heads(g, v, heads)
+    packed = style == "sdpa" and mask is not None and rows == 1 and shared < heads and not early
+    if packed or style == "kernel":
+        q = g.view(q, (batch, shared, heads // shared * rows, width))
+    elif not early:
+        k, v = share_heads(g, k, heads), share_heads(g, v, heads)
     if style == "sdpa":
         k = ops.unary(g, "mul_scalar", k)
-    scores = ops.matmul(g, q, g.view(k, (batch, heads, width, columns)), op="attention_scores")
-    if style == "eager":
-        scores = ops.unary(g, "mul_scalar", scores)
+    k, v = (share_heads(g, k, heads), share_heads(g, v, heads)) if early and style != "kernel" else (k, v)
+    turned = g.view(k, (batch, k.shape[1], width, columns), stored=k.stored_elements)
+    scores = _visible(g, ops.matmul(g, q, turned, op="attention_scores"), visible, rows * columns)
+    for step in ("mul_scalar",) * (style == "eager") + ("div_scalar", "tanh", "mul_scalar") * softcap:
+        scores = ops.unary(g, step, scores, kind="elementwise")
     for shift in (bias, mask):
         if shift is not None:
+            scores = g.view(scores, (batch, heads, rows, columns)) if style == "kernel" else scores
             scores = ops.binary(g, "add", scores, shift, kind="mask")
-    return ops.matmul(g, ops.softmax(g, scores), v, op="attention_values")
+    weights = ops.softmax(g, scores)
+    if style == "kernel":
+        weights = g.view(weights, (batch, shared, heads // shared * rows, columns))
+    y = _visible(g, ops.matmul(g, weights, v, op="attention_values"), visible, rows * columns)
+    return g.view(y, (batch, heads, rows, v.shape[3])) if y.shape[1] != heads or y.shape[2] != rows else y
+
+
+def _visible(g: Graph, y: Tensor, visible: int, pairs: int) -> Tensor:
+    """Keep `visible` of the `pairs` of query and key in the product just recorded."""
+    if 0 < visible < pairs:
+        operator = g.operators[-1]
+        macs = operator.work.macs * visible // pairs
+        sums = y.elements * visible // pairs if operator.op == "attention_scores" else y.elements
+        work = Work.of(macs=macs, muls=macs, adds=max(0, macs - sums))
+        g.operators[-1] = replace(operator, work=work)
+    return y
 
 
 def transposed_linear(g: Graph, x: Tensor, features: int, *, name: str) -> Tensor:

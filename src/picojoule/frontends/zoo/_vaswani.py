@@ -8,7 +8,7 @@ from picojoule.workload import Graph, Tensor, Workload, ops, repeat_layer
 
 from ._entry import Entry, Options
 from ._layers import act, embedding, layer_norm, linear, residual, start
-from ._sequence import attend, merge_heads, shared_mask, split_heads, start_many, tell_causal
+from ._sequence import attend, causal_mask, merge_heads, split_heads, start_many, tell_causal
 from ._spec import read_spec
 
 
@@ -89,7 +89,7 @@ def _encoder(g: Graph, x: Tensor, size: Size) -> Tensor:
 
 
 def _decoder(g: Graph, x: Tensor, memory: Tensor, size: Size) -> Tensor:
-    mask = shared_mask(g, x.shape[0], x.shape[1])
+    mask = causal_mask(g, x.shape[0], x.shape[1], x.shape[1])
 
     def layer(x: Tensor) -> Tensor:
         x = layer_norm(g, residual(g, x, _attention(g, x, x, size, "self_attn", mask)), name="norm1")
