@@ -1,0 +1,71 @@
+"""Kernels that one device fuses and another does not: run as the reference decomposition, which is what is counted."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from ._torch import aten, torch
+
+
+def _math(q: Any, k: Any, v: Any, mask: Any, causal: bool, scale: Any, dropout: float) -> Any:
+    if q.shape[-3] != k.shape[-3]:  # heads that share keys
+        k, v = (t.repeat_interleave(q.shape[-3] // t.shape[-3], -3) for t in (k, v))
+    return aten._scaled_dot_product_attention_math(q, k, v, mask, dropout, causal, None, scale=scale)[0]
+
+
+def _attention(recorder: Any, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Scaled dot-product attention of any backend, as scaling, product, mask, softmax and product."""
+    given = _by_name(func, args, kwargs)
+    q, k, v = given["query"], given["key"], given["value"]
+    mask = given.get("attn_mask", given.get("attn_bias"))
+    with recorder:
+        y = _math(q, k, v, mask, given.get("is_causal", False), given.get("scale"), given.get("dropout_p", 0.0))
+    out = func(*args, **kwargs)
+    recorder.store.alias(out[0], y)
+    return out
+
+
+def _attention_backward(recorder: Any, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    given = _by_name(func, args, kwargs)
+    sources = [given[name].detach().requires_grad_() for name in ("query", "key", "value")]
+    mask = given.get("attn_mask", given.get("attn_bias"))
+    grad = given["grad_out"] if "grad_out" in given else given["grad_out_"]
+    with torch.enable_grad(), recorder:
+        with recorder.unrecorded():
+            y = _math(*sources, mask, given.get("is_causal", False), given.get("scale"), given.get("dropout_p", 0.0))
+        grads = torch.autograd.grad(y, sources, grad)
+    out = func(*args, **kwargs)
+    for made, counted in zip(out, grads, strict=False):
+        recorder.store.alias(made, counted)
+    return out
+
+
+def _recurrent(recorder: Any, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """oneDNN's whole LSTM layer, one direction, as the closed form of the cell."""
+    from ._recurrent import layer
+
+    given = _by_name(func, args, kwargs)
+    x = given["input"]
+    weights = [given[f"weight{i}"] for i in range(4)]
+    out = func(*args, **kwargs)
+    made = layer(recorder, "lstm", x, weights if given["has_biases"] else weights[:2])
+    recorder.store.bind(out[0], made)
+    return out
+
+
+def _by_name(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    arguments = func._schema.arguments
+    named = {a.name: a.default_value for a in arguments if a.has_default_value()}
+    named.update(zip((a.name for a in arguments), args, strict=False))
+    return named | dict(kwargs)
+
+
+_KINDS: Final = (
+    "_scaled_dot_product_flash_attention_for_cpu", "_scaled_dot_product_flash_attention",
+    "_scaled_dot_product_efficient_attention", "_scaled_dot_product_cudnn_attention",
+    "_scaled_dot_product_fused_attention_overrideable",
+)  # fmt: skip
+FUSED: Final[dict[str, Callable[[Any, Any, Sequence[Any], Mapping[str, Any]], Any]]] = {
+    **dict.fromkeys(_KINDS, _attention),
+    **{f"{name}_backward": _attention_backward for name in _KINDS},
+    "mkldnn_rnn_layer": _recurrent,
+}

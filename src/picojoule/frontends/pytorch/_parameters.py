@@ -1,0 +1,57 @@
+"""Parameters and buffers of a module as tensors of the Graph: names, roles, ties."""
+
+from typing import Final
+
+from picojoule.workload import Graph, Role, Tensor
+
+from ._store import Store, dtype_text, storage_key
+from ._torch import Module, TorchTensor, torch
+
+_NORMS: Final = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.LayerNorm, torch.nn.GroupNorm)
+
+
+def role_of(module: Module, name: str) -> Role:
+    """What the parameter `name` of `module` is: of a norm, a bias, an embedding, else a weight."""
+    if isinstance(module, _NORMS) or "Norm" in type(module).__name__:
+        return "norm"
+    if "bias" in name:
+        return "bias"
+    return "embedding" if isinstance(module, torch.nn.Embedding | torch.nn.EmbeddingBag) else "weight"
+
+
+def declare_module(store: Store, module: Module) -> None:
+    """Every parameter and buffer once, under the name of the first module that owns it."""
+    tied = []
+    for path, owner in module.named_modules():
+        for name, parameter in owner._parameters.items():
+            if parameter is None:
+                continue
+            full = f"{path}.{name}" if path else name
+            if store.knows(parameter):
+                tied.append((full, store.root(parameter).tensor.name))
+                continue
+            declare(store, full, parameter, role_of(owner, name))
+    for path, owner in module.named_modules():
+        for name, buffer in owner._buffers.items():
+            if buffer is not None and not store.knows(buffer):
+                declare(store, f"{path}.{name}" if path else name, buffer, "buffer")
+    if tied:
+        pairs = ", ".join(f"{alias} = {owner}" for alias, owner in tied[:3])
+        more = f" and {len(tied) - 3} more" if len(tied) > 3 else ""
+        store.graph.notes.append(f"tied parameters are counted once: {pairs}{more}")
+
+
+def declare(store: Store, name: str, t: TorchTensor, role: Role) -> None:
+    """One parameter or buffer under its full name."""
+    store.bind(t, store.graph.tensor(name, tuple(t.shape), dtype_text(t.dtype), role))
+    store.graph.fresh_name(name)
+
+
+def declare_input(graph: Graph, store: Store, name: str, t: TorchTensor) -> Tensor:
+    """One input of the network."""
+    tensor = graph.input(graph.fresh_name(name), tuple(t.shape), dtype_text(t.dtype))
+    store.bind(t, tensor)
+    return tensor
+
+
+__all__ = ["declare", "declare_input", "declare_module", "role_of", "storage_key"]

@@ -1,0 +1,188 @@
+"""A live module and its inputs to a Workload: run without weights, every operator recorded."""
+
+import contextlib
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal
+
+from picojoule.quantity import InputError
+from picojoule.workload import Graph, Workload
+
+from ._environment import random_state, reference_kernels
+from ._inputs import batch_of, check_inputs, copied, from_shapes, named_leaves, rebatched, tensor_leaves
+from ._layers import Layers
+from ._modules import watch
+from ._parameters import declare_input, declare_module
+from ._recorder import Recorder
+from ._store import Store
+from ._torch import TorchTensor, torch
+from ._twin import Maker, Twin, on_meta, same_memory, unwrap
+
+Phase = Literal["infer", "train"]
+BACKWARD: Final = "backward"
+
+
+def read_module(
+    module: Any,
+    args: Any = (),
+    kwargs: Mapping[str, Any] | None = None,
+    *,
+    batch: int | None = None,
+    phase: Phase = "infer",
+    training: bool | None = None,
+    inputs: Mapping[str, Sequence[int]] | None = None,
+) -> Workload:
+    """The Workload of a torch.nn.Module (or any callable) run once on `args` and `kwargs`; values do not matter.
+
+    phase "infer": one forward pass in eval mode. "train": forward and backward of the sum of the outputs, in training
+    mode; inputs get no gradient, frozen parameters none either. `training` sets the mode apart from the phase. `batch`
+    replaces the leading size of the inputs; `inputs` gives shapes by name in place of tensors. The module is copied
+    without its weights and is not changed in any way.
+    """
+    if phase not in ("infer", "train"):
+        raise InputError(f"unknown phase {phase!r}", expected='"infer" or "train"', example='phase="train"')
+    module = unwrap(module)
+    if not callable(module):
+        raise InputError(f"a {type(module).__name__} cannot be called", expected="a torch.nn.Module or a function",
+                         example="read_module(net, (torch.zeros(1, 3, 224, 224),))")  # fmt: skip
+    args, kwargs = check_inputs(args, kwargs)
+    kwargs |= from_shapes(inputs or {})
+    leaves = tensor_leaves((args, kwargs))
+    samples = batch_of(leaves)
+    if batch is not None and batch != samples:
+        if batch < 1:
+            raise InputError(f"batch {batch}", expected="1 or more", example="batch=8")
+        args, kwargs = rebatched((args, kwargs), samples, batch)
+        samples = batch
+    run = _Run(module, args, kwargs, samples, phase, phase == "train" if training is None else training)
+    return run.first_that_works()
+
+
+class _Run:
+    """One module, one call, and the ways to run it without touching the module."""
+
+    def __init__(self, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any], batch: int, phase: Phase,
+                 training: bool) -> None:  # fmt: skip
+        self.module, self.args, self.kwargs = module, args, kwargs
+        self.batch, self.phase, self.training = batch, phase, training
+
+    def first_that_works(self) -> Workload:
+        """On meta tensors; failing that on fake ones; failing that on the real ones."""
+        failures: list[str] = []
+        for name, way in (("meta tensors", self.on_meta), ("fake tensors", self.on_fake), ("real tensors", self.on_real)):
+            try:
+                workload = way(failures)
+            except InputError:
+                raise
+            except Exception as error:  # the module's own code may raise anything
+                failures.append(f"on {name}: {type(error).__name__}: {_short(error)}")
+                continue
+            return workload
+        raise InputError("the module does not run", where=type(self.module).__name__,
+                         expected="inputs that its forward accepts\n" + "\n".join(failures),
+                         example="module(*args, **kwargs) runs without an error")  # fmt: skip
+
+    def on_meta(self, failures: list[str]) -> Workload:
+        """Equal layers are copied if that works, else all are recorded."""
+        if self.phase == "infer":
+            # Copying layers only saves time: whatever goes wrong with it must not decide what can be read.
+            with contextlib.suppress(Exception):
+                return self._trace(on_meta, on_meta, failures, layers=True)
+        return self._trace(on_meta, on_meta, failures)
+
+    def on_fake(self, failures: list[str]) -> Workload:
+        """Tensors that say they live on the CPU and have no memory: for code that asks the device."""
+        from torch._subclasses.fake_tensor import FakeTensorMode
+
+        mode = FakeTensorMode(allow_non_fake_inputs=True)
+
+        def make(t: TorchTensor) -> TorchTensor:
+            with mode:
+                made = torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device="cpu")
+            return made
+
+        return self._trace(make, make, failures, around=mode, meta=False)
+
+    def on_real(self, failures: list[str]) -> Workload:
+        """The real weights and values: for code whose path depends on them."""
+        tensors = [*tensor_leaves((self.args, self.kwargs)),
+                   *(self.module.parameters() if isinstance(self.module, torch.nn.Module) else ())]  # fmt: skip
+        if any(t.device.type == "meta" for t in tensors):
+            raise ValueError("its tensors are on meta: there are no values to decide by")
+        return self._trace(same_memory, lambda t: t.detach().clone(), failures, meta=False)
+
+    def _trace(self, make: Maker, make_input: Maker, failures: Sequence[str], *, layers: bool = False,
+               around: Any = None, meta: bool = True) -> Workload:  # fmt: skip
+        graph = Graph(_name(self.module), batch=self.batch)
+        recorder = Recorder(graph, meta=meta)
+        args, kwargs = copied((self.args, self.kwargs), make_input)
+        function = self.module
+        if isinstance(function, torch.nn.Module):
+            twin = Twin(function, make)
+            function = twin.module
+            function.train(self.training)
+            declare_module(recorder.store, function)
+            known = Layers(function, recorder) if layers else None
+            watch(function, recorder, closed_form=self.phase == "infer" and meta, layers=known)
+            graph.notes += [f"shared with the module, not copied: {name}" for name in twin.shared]
+        for name, leaf in named_leaves(function, args, kwargs):
+            declare_input(graph, recorder.store, name, leaf)
+        with warnings.catch_warnings(), random_state(), reference_kernels(), around or contextlib.nullcontext():
+            warnings.simplefilter("ignore")
+            result = self._run(function, args, kwargs, recorder)
+        for leaf in tensor_leaves(_plain(result)):
+            graph.output(recorder.store.read(leaf))
+        if failures:
+            how = "fake tensors" if around is not None else "real tensors"
+            graph.notes.append(f"run on {how}: {'; '.join(failures)}")
+        return graph.workload()
+
+    def _run(self, function: Callable[..., Any], args: Any, kwargs: Any, recorder: Recorder) -> Any:
+        if self.phase == "infer":
+            with torch.no_grad(), recorder:
+                return function(*args, **kwargs)
+        with torch.enable_grad(), recorder:
+            result = function(*args, **kwargs)
+            backward(result, recorder)
+        return result
+
+
+def backward(result: Any, recorder: Recorder) -> None:
+    """The gradient of the sum of the outputs with respect to every parameter that asks for one."""
+    targets = [t for t in tensor_leaves(_objective(result)) if t.requires_grad]
+    if not targets:
+        raise InputError("no output depends on a parameter that takes a gradient",
+                         expected="a parameter with requires_grad=True", example='phase="infer"')  # fmt: skip
+    total = targets[0].sum()
+    for target in targets[1:]:
+        total = total + target.sum()
+    recorder.backward = True
+    try:
+        total.backward()
+    finally:
+        recorder.backward = False
+
+
+def _objective(result: Any) -> Any:
+    """The loss or the logits of an output that has them by name, else everything."""
+    for name in ("loss", "logits"):
+        if isinstance(result, Mapping) and result.get(name) is not None:
+            return result[name]
+    return _plain(result)
+
+
+def _plain(result: Any) -> Any:
+    """Outputs as lists and dicts: a mapping of any class opened."""
+    return dict(result) if isinstance(result, Mapping) else result
+
+
+def _name(module: Any) -> str:
+    return type(module).__name__ if isinstance(module, torch.nn.Module) else getattr(module, "__name__", "function")
+
+
+def _short(error: Exception) -> str:
+    text = str(error).strip().splitlines()
+    return text[0][:200] if text else "no message"
+
+
+__all__ = ["Store", "backward", "read_module"]

@@ -1,0 +1,220 @@
+"""The dispatch mode: every aten operator that runs becomes an Operator of the Graph, on whatever device it runs."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from picojoule.workload import Access, Axis, Graph, Tensor, Work
+
+from . import _rules_contract, _rules_elementwise, _rules_move, _rules_rows
+from ._call import Call, Signature, signature, tensors_in
+from ._fused import FUSED
+from ._higher import run_higher
+from ._registry import TABLE, Entry, pointwise
+from ._rules_move import EMPTY, FREE
+from ._store import Store, dtype_text, storage_key, stored_elements
+from ._torch import TorchTensor, torch
+
+RULES: Final = (_rules_contract, _rules_elementwise, _rules_move, _rules_rows)  # imported to fill the table
+_UNREAD: Final = frozenset(["copy_", "fill_", "zero_"])  # they write their first argument and do not read it
+_SMALL: Final = 1 << 16  # constants up to this many elements keep their values, so that code may look at them
+_Mode: Any = torch.utils._python_dispatch.TorchDispatchMode
+
+
+class Recorder(_Mode):  # type: ignore[misc]
+    """Records what runs while it is active. `path` is the module that runs now; backward finds its own."""
+
+    supports_higher_order_operators = True
+
+    def __init__(self, graph: Graph, *, meta: bool = True) -> None:
+        super().__init__()
+        self.graph = graph
+        self.store = Store(graph)
+        self.meta = meta
+        self.silent = 0
+        self.backward = False
+        self.modules: list[str] = []
+        self._signatures: dict[Any, Signature] = {}
+        self._paths: dict[int, str] = {}
+        self._ghosts: dict[int, TorchTensor] = {}
+
+    @property
+    def path(self) -> str:
+        """The path of the module that runs now."""
+        return self.modules[-1] if self.modules else ""
+
+    @contextmanager
+    def inside(self, path: str) -> Iterator[None]:
+        """Record as part of the module at `path`."""
+        before = self.graph._path
+        self.modules.append(path)
+        self.graph._path = [path] if path else []
+        try:
+            yield
+        finally:
+            self.modules.pop()
+            self.graph._path = before
+
+    @contextmanager
+    def unrecorded(self) -> Iterator[None]:
+        """Run without recording."""
+        self.silent += 1
+        try:
+            yield
+        finally:
+            self.silent -= 1
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (),
+                           kwargs: Mapping[str, Any] | None = None) -> Any:  # fmt: skip
+        kwargs = dict(kwargs or {})
+        if isinstance(func, torch._ops.HigherOrderOperator):
+            return run_higher(self, func, args, kwargs)
+        known = self._signatures.get(func)
+        if known is None:
+            known = self._signatures[func] = signature(func)
+        if self.meta:
+            args, kwargs = self._to_meta(args, kwargs)
+        if self.silent:
+            return func(*args, **kwargs)
+        if known.name in FUSED:
+            return FUSED[known.name](self, func, args, kwargs)
+        if known.composite and known.name not in TABLE:
+            with self:
+                out = func.decompose(*args, **kwargs)
+            if out is not NotImplemented:
+                return out
+        out = func(*args, **kwargs)
+        if known.view or known.name in FREE:
+            return out
+        made = tensors_in(out)
+        call = Call(known, args, kwargs, made)
+        if known.name in EMPTY:
+            self._allocate(call)
+        else:
+            self._record(call)
+        return out
+
+    def _to_meta(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
+        """Real constants that meet meta tensors become meta too; what is made for a device is made on meta."""
+        tensors = tensors_in(list(args)) + tensors_in(list(kwargs.values()))
+        mixed = any(t.device.type == "meta" for t in tensors)
+        if mixed and any(t.device.type != "meta" and t.dim() for t in tensors):
+            args = [self._ghost(a) for a in args]
+            kwargs = {name: self._ghost(a) for name, a in kwargs.items()}
+        device = kwargs.get("device")
+        if device is not None and torch.device(device).type != "meta":
+            sizes = next((a for a in args if isinstance(a, list | tuple)), ())
+            large = all(isinstance(n, int) for n in sizes) and torch.Size(sizes).numel() > _SMALL
+            if mixed or large or torch.device(device).type != "cpu":
+                kwargs["device"] = torch.device("meta")
+        return args, kwargs
+
+    def _ghost(self, value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return type(value)([self._ghost(item) for item in value]) if type(value) in (list, tuple) else value
+        if not isinstance(value, torch.Tensor) or value.device.type == "meta" or not value.dim():
+            return value
+        key = storage_key(value)
+        ghost = self._ghosts.get(key)
+        if ghost is None or ghost.shape != value.shape or ghost.stride() != value.stride():
+            ghost = torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device="meta")
+            self._ghosts[key] = ghost
+            if self.store.knows(value):
+                self.store.alias(ghost, value)
+        return ghost
+
+    def _where(self) -> str:
+        """The module path: of the module that runs, else of the forward operator whose gradient this is."""
+        if self.modules and self.path:
+            return self.path
+        if self.backward:
+            node = torch._C._current_autograd_node()
+            return self._paths.get(node._sequence_nr(), "") if node is not None else ""
+        return self.path
+
+    def _allocate(self, call: Call) -> None:
+        for t in call.outputs:
+            name = self.graph.fresh_name(f"{self._where()}.empty" if self._where() else "empty")
+            self.store.bind(t, self.graph.tensor(name, tuple(t.shape), dtype_text(t.dtype)))
+
+    def _record(self, call: Call) -> None:
+        path = self._where()
+        if not self.backward and torch.is_grad_enabled():
+            self._paths[torch.autograd._get_sequence_nr() - 1] = path
+        entry = TABLE.get(call.name)
+        if entry is None:
+            self.graph.uncounted.append((call.name, path or call.name))
+            entry = Entry("other", lambda _: Work(), pointwise)
+        before, self.graph._path = self.graph._path, [path] if path else []
+        try:
+            self._emit(call, entry)
+        finally:
+            self.graph._path = before
+
+    def _emit(self, call: Call, entry: Entry) -> None:
+        reads = self._reads(call)
+        pattern = entry.layout(call, reads)
+        into = [
+            Access(self.store.read(t).name, tuple(axes), self._touched(call, name, t, index))
+            for index, ((name, t), axes) in enumerate(zip(reads, pattern.reads, strict=True))
+        ]
+        inputs = {storage_key(t) for _, t in call.tensors()}
+        outputs: list[Tensor | tuple[Sequence[int], Sequence[Axis]]] = []
+        fresh: list[tuple[TorchTensor, int]] = []
+        dtype = dtype_text(call.out.dtype) if call.outputs else None
+        for index, t in enumerate(call.outputs):
+            if storage_key(t) in inputs and not self._whole(t):
+                outputs.append(self.store.read(t))
+                continue
+            fresh.append((t, index))
+            if index == 0:
+                outputs.append((tuple(t.shape), pattern.write))
+            else:
+                name = self.graph.fresh_name(f"{self.graph.path or call.name}.{call.name}.out{index}")
+                outputs.append(self.graph.tensor(name, tuple(t.shape), dtype_text(t.dtype)))
+        work = entry.rule(call)
+        kind = self._kind(call, entry)
+        made = self.graph.emit(call.name.rstrip("_"), kind, pattern.space, into, outputs, work, dtype=dtype)
+        for t, index in fresh:
+            self.store.bind(t, made[index])
+
+    def _whole(self, t: TorchTensor) -> bool:
+        """Whether writing `t` in place replaces all that its storage holds; parameters and buffers stay themselves."""
+        root = self.store.root(t).tensor
+        return root.role in ("activation", "input") and int(t.numel()) == root.elements and not root.base
+
+    def _reads(self, call: Call) -> list[tuple[str, TorchTensor]]:
+        """Tensors read, each storage seen with one shape at one place once."""
+        seen = set()
+        reads = []
+        for index, (name, t) in enumerate(call.tensors()):
+            unread = (index == 0 and call.name in _UNREAD) or (name == "self" and call.get("beta", 1) == 0)
+            key = (storage_key(t), tuple(t.shape), t.storage_offset() if t.layout == torch.strided else 0)
+            if key in seen or unread or name == "out":
+                continue
+            seen.add(key)
+            reads.append((name, t))
+        return reads
+
+    @staticmethod
+    def _touched(call: Call, name: str, t: TorchTensor, index: int) -> int:
+        """Elements read: all that `t` stores, of a table or of experts those that the indices can reach."""
+        n = stored_elements(t)
+        if call.name in ("embedding", "_embedding_bag") and index == 0:
+            return int(call.n) if call.name == "embedding" else min(n, int(call["indices"].numel()) * int(t.shape[-1]))
+        if call.name == "_grouped_mm" and name == "mat2" and t.dim() == 3 and call["self"].dim() == 2:
+            return n // int(t.shape[0]) * min(int(t.shape[0]), int(call["self"].shape[0])) if n else 0
+        return n
+
+    @staticmethod
+    def _kind(call: Call, entry: Entry) -> str:
+        if entry.kind != "conv":
+            return entry.kind
+        if call.get("transposed", False):
+            return "conv_transpose"
+        weight, groups = call["weight"], call.get("groups", 1)
+        return "depthwise" if groups > 1 and weight.shape[1] == 1 and weight.shape[0] % groups == 0 \
+            and call["input"].shape[1] == groups else "conv"  # fmt: skip
+
+
+Handler = Callable[[Recorder, Any, Sequence[Any], Mapping[str, Any]], Any]

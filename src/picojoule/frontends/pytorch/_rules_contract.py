@@ -1,0 +1,192 @@
+"""Matrix products and convolutions: every point of the space is one multiply-add."""
+
+import math
+from collections.abc import Sequence
+
+from picojoule.workload import Axis, Work
+from picojoule.workload.ops.contract import dot_work
+
+from ._call import Call
+from ._registry import Named, Pattern, add_rule, pointwise
+from ._torch import TorchTensor
+
+
+def _axis(*names: str) -> list[Axis]:
+    return [((name, 1),) for name in names]
+
+
+def _product(call: Call, first: str, second: str, bias: bool) -> Work:
+    outputs = call.n
+    return dot_work(outputs * int(call[first].shape[-1]), outputs, bias)
+
+
+def _mm(call: Call) -> Work:
+    return _product(call, "self", "mat2" if "mat2" in call else "tensor" if "tensor" in call else "vec", False)
+
+
+def _addmm(call: Call) -> Work:
+    """beta·self + alpha·(a·b): a scale other than 1 is a multiplication an output; beta = 0 adds nothing."""
+    first = next(name for name in ("mat1", "batch1", "mat", "vec1") if name in call)
+    beta, alpha, n = call.get("beta", 1), call.get("alpha", 1), call.n
+    scales = n * (alpha != 1) + n * (beta not in (0, 1))
+    return dot_work(n * int(call[first].shape[-1]), n, beta != 0) + Work.of(muls=scales)
+
+
+def _mm_layout(call: Call, reads: Named) -> Pattern:
+    """[…, M, K] · […, K, N] (+ what broadcasts to […, M, N])."""
+    products = [t for name, t in reads if name in ("mat1", "batch1", "mat2", "batch2")
+                or (name == "self" and call.name in ("mm", "bmm", "_int_mm"))]  # fmt: skip
+    if call.out.dim() < 2 or not products:
+        return pointwise(call, reads)
+    lead = [f"b{i}" for i in range(call.out.dim() - 2)]
+    k = int(products[0].shape[-1])
+    space = list(zip([*lead, "m", "n"], (int(n) for n in call.out.shape), strict=True))
+    out = _axis(*lead, "m", "n")
+    axes: list[Sequence[Axis]] = []
+    for name, t in reads:
+        if name in ("mat1", "batch1") or (name == "self" and any(t is p for p in products)):
+            axes.append(_axis(*lead, "m", "k"))
+        elif name in ("mat2", "batch2"):
+            axes.append(_axis(*lead, "k", "n"))
+        else:
+            axes.append(_broadcast(t, out, [n for _, n in space]))
+    return Pattern([*space, ("k", k)], axes, out)
+
+
+def _broadcast(t: TorchTensor, out: Sequence[Axis], shape: Sequence[int]) -> list[Axis]:
+    skip = len(shape) - t.dim()
+    return [out[skip + i] if skip + i >= 0 and n == shape[skip + i] else () for i, n in enumerate(t.shape)]
+
+
+def _grouped(call: Call) -> Work:
+    """Rows times the matrix of their group: M · K · N products, whatever the groups' sizes."""
+    x, weight = call["self"], call["mat2"]
+    macs = int(x.shape[-2]) * int(x.shape[-1]) * int(weight.shape[-1])
+    if x.dim() == 3 and weight.dim() == 3:
+        macs *= int(x.shape[0])
+    return Work.of(macs=macs, muls=macs, adds=max(0, macs - call.n))
+
+
+def _grouped_layout(call: Call, reads: Named) -> Pattern:
+    x, weight = call["self"], call["mat2"]
+    m, k, n = int(x.shape[-2]), int(x.shape[-1]), int(weight.shape[-1])
+    groups = [("e", int(x.shape[0]))] if x.dim() == 3 and weight.dim() == 3 else []
+    axes: list[Sequence[Axis]] = []
+    for name, t in reads:
+        pair = {"self": ("m", "k"), "mat2": ("k", "n"), "mat_a": ("m", "k"), "mat_b": ("k", "n")}.get(name)
+        lead: list[Axis] = [(("e", 1),) if groups else ()] * (t.dim() - 2)
+        axes.append([*lead, *_axis(*pair)] if pair and t.dim() > 1 else [()] * t.dim())
+    lead = [(("e", 1),) if groups else ()] * (call.out.dim() - 2)
+    return Pattern([*groups, ("m", m), ("n", n), ("k", k)], axes, [*lead, *_axis("m", "n")])
+
+
+def _conv_macs(x: TorchTensor, weight: TorchTensor, y: TorchTensor, transposed: bool) -> int:
+    """Each output (each input, if transposed) meets the taps of one filter."""
+    return int((x if transposed else y).numel()) * int(weight.numel()) // max(1, int(weight.shape[0]))
+
+
+def _conv(call: Call) -> Work:
+    macs = _conv_macs(call["input"], call["weight"], call.out, bool(call.get("transposed", False)))
+    bias = call.get("bias") is not None
+    return Work.of(macs=macs, muls=macs, adds=max(0, macs - call.n) + (call.n if bias else 0))
+
+
+def _conv_backward(call: Call) -> Work:
+    """Gradients of input, weight and bias, those that `output_mask` asks for: one forward's MACs each, and sums."""
+    grad, x, weight, mask = call["grad_output"], call["input"], call["weight"], call["output_mask"]
+    macs = _conv_macs(x, weight, grad, bool(call["transposed"]))
+    total, adds = 0, 0
+    for wanted, of in ((mask[0], x), (mask[1], weight)):
+        total += macs * bool(wanted)
+        adds += max(0, macs - int(of.numel())) * bool(wanted)
+    if mask[2]:
+        adds += int(grad.numel()) - int(grad.shape[1])
+    return Work.of(macs=total, muls=total, adds=adds)
+
+
+def _conv_layout(call: Call, reads: Named) -> Pattern:
+    """Batch, group, filter, channel, position, tap; and the two passes of a backward convolution."""
+    x, weight = call["input"], call["weight"]
+    backward = call.name == "convolution_backward"
+    y = call["grad_output"] if backward else call.out
+    transposed, groups = bool(call.get("transposed", False)), int(call.get("groups", 1))
+    rank = weight.dim() - 2
+    if x.dim() != rank + 2:
+        return pointwise(call, reads)
+    stride, dilation = ([*call.get(key, [1]), *[call.get(key, [1])[-1]] * rank][:rank] for key in ("stride", "dilation"))
+    small = x if transposed else y
+    m = int(weight.shape[1]) if transposed else int(weight.shape[0]) // groups
+    c = int(weight.shape[0]) // groups if transposed else int(weight.shape[1])
+    space = [("b", int(x.shape[0])), ("g", groups), ("m", m), ("c", c)]
+    space += [(f"p{i}", int(n)) for i, n in enumerate(small.shape[2:])]
+    space += [(f"r{i}", int(n)) for i, n in enumerate(weight.shape[2:])]
+    passes = sum(bool(wanted) for wanted in call["output_mask"][:2]) if backward else 1
+    space += [("pass", passes)] if passes > 1 else []
+    window: list[Axis] = [((f"p{i}", int(stride[i])), (f"r{i}", int(dilation[i]))) for i in range(rank)]
+    places, taps = _axis(*[f"p{i}" for i in range(rank)]), _axis(*[f"r{i}" for i in range(rank)])
+    into: Axis = (("g", c), ("c", 1))
+    out: Axis = (("g", m), ("m", 1))
+    x_axes = [(("b", 1),), into, *(places if transposed else window)]
+    y_axes = [(("b", 1),), out, *(window if transposed else places)]
+    w_axes = [into, (("m", 1),), *taps] if transposed else [out, (("c", 1),), *taps]
+    known: dict[str, list[Axis]] = {"input": x_axes, "weight": w_axes, "bias": [out], "grad_output": y_axes}
+    axes: list[Sequence[Axis]] = [known.get(name, [()] * t.dim()) for name, t in reads]
+    return Pattern(space, axes, x_axes if backward else y_axes)
+
+
+def _linear(call: Call) -> Work:
+    x = call["input"] if "input" in call else call["self"]
+    return dot_work(call.n * int(x.shape[-1]), call.n, call.get("bias") is not None)
+
+
+def _matmul(call: Call) -> Work:
+    return dot_work(call.n * int(call["self"].shape[-1]), call.n, False)
+
+
+def _vectors(call: Call) -> Work:
+    return dot_work(int(call["self"].numel()), 1, False)
+
+
+def _addbmm(call: Call) -> Work:
+    a = call["batch1"]
+    return dot_work(call.n * int(a.shape[0]) * int(a.shape[-1]), call.n, call.get("beta", 1) != 0)
+
+
+def _outer(call: Call) -> Work:
+    return Work.of(muls=call.n, adds=call.n if call.name.startswith("addr") else 0)
+
+
+def _scaled_mm(call: Call) -> Work:
+    """An 8-bit product whose result is scaled by both operands' scales."""
+    macs = call.n * int(call["self"].shape[-1])
+    return dot_work(macs, call.n, call.get("bias") is not None) + Work.of(muls=2 * call.n)
+
+
+def _trilinear(call: Call) -> Work:
+    points = math.prod({id(call[f"i{i}"]): int(call[f"i{i}"].numel()) for i in (1, 2, 3)}.values())
+    return Work.of(macs=points, muls=2 * points, adds=points)
+
+
+def _cdist(call: Call) -> Work:
+    width = int(call["x1"].shape[-1])
+    return Work.of(macs=call.n * width, muls=call.n * width, adds=call.n * (2 * width - 1), sqrt=call.n)
+
+
+def _enter() -> None:
+    add_rule("mm bmm _int_mm", "matmul", _mm, _mm_layout)
+    add_rule("mv", "matmul", _mm)
+    add_rule("dot vdot", "matmul", _vectors)
+    add_rule("addmm baddbmm addmv _addmm_activation", "matmul", _addmm, _mm_layout, inplace=True)
+    add_rule("addbmm", "matmul", _addbmm, inplace=True)
+    add_rule("addr ger outer", "elementwise", _outer, inplace=True)
+    add_rule("_grouped_mm", "matmul", _grouped, _grouped_layout)
+    add_rule("linear mkldnn_linear mkldnn::_linear_pointwise", "matmul", _linear)
+    add_rule("matmul", "matmul", _matmul)
+    add_rule("_scaled_mm", "matmul", _scaled_mm)
+    add_rule("_cdist_forward _euclidean_dist", "matmul", _cdist)
+    add_rule("convolution convolution_overrideable _convolution mkldnn_convolution mkldnn::_convolution_pointwise",
+             "conv", _conv, _conv_layout)  # fmt: skip
+    add_rule("convolution_backward", "conv", _conv_backward, _conv_layout)
+
+
+_enter()

@@ -1,0 +1,119 @@
+"""Which Tensor of the Graph the storage of a PyTorch tensor holds now."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from picojoule.workload import Graph, Tensor
+
+from ._torch import TorchTensor, torch
+
+_NAMES: Final = {
+    "float8_e4m3fn": "float8", "float8_e5m2": "float8", "float8_e4m3fnuz": "float8", "float8_e5m2fnuz": "float8",
+    "float8_e8m0fnu": "float8", "float4_e2m1fn_x2": "float8", "qint8": "int8", "quint8": "uint8", "qint32": "int32",
+    "half": "float16", "complex32": "float32", "bits8": "uint8",
+}  # fmt: skip
+
+
+def dtype_text(dtype: Any) -> str:
+    """The library's name of a PyTorch dtype."""
+    text = str(dtype).removeprefix("torch.")
+    return _NAMES.get(text, text)
+
+
+@dataclass(slots=True)
+class Root:
+    """The owner of a storage, how the tensor that made it was laid out, and the views read so far."""
+
+    tensor: Tensor
+    layout: tuple[Any, ...]
+    keep: Any
+    views: dict[tuple[Any, ...], Tensor] = field(default_factory=dict)
+
+
+def layout_of(t: TorchTensor) -> tuple[Any, ...]:
+    """Shape, strides, offset and dtype: two tensors of one storage with the same are the same to any reader."""
+    return (tuple(t.shape), t.stride() if t.layout == torch.strided else (), _offset(t), t.dtype)
+
+
+def storage_key(t: TorchTensor) -> int:
+    """A number for the storage of `t`, also on devices that have no addresses."""
+    try:
+        return int(t.untyped_storage()._cdata)
+    except (NotImplementedError, RuntimeError):  # sparse and opaque tensors have no storage
+        return -id(t)
+
+
+def _offset(t: TorchTensor) -> int:
+    try:
+        return int(t.storage_offset())
+    except (NotImplementedError, RuntimeError):
+        return 0
+
+
+def stored_elements(t: TorchTensor) -> int:
+    """Elements of `t` that exist in memory: an expanded tensor has more by its shape."""
+    n = int(t.numel())
+    if not n:
+        return 0
+    try:
+        return min(n, int(t.untyped_storage().nbytes()) // int(t.element_size()))
+    except (NotImplementedError, RuntimeError):
+        return n
+
+
+class Store:
+    """Maps storages to Tensors; a storage nobody declared is a constant, or an activation made out of sight."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.roots: dict[int, Root] = {}
+        self.named: dict[str, Root] = {}
+
+    def bind(self, t: TorchTensor, tensor: Tensor) -> None:
+        """From now on the storage of `t` holds `tensor`."""
+        # A meta storage is kept alive so that its address cannot be given to another; a real one would fill memory.
+        keep = t.untyped_storage() if t.device.type == "meta" else None
+        self.enter(t, Root(tensor, layout_of(t), keep))
+
+    def enter(self, t: TorchTensor, root: Root) -> None:
+        """As `bind`, with a Root that is ready."""
+        self.roots[storage_key(t)] = root
+        self.named[root.tensor.name] = root
+
+    def alias(self, t: TorchTensor, other: TorchTensor) -> None:
+        """The storage of `t` holds what that of `other` holds."""
+        root = self.roots.get(storage_key(other))
+        if root is not None:
+            self.bind(t, root.tensor)
+
+    def knows(self, t: TorchTensor) -> bool:
+        """Whether the storage of `t` was declared or written."""
+        return storage_key(t) in self.roots
+
+    def root(self, t: TorchTensor) -> Root:
+        """The owner of the storage of `t`; a constant is declared if there is none."""
+        found = self.roots.get(storage_key(t))
+        if found is None:
+            name = self.graph.fresh_name(f"{self.graph.path}.constant" if self.graph.path else "constant")
+            self.bind(t, self.graph.tensor(name, tuple(t.shape), dtype_text(t.dtype), "constant"))
+            found = self.roots[storage_key(t)]
+        return found
+
+    def read(self, t: TorchTensor) -> Tensor:
+        """The Tensor, or the view of one, that a reader of `t` touches."""
+        root = self.root(t)
+        layout = layout_of(t)
+        if layout == root.layout:
+            return root.tensor
+        return root.views.get(layout) or self.view(root, layout, stored_elements(t))
+
+    def view(self, root: Root, layout: tuple[Any, ...], stored: int) -> Tensor:
+        """A new view of `root` that stores `stored` elements."""
+        owner = root.tensor.root
+        name = self.graph.fresh_name(f"{owner}:view")
+        made = Tensor(name, layout[0], dtype_text(layout[3]), root.tensor.role, owner,
+                      None if stored == math.prod(layout[0]) else stored)  # fmt: skip
+        self.graph.tensors[name] = made
+        root.views[layout] = made
+        return made
