@@ -253,6 +253,8 @@ def split_sizes(call: Call, shape: Sequence[int]) -> tuple[int, ...]:
             raise ValueError(f"parts {list(given)} do not add up to {size}")
         return tuple(given)
     many = call.integer("num_outputs", len(call.node.output))
+    if many != len(call.node.output):
+        raise ValueError(f"num_outputs is {many}, the node has {len(call.node.output)} outputs")
     each = -(-size // max(1, many))
     return tuple(max(0, min(each, size - i * each)) for i in range(many))
 

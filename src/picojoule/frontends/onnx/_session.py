@@ -21,9 +21,11 @@ _PRECEDENCE: Final[tuple[Role, ...]] = ("weight", "embedding", "norm", "bias", "
 
 
 class OnnxGraph(Graph):
-    """A Graph whose made-up names give way to the names of the file."""
+    """A Graph whose made-up names give way to the names of the file, and that trusts no size from it."""
 
     def _tensor(self, tensor: Tensor) -> Tensor:
+        if any(size < 0 for size in tensor.shape):
+            raise InputError(f"a result would have the shape {list(tensor.shape)}", expected="sizes of 0 or more")
         while tensor.name in self.tensors:
             tensor = replace(tensor, name=self.fresh_name(tensor.name + "'"))
         return super()._tensor(tensor)

@@ -78,6 +78,8 @@ def rotary(call: Call) -> Sequence[Result]:
     x = call.tensor(0)
     wide = x.shape[-1] if len(x.shape) == 4 else x.shape[-1] // max(1, call.integer("num_heads", 1))
     part = call.integer("rotary_embedding_dim") or wide
+    if not 0 < part <= wide:
+        raise InputError(f"rotary_embedding_dim={part} of heads of {wide}", expected=f"1 to {wide}")
     whole = x.shape[-1]
     share = whole * part // wide if wide else 0
     return [rotate(call, x, share, call.tensors()[1:])]

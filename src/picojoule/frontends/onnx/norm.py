@@ -80,7 +80,10 @@ def lp_norm(call: Call) -> Sequence[Result]:
 
 def local_response(call: Call) -> Sequence[Result]:
     """LRN."""
-    return [ops.local_response_norm(call.g, call.tensor(0), call.integer("size", 1), name=call.label)]
+    size = call.integer("size", 1)
+    if size < 1:
+        raise InputError(f"size={size}", expected="1 or more")
+    return [ops.local_response_norm(call.g, call.tensor(0), size, name=call.label)]
 
 
 def _softmax(function: Callable[..., Tensor]) -> Handler:

@@ -27,7 +27,7 @@ def batch_norm(g: Graph, x: Tensor, scale: Tensor | None, shift: Tensor | None, 
 
 def layer_norm(g: Graph, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None, *, axes: int = 1,
                name: str = "", op: str = "layer_norm") -> Tensor:  # fmt: skip
-    """Normalise over the last `axes` axes. A row of D: 2D + 2 muls, 3D - 1 adds, 1 rsqrt; the affine map D more of each.
+    """Normalise over the last `axes` axes. A row of D: 2D + 2 muls, 3D - 1 adds, 1 rsqrt; affine: D more of each.
 
     mean: D - 1 adds, 1 mul; deviations: D adds; variance: D muls, D - 1 adds, 1 mul; epsilon: 1 add; scaling: D muls.
     """
@@ -57,6 +57,7 @@ def _rows(g: Graph, x: Tensor, row: int, scale: Tensor | None, shift: Tensor | N
 
 
 def _normalise_work(n: int, rows: int, scaled: bool, shifted: bool) -> Work:
+    rows = rows if n else 0  # empty rows have no statistics
     return Work.of(muls=2 * n + 2 * rows + n * scaled, adds=3 * n - rows + n * shifted, rsqrt=rows)
 
 
