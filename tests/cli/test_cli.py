@@ -109,7 +109,10 @@ def test_strict_is_a_gate(tmp_path: Path) -> None:
     """Message: an uncounted operator is listed; 0 without --strict, 1 with it, and the rest is counted."""
     onnx = pytest.importorskip("onnx")
     helper, kinds = onnx.helper, onnx.TensorProto
-    nodes = [helper.make_node("Frobnicate", ["x"], ["h"], domain="com.acme", name="f1"), helper.make_node("Relu", ["x"], ["y"])]
+    nodes = [
+        helper.make_node("Frobnicate", ["x"], ["h"], domain="com.acme", name="f1"),
+        helper.make_node("Relu", ["x"], ["y"]),
+    ]
     ends = [helper.make_tensor_value_info(n, kinds.FLOAT, [2, 8]) for n in ("x", "y")]
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.acme", 1)]
     path = tmp_path / "odd.onnx"

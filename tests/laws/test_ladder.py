@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from tests.strategies import architectures, technologies, workloads
 
 from picojoule.cost import Activity, price, ratio, swings
@@ -52,7 +52,8 @@ def test_energy_is_linear_in_a_price(workload: Workload, architecture: Architect
     gained = twice.total_energy_j.nominal - cost.total_energy_j.nominal
     rounding = 1e-12 * twice.total_energy_j.nominal  # the difference of two sums carries their rounding
     assert gained == pytest.approx(moved * dram.nominal, rel=1e-9, abs=rounding)
-    swing = next(s for s in swings(cost) if s.key == "dram.*")
+    swing = next(s for s in swings(cost) if "dram.*" in s.key.split(", "))
+    assume(swing.key == "dram.*")  # equal prices stand in one row
     total = cost.total_energy_j.nominal
     assert swing.energy_high_j == pytest.approx(total + moved * (dram.high - dram.nominal), rel=1e-9)
 

@@ -20,17 +20,23 @@ class Swing:
 
 
 def swings(cost: Cost) -> tuple[Swing, ...]:
-    """One swing per price, widest first. Energy is linear in prices, so each is exact."""
+    """One swing per price, widest first. Energy is linear in prices, so each is exact.
+
+    Equal values share their draws, so they move together: their keys stand in one row.
+    """
     total = cost.total_energy_j.nominal
-    parts: dict[str, tuple[Value, float]] = {}
+    keys: dict[Value, list[str]] = {}
+    parts: dict[Value, float] = {}
     for action, energy in cost.energy_by_action().items():
-        key, value = cost.price_keys[action], cost.prices[action]
-        parts[key] = (value, parts[key][1] + float(energy.sum()) if key in parts else float(energy.sum()))
+        value = cost.prices[action]
+        keys.setdefault(value, []).append(cost.price_keys[action])
+        parts[value] = parts.get(value, 0.0) + float(energy.sum())
     rows = [
-        Swing(key, value, total + part * (1 / value.spread - 1), total + part * (value.spread - 1), part / total)
-        for key, (value, part) in parts.items()
+        Swing(", ".join(dict.fromkeys(keys[value])), value, total + part * (1 / value.spread - 1),
+              total + part * (value.spread - 1), part / total)
+        for value, part in parts.items()
         if total > 0
-    ]
+    ]  # fmt: skip
     return tuple(sorted(rows + _rate_swings(cost), key=lambda s: s.energy_low_j - s.energy_high_j))
 
 

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from picojoule.report import columns, fold
+
 from ._errata import Erratum
 from ._findings import Quantity
-from ._layout import columns
 from ._layout import lines as lines_of
 
 SCHEMA: Final = "picojoule/exercise/1"
@@ -42,21 +43,23 @@ class Answer:
 def answer_text(answer: Answer) -> str:
     """Question, assumptions, derivation, numbers and slips."""
     heads = _HEADS[answer.lang]
-    lines = [f"{answer.id}  {answer.title}", answer.question]
+    lines = [*fold(f"{answer.id}  {answer.title}"), *fold(answer.question)]
     if answer.hardware:
         lines.append(f"{heads['machine']}: {answer.hardware}")
     for name, texts in (("assumptions", answer.assumptions), ("derivation", answer.derivation)):
         if texts:
-            lines += ["", heads[name], *(f"  {text}" for text in texts)]
+            lines += ["", heads[name], *(line for text in texts for line in fold(text, first="  ", rest="    "))]
     if answer.answers:
         lines += ["", heads["answers"]]
         table = [line for name, item in answer.answers.items() for line in lines_of(name, item.value, item.unit)]
         width = max(columns(name) for name, _ in table)
-        lines += [f"  {name}{' ' * (width - columns(name))}  {value}".rstrip() for name, value in table]
+        for name, value in table:
+            lines += fold(value, first=f"  {name}{' ' * (width - columns(name))}  ", rest=" " * (width + 4))
     if answer.slips:
         lines += ["", heads["slips"]]
         for slip in answer.slips:
-            lines += [f"  {slip.id}  {heads['says']} “{slip.says}”", f"      → {slip.right}"]
+            lines += fold(f"{slip.id}  {heads['says']} “{slip.says}”", first="  ", rest="       ")
+            lines += fold(f"→ {slip.right}", first="      ", rest="        ")
     return "\n".join(lines) + "\n"
 
 
@@ -68,9 +71,16 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "title": answer.title,
         "question": answer.question,
         "hardware": answer.hardware,
-        "inputs": dict(answer.inputs),
+        "inputs": {name: _told(value) for name, value in answer.inputs.items()},
         "assumptions": list(answer.assumptions),
         "answers": {name: {"value": item.value, "unit": item.unit} for name, item in answer.answers.items()},
         "derivation": list(answer.derivation),
         "slips": [{"id": slip.id, "says": slip.says, "right": slip.right} for slip in answer.slips],
     }
+
+
+def _told(value: Any) -> Any:
+    """An input as it was used: a zero stands for what the machine's own file says."""
+    if isinstance(value, list) and value and all(item == 0.0 and isinstance(item, float) for item in value):
+        return "the machine's"
+    return "the machine's" if isinstance(value, float) and value == 0 else value

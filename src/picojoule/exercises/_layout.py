@@ -1,6 +1,5 @@
 """Nested numbers as lines of a table."""
 
-import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,8 +19,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:.10g}"
-
-
-def columns(text: str) -> int:
-    """Columns of a terminal that `text` takes."""
-    return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from picojoule.report import fold
+
 from ._book import Row
 from ._errata import Erratum
 
@@ -21,7 +23,9 @@ def list_text(rows: Sequence[Row]) -> str:
 
 def errata_text(rows: Sequence[Erratum]) -> str:
     """Each slip with its place, what the document says, and what is right."""
-    return "".join(
-        f"{row.id:<4} {row.document} §{row.section}  {row.kind_name}\n     “{row.says}”\n     → {row.right}\n"
-        for row in rows
-    )
+    lines = []
+    for row in rows:
+        lines.append(f"{row.id:<4} {row.document} §{row.section}  {row.kind_name}")
+        lines += fold(f"“{row.says}”", first="     ", rest="     ")
+        lines += fold(f"→ {row.right}", first="     ", rest="       ")
+    return "\n".join(lines) + "\n"

@@ -59,7 +59,7 @@ def product(*values: Value) -> Value:
     sigma = math.sqrt(sum(value.sigma**2 for value in values))
     return Value(
         math.prod(value.nominal for value in values),
-        " · ".join(value.unit for value in values if value.unit),
+        " · ".join(value.unit for value in values if value.unit not in ("", "1")),
         math.exp(sigma * Z_90),
         " + ".join(dict.fromkeys(value.source for value in values)),
         "; ".join(dict.fromkeys(value.where for value in values if value.where)),

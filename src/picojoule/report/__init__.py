@@ -8,4 +8,6 @@ from ._csv import estimate_csv as estimate_csv
 from ._hardware import hardware_json as hardware_json
 from ._json import count_json as count_json
 from ._json import estimate_json as estimate_json
+from ._plain import columns as columns
+from ._plain import fold as fold
 from ._plain import plain as plain

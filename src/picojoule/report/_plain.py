@@ -1,5 +1,6 @@
 """Names that come from files are untrusted: nothing of them may steer a terminal or turn text around."""
 
+import re
 import unicodedata
 
 
@@ -30,3 +31,21 @@ def pad(text: str, width: int, *, right: bool = False) -> str:
     """`text` filled with blanks to `width` columns, at the left if `right`-aligned."""
     gap = " " * max(0, width - columns(text))
     return gap + text if right else text + gap
+
+
+def fold(text: str, *, first: str = "", rest: str = "", width: int = 80) -> list[str]:
+    """`text` in lines of at most `width` columns, broken at blanks and between wide characters."""
+    lines, line = [], first
+    for word in re.findall(r"\s+|[^\s\u2e80-\uffef]+|[\u2e80-\uffef][，。；：、！？）”」》]*", text):
+        if columns(line + word.rstrip()) > width and line.strip() and line != rest:
+            lines.append(line.rstrip())
+            line = rest
+            if not word.strip():
+                continue
+        left = word
+        while columns(line + left.rstrip()) > width:  # one word wider than a line
+            cut = max(1, width - columns(line))
+            lines.append(line + left[:cut])
+            line, left = rest, left[cut:]
+        line += left
+    return [*lines, line.rstrip()] if line.strip() else lines

@@ -102,11 +102,13 @@ class Graph:
         writes: list[Access] = []
         for index, output in enumerate(outputs):
             if isinstance(output, Tensor):
-                tensor, axes = output, tuple(((f"d{i}", 1),) for i in range(len(output.shape)))
+                tensor = output
+                axes: tuple[Axis, ...] = tuple(((f"d{i}", 1),) for i in range(len(output.shape)))
             else:
-                shape, axes = tuple(output[0]), tuple(output[1])
+                shape, given = output
+                axes = tuple(given)
                 suffix = f".out{index}" if index else ".out"
-                tensor = self._tensor(Tensor(label + suffix, shape, dtype or self.dtype))
+                tensor = self._tensor(Tensor(label + suffix, tuple(shape), dtype or self.dtype))
             made.append(tensor)
             writes.append(Access(tensor.name, axes, tensor.elements))
         self.operators.append(

@@ -12,7 +12,7 @@ PARAMETER_ROLES: Final = ("weight", "bias", "norm", "embedding")
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """`base` names the tensor whose storage a view shares; `stored` its stored elements where fewer than the shape's."""
+    """`base` names the tensor whose storage a view shares; `stored` the elements it stores, where fewer than its shape."""
 
     name: str
     shape: tuple[int, ...]

@@ -175,7 +175,7 @@ def _sentences(estimates: Sequence[Estimate]) -> list[str]:
 
 def _footer(estimate: Estimate) -> str:
     draws = estimate.cost.energy_j.shape[1] - 1
-    return (f"level {estimate.level} · {draws:,} draws, seed {estimate.cost.seed} · "
+    return (f"{estimate.level} · {draws:,} draws, seed {estimate.cost.seed} · "
             f"why? picojoule explain {plain(estimate.workload.name, 12)} --on {_short(estimate)}")  # fmt: skip
 
 

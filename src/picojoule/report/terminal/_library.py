@@ -10,23 +10,24 @@ from picojoule.quantity import Value, format_quantity
 from .._plain import pad, plain
 from ._paint import Paint
 
+
 class HardwareLine(Protocol):
     """What a list shows of a machine; peaks in operations/s, bandwidth in B/s, size in B, power in W."""
 
     @property
-    def name(self) -> str: ...  # noqa: D102
+    def name(self) -> str: ...
     @property
-    def kind(self) -> str: ...  # noqa: D102
+    def kind(self) -> str: ...
     @property
-    def peak(self) -> Mapping[str, float]: ...  # noqa: D102
+    def peak(self) -> Mapping[str, float]: ...
     @property
-    def bandwidth(self) -> float | None: ...  # noqa: D102
+    def bandwidth(self) -> float | None: ...
     @property
-    def size(self) -> float | None: ...  # noqa: D102
+    def size(self) -> float | None: ...
     @property
-    def max_power(self) -> float | None: ...  # noqa: D102
+    def max_power(self) -> float | None: ...
     @property
-    def recalled(self) -> int: ...  # noqa: D102
+    def recalled(self) -> int: ...
 
 
 _PEAKS = ("bfloat16", "float16", "int8", "int16", "float32")
@@ -42,7 +43,7 @@ def hardware_table(rows: Sequence[HardwareLine], paint: Paint) -> str:
             f"{pad(plain(row.name, 20), 21)}{row.kind:<5}{peak:>21}{_si(row.bandwidth, 'B/s'):>12}"
             f"{_si(row.size, 'B', 2):>8}{_si(row.max_power, 'W'):>7}{row.recalled:>5}"
         )
-    lines.append(paint.dim(f"{len(rows)} machines. rec. = fields recalled, not read. One: picojoule hardware show NAME"))
+    lines.append(paint.dim(f"{len(rows)} machines. rec. = fields recalled. One: picojoule hardware show NAME"))
     return "\n".join(lines) + "\n"
 
 
@@ -68,7 +69,7 @@ def hardware_text(architecture: Architecture, technology: Technology, paint: Pai
     for name, value in rows:
         lines.append(_field(name, value))
     lines.append("")
-    lines.append(f"prices: technology {technology.name}, scope {technology.scope}: picojoule explain {a.name}")
+    lines += textwrap.wrap(f"prices: {technology.name}, scope {technology.scope}: picojoule explain {a.name}", 80)
     for note in a.notes:
         lines += textwrap.wrap(f"note: {plain(note)}", 80, subsequent_indent="  ")
     return "\n".join(lines) + "\n"

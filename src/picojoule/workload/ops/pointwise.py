@@ -73,8 +73,27 @@ def unary(g: Graph, op: str, x: Tensor, *, name: str = "", kind: str = "", dtype
 
 
 _ACTIVATIONS: Final = frozenset(
-    "relu relu6 leaky_relu prelu elu selu celu sigmoid tanh gelu gelu_tanh quick_gelu silu mish softplus softsign "
-    "hard_sigmoid hard_swish threshold".split()
+    [
+        "relu",
+        "relu6",
+        "leaky_relu",
+        "prelu",
+        "elu",
+        "selu",
+        "celu",
+        "sigmoid",
+        "tanh",
+        "gelu",
+        "gelu_tanh",
+        "quick_gelu",
+        "silu",
+        "mish",
+        "softplus",
+        "softsign",
+        "hard_sigmoid",
+        "hard_swish",
+        "threshold",
+    ]
 )
 
 

@@ -30,9 +30,7 @@ def pool(g: Graph, x: Tensor, op: str, kernel: Sequence[int], *, stride: Sequenc
     rank = len(kernel)
     stride, dilation = tuple(stride) or (1,) * rank, tuple(dilation) or (1,) * rank
     padding = tuple(padding) or ((0, 0),) * rank
-    out = [
-        pooled_length(x.shape[2 + i], kernel[i], stride[i], padding[i], dilation[i], ceil_mode) for i in range(rank)
-    ]
+    out = [pooled_length(x.shape[2 + i], kernel[i], stride[i], padding[i], dilation[i], ceil_mode) for i in range(rank)]
     if any(length < 1 for length in out) and x.elements:
         raise InputError(f"window {list(kernel)} is larger than the padded input {list(x.shape[2:])}",
                          where=name or g.path, expected="a window that fits")  # fmt: skip

@@ -39,7 +39,7 @@ def _part(g: Graph, gates: Tensor, batch: int, hidden: int, many: int = 1) -> Te
     return g.view(gates, (batch, many * hidden), stored=batch * many * hidden)
 
 
-def _rnn(g: Graph, a: Tensor, b: Tensor, batch: int, hidden: int, activation: str, _: Tensor | None,
+def _rnn(g: Graph, a: Tensor, b: Tensor, _batch: int, _hidden: int, activation: str, _: Tensor | None,
          name: str) -> Tensor:  # fmt: skip
     return unary(g, activation, binary(g, "add", a, b, name=name, kind="recurrent"), name=name, kind="recurrent")
 
