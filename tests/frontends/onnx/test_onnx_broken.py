@@ -213,7 +213,9 @@ def test_future_opset(tmp_path):
 
 def test_groups(tmp_path):
     """Message: the group count and both channel counts."""
-    proto = model([node("Conv", ["x", "w"], ["y"], group=3)], {"x": (1, 16, 8, 8)}, {"y": None}, [weight("w", 32, 5, 3, 3)])
+    proto = model(
+        [node("Conv", ["x", "w"], ["y"], group=3)], {"x": (1, 16, 8, 8)}, {"y": None}, [weight("w", 32, 5, 3, 3)]
+    )
     assert "group=3 divides neither Cin 16 nor Cout 32" in refusal(proto, tmp_path)
 
 
@@ -226,7 +228,9 @@ def test_unsorted_nodes(tmp_path):
     assert any("sorted" in warning for warning in workload.warnings)
 
 
-@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "a\nb\x1b[31m", "\u202eevil", "../../etc/passwd", "x" * 5000])
+@pytest.mark.parametrize(
+    "name", ["<script>alert(1)</script>", "a\nb\x1b[31m", "\u202eevil", "../../etc/passwd", "x" * 5000]
+)
 def test_nasty_names(tmp_path, name):
     """Message: names stay as they are in the Workload, and are harmless in a message."""
     nodes = [node("MatMul", [name, "w"], ["y"], name=name)]
@@ -254,7 +258,9 @@ def external(location):
     return model([node("MatMul", ["x", "w"], ["y"])], {"x": (1, 16)}, {"y": (1, 16)}, [tensor])
 
 
-@pytest.mark.parametrize("location", ["/etc/passwd", "../w.bin", "a/../../w.bin", "C:\\w.bin", "\\\\host\\w", "", "a\0b", "link/w"])
+@pytest.mark.parametrize(
+    "location", ["/etc/passwd", "../w.bin", "a/../../w.bin", "C:\\w.bin", "\\\\host\\w", "", "a\0b", "link/w"]
+)
 def test_external_data_stays_in_the_folder(tmp_path, location):
     """Message: absolute paths, parents and links that leave the folder are refused and never opened."""
     inner = tmp_path / "inner"
@@ -318,3 +324,24 @@ def test_impossible_reshape(tmp_path):
     text = refusal(model([node("Reshape", ["x", "s"], ["y"])], {"x": (2, 4)}, {"y": None}, stored), tmp_path)
     assert "8 elements of [2, 4] do not fit the target shape [3, 5]" in text
     assert scalar("s", 1.0).dims == []
+
+
+def test_large_inline_weights_are_stepped_over(tmp_path):
+    """Equality: a file above 8 MiB is counted as ever, without its weights in memory; short data is still noticed."""
+    rows = 3_000_000
+    proto = model([node("MatMul", ["x", "w"], ["m"]), node("Add", ["m", "b"], ["y"])], {"x": (1, 1)}, {"y": (1, rows)},
+                  [weight("w", 1, rows), weight("b", rows)])  # fmt: skip
+    size = proto.ByteSize()
+    read(proto, tmp_path)
+    tracemalloc.start()
+    workload = read_onnx(tmp_path / "model.onnx")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (workload.work.macs, parameters(workload)) == (rows, 2 * rows)
+    assert not workload.warnings
+    assert peak < size / 10
+    proto.graph.initializer[1].raw_data = proto.graph.initializer[1].raw_data[:-4]
+    (warning,) = read(proto, tmp_path).warnings
+    assert f"b declares {4 * rows} bytes, holds {4 * rows - 4}" in warning
+    (tmp_path / "model.onnx").write_bytes(proto.SerializeToString()[:-1_000_000])
+    assert "looks truncated" in message(tmp_path / "model.onnx")

@@ -25,7 +25,9 @@ def test_loop_inside_loop(tmp_path):
     inner = step([node("MatMul", ["hin", "w"], ["hout"])], [weight("w", 16, 16)])
     outer = step([node("Loop", ["n", "cin", "hin"], ["hout"], body=inner)])
     stored = [scalar("m", 3, int), scalar("n", 4, int), scalar("c", True, bool)]
-    workload = read(model([node("Loop", ["m", "c", "h"], ["y"], body=outer)], {"h": (1, 16)}, {"y": (1, 16)}, stored), tmp_path)
+    workload = read(
+        model([node("Loop", ["m", "c", "h"], ["y"], body=outer)], {"h": (1, 16)}, {"y": (1, 16)}, stored), tmp_path
+    )
     assert (workload.work.macs, parameters(workload)) == (12 * 256, 256)
     assert not workload.notes
 
@@ -68,7 +70,9 @@ def test_scan(tmp_path):
     """By hand: a scan over seven steps of [16] runs a product of 256 MACs seven times."""
     nodes = [node("Add", ["s", "x"], ["a"]), node("Gemm", ["a", "w"], ["s2"]), node("Identity", ["s2"], ["o"])]
     inner = body(nodes, [info("s", (1, 16)), info("x", (1, 16))], [info("s2", (1, 16)), info("o", (1, 16))])
-    one = node("Scan", ["h", "xs"], ["e", "y"], body=inner, num_scan_inputs=1, scan_input_axes=[1], scan_output_axes=[1])
+    one = node(
+        "Scan", ["h", "xs"], ["e", "y"], body=inner, num_scan_inputs=1, scan_input_axes=[1], scan_output_axes=[1]
+    )
     proto = model([one], {"h": (1, 16), "xs": (1, 7, 16)}, {"y": (1, 7, 16)}, [weight("w", 16, 16)])
     workload = read(proto, tmp_path)
     assert (workload.work.macs, parameters(workload)) == (7 * 256, 256)
@@ -76,7 +80,13 @@ def test_scan(tmp_path):
 
 
 def branches(then, other):
-    return node("If", ["c"], ["b"], then_branch=body(then, [], [info("t", (1, 8))]), else_branch=body(other, [], [info("e", (1, 8))]))
+    return node(
+        "If",
+        ["c"],
+        ["b"],
+        then_branch=body(then, [], [info("t", (1, 8))]),
+        else_branch=body(other, [], [info("e", (1, 8))]),
+    )
 
 
 def test_costlier_branch(tmp_path):
@@ -85,7 +95,9 @@ def test_costlier_branch(tmp_path):
     other = [[node("MatMul", ["x", "w"], ["t"])], [node("Relu", ["x"], ["e"])]]
     for then, alternative in ((cheap, dear), other):
         nodes = [branches(then, alternative), node("Add", ["b", "w1"], ["y"])]
-        proto = model(nodes, [info("x", (1, 8)), info("c", (), BOOL)], {"y": (1, 8)}, [weight("w", 8, 8), weight("w1", 8)])
+        proto = model(
+            nodes, [info("x", (1, 8)), info("c", (), BOOL)], {"y": (1, 8)}, [weight("w", 8, 8), weight("w1", 8)]
+        )
         workload = read(proto, tmp_path)
         assert (workload.work.macs, parameters(workload), len(workload.operators)) == (64, 72, 2)
         for operator in workload.operators:
@@ -112,14 +124,18 @@ def test_local_function(tmp_path):
     soft.attribute.add(name="axis", ref_attr_name="axis", type=2)
     inner = helper.make_function("f", "Inner", ["x", "w"], ["y"], [node("MatMul", ["x", "w"], ["y"])], opset)
     block = helper.make_function("f", "Block", ["x", "w"], ["y"], [
-        node("Inner", ["x", "w"], ["a"], domain="f"), constant, node("Add", ["a", "k"], ["c"]), soft], opset, ["axis"])  # fmt: skip
-    nodes = [node("Block", ["x", "w1"], ["h"], domain="f", axis=0), node("Block", ["h", "w2"], ["y"], domain="f", axis=-1)]
+        node("Inner", ["x", "w"], ["a"], domain="f"), constant, node("Add", ["a", "k"], ["c"]), soft],
+        opset, ["axis"])  # fmt: skip
+    nodes = [
+        node("Block", ["x", "w1"], ["h"], domain="f", axis=0),
+        node("Block", ["h", "w2"], ["y"], domain="f", axis=-1),
+    ]
     proto = model(nodes, {"x": (2, 8)}, {"y": (2, 8)}, [weight("w1", 8, 8), weight("w2", 8, 8)], functions=[inner, block],
                   domains=["f"])  # fmt: skip
     workload = read(proto, tmp_path)
     assert (workload.work.macs, parameters(workload)) == (2 * 2 * 64, 128 + 8)
     assert dict(workload.work.special)["compare"] == 16 - 8 + 16 - 2
-    assert [o.name for o in workload.operators][0] == "Block_0.Inner_0.MatMul_0"
+    assert workload.operators[0].name == "Block_0.Inner_0.MatMul_0"
 
 
 def test_sequences(tmp_path):

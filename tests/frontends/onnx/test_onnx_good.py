@@ -1,6 +1,8 @@
 """The sample files, whose counts were worked out by hand, and the files that come with the onnx package."""
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -46,7 +48,11 @@ def test_symbolic_shapes_are_asked_for():
 def test_symbolic_shapes_by_input(n, h, w):
     """By hand: N · (H · W · 216 + 40)."""
     file = DATA / "good" / "dynamic_batch.onnx"
-    for inputs, batch in (({"x": (n, 3, h, w)}, None), ({"H": (h,), "W": (w,)}, n), ({"N": (n,), "H": (h,), "W": (w,)}, n)):
+    for inputs, batch in (
+        ({"x": (n, 3, h, w)}, None),
+        ({"H": (h,), "W": (w,)}, n),
+        ({"N": (n,), "H": (h,), "W": (w,)}, n),
+    ):
         workload = read_onnx(file, batch=batch, inputs=inputs)
         assert workload.work.macs == n * (h * w * 216 + 40)
         assert parameters(workload) == 256
@@ -134,3 +140,9 @@ def test_counts_are_python_integers():
             assert all(type(n) is int for n in (work.macs, work.muls, work.adds, *(n for _, n in work.special)))
             assert all(type(extent) is int for _, extent in operator.space)
         assert all(type(size) is int for t in workload.tensors.values() for size in t.shape)
+
+
+def test_onnx_is_imported_late():
+    """Bound: importing the front-end does not import onnx or NumPy."""
+    code = "import sys, picojoule.frontends.onnx; sys.exit('onnx' in sys.modules or 'numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -33,8 +33,14 @@ def test_sequence_length(tmp_path):
 
 def test_symbols_hold_for_all_inputs(tmp_path):
     """By hand: the shape of one input gives the symbols of another, sums of symbols included."""
-    nodes = [node("Concat", ["past", "x"], ["all"], axis=1), node("MatMul", ["all", "w"], ["m"]), node("Add", ["m", "z"], ["y"])]
-    proto = model(nodes, {"past": ("b", "p", 4), "x": ("b", "s", 4), "z": ("b", "p + s", 5)}, {"y": None}, [weight("w", 4, 5)])
+    nodes = [
+        node("Concat", ["past", "x"], ["all"], axis=1),
+        node("MatMul", ["all", "w"], ["m"]),
+        node("Add", ["m", "z"], ["y"]),
+    ]
+    proto = model(
+        nodes, {"past": ("b", "p", 4), "x": ("b", "s", 4), "z": ("b", "p + s", 5)}, {"y": None}, [weight("w", 4, 5)]
+    )
     assert read(proto, tmp_path, inputs={"x": (2, 3, 4), "p": (10,)}).work.macs == 2 * 13 * 20
     assert read(proto, tmp_path, batch=2, seq=3, inputs={"p": (10,)}).work.macs == 2 * 13 * 20
     with pytest.raises(InputError, match="'b' 5, which is 2 elsewhere"):

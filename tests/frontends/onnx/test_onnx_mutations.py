@@ -79,7 +79,9 @@ def test_mutated_fields(tmp_path):
             elif kind == 2 and node.attribute:
                 rng.choice(node.attribute).type = rng.randrange(0, 12)
             elif kind == 3 and node.input:
-                node.input[rng.randrange(len(node.input))] = rng.choice(["", "x", "y", "w", "q", graph.node[0].output[0]])
+                node.input[rng.randrange(len(node.input))] = rng.choice(
+                    ["", "x", "y", "w", "q", graph.node[0].output[0]]
+                )
             elif kind == 4:
                 node.op_type = rng.choice(
                     ["Conv", "MatMul", "Gemm", "Reshape", "LSTM", "Loop", "If", "Concat", "Slice", "TopK", "Attention",

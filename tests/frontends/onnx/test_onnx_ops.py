@@ -4,7 +4,21 @@ import math
 
 import pytest
 from onnx import TensorProto, helper
-from onnx_builders import INT8, INT64, UINT8, info, ints, model, parameters, read, roles, scalar, shape_of, special, weight
+from onnx_builders import (
+    INT8,
+    INT64,
+    UINT8,
+    info,
+    ints,
+    model,
+    parameters,
+    read,
+    roles,
+    scalar,
+    shape_of,
+    special,
+    weight,
+)
 
 from picojoule.workload import Work
 
@@ -259,3 +273,17 @@ def test_bytes_of_data_movement(tmp_path):
     totals = [(workload.traffic(o).bytes_in, workload.traffic(o).bytes_out) for o in workload.operators]
     assert totals == [(96, 96), (48, 48), (96, 96)]
     assert [o.kind for o in workload.operators] == ["move"] * 3
+
+
+def test_quantised_bias_and_weights_quantised_at_load(tmp_path):
+    """By hand: an int32 bias behind a DequantizeLinear is added as stored; weights pass Q and DQ for nothing."""
+    nodes = [
+        node("QuantizeLinear", ["x", "s", "z"], ["xq"]), node("DequantizeLinear", ["xq", "s", "z"], ["xd"]),
+        node("QuantizeLinear", ["w", "s", "zw"], ["wq"]), node("DequantizeLinear", ["wq", "s", "zw"], ["wd"]),
+        node("DequantizeLinear", ["b", "s"], ["bd"]), node("Conv", ["xd", "wd", "bd"], ["y"]),
+    ]  # fmt: skip
+    stored = [weight("w", 4, 3, 1, 1), helper.make_tensor("b", TensorProto.INT32, [4], [1] * 4), scalar("s", 0.5),
+              helper.make_tensor("z", UINT8, [], [0]), helper.make_tensor("zw", INT8, [], [0])]  # fmt: skip
+    workload = run(tmp_path, nodes, {"x": (1, 3, 5, 5)}, stored, (1, 4, 5, 5))
+    assert [o.op for o in workload.operators] == ["quantize", "conv2d"]
+    assert (workload.work.macs, roles(workload)) == (300, {"weight": 12, "bias": 4, "constant": 2})

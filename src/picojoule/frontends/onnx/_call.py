@@ -78,6 +78,13 @@ class Call:
         found = self.optional_value(index)
         return None if found is None else self.tensor(index)
 
+    def stored(self, index: int) -> Tensor | None:
+        """Input `index` in its stored form: a quantised bias is added as the integers it is."""
+        found = self.optional_value(index)
+        if found is not None and found.codes is not None and found.codes.constant:
+            return self.session.tensor(found.codes, self.name(index))
+        return self.optional(index)
+
     def tensors(self) -> list[Tensor]:
         """All inputs that are there."""
         return [self.tensor(i) for i, found in enumerate(self.inputs) if found is not None]

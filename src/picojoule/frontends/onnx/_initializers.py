@@ -1,7 +1,7 @@
 """Stored tensors: their declared shapes, and the elements of the small ones. Large data is never touched."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,10 +24,10 @@ _PACKED: Final = {"uint4": 2, "int4": 2, "float4": 2, "uint2": 4, "int2": 4}
 
 
 class Store:
-    """Makes values of stored tensors; `folder` is where external data may lie."""
+    """Makes values of stored tensors. `lengths` are bytes of inline data that the loader stepped over, by name."""
 
-    def __init__(self, session: Session, path: Path) -> None:
-        self.session, self.path = session, path
+    def __init__(self, session: Session, path: Path, lengths: Mapping[str, int]) -> None:
+        self.session, self.path, self.lengths = session, path, lengths
         self.short: list[str] = []
         self.external: dict[str, int] = {}
         self.readers: dict[str, Callable[[int], Array | None]] = {}
@@ -49,7 +49,8 @@ class Store:
         data = None
         if count <= (LIMIT if dtype in _INDICES else FLOAT_LIMIT):
             data = _elements(proto, shape)
-        self.readers[name] = lambda limit: _elements(proto, shape) if count <= limit else None
+        whole = name not in self.lengths
+        self.readers[name] = lambda limit: _elements(proto, shape) if whole and count <= limit else None
         return self._keep(name, shape, dtype, data)
 
     def sparse(self, proto: "SparseTensorProto", name: str) -> Value:
@@ -88,8 +89,9 @@ class Store:
         if proto.HasField("raw_data"):
             n_bytes = -(-count * BITS[dtype] // 8)
             # ByteSize copies nothing; the data itself is looked at only if the whole message is too small for it.
-            if proto.ByteSize() < n_bytes and dtype != "string":
-                self.short.append(f"{name} declares {n_bytes} bytes, holds {len(proto.raw_data)}; "
+            held = self.lengths.get(name, 0) or (len(proto.raw_data) if proto.ByteSize() < n_bytes else n_bytes)
+            if held < n_bytes and dtype != "string":
+                self.short.append(f"{name} declares {n_bytes} bytes, holds {held}; "
                                   "counts come from the declared shape")  # fmt: skip
             return
         held = len(getattr(proto, FIELDS.get(proto.data_type, "int32_data")))

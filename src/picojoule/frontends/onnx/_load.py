@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Final
 
 from picojoule.quantity import InputError
 
+from ._slim import slim
+
 if TYPE_CHECKING:
     from onnx import ModelProto
 
@@ -19,9 +21,12 @@ _MAGIC: Final = (
 _EXAMPLE: Final = "picojoule count resnet18.onnx"
 
 
-def load(path: Path) -> "ModelProto":
-    """The model in `path`, external data left alone. Raises InputError."""
-    data = _bytes_of(path)
+def load(path: Path) -> tuple["ModelProto", dict[str, int]]:
+    """The model in `path`, external data left alone, and the length of inline data that was stepped over, by name.
+
+    Raises InputError.
+    """
+    data, lengths = _bytes_of(path)
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped,unused-ignore]
     from onnx import ModelProto
 
@@ -37,10 +42,10 @@ def load(path: Path) -> "ModelProto":
         raise InputError("sub-graphs are nested too deeply to parse", where=path.name) from error
     if not model.HasField("graph"):
         raise InputError("the file holds no ONNX graph", where=path.name, expected="an ONNX model", example=_EXAMPLE)
-    return model
+    return model, lengths
 
 
-def _bytes_of(path: Path) -> bytes:
+def _bytes_of(path: Path) -> tuple[bytes, dict[str, int]]:
     try:
         if path.is_dir():
             raise InputError("this is a folder", where=path.name, expected="an .onnx file", example=_EXAMPLE)
@@ -52,7 +57,7 @@ def _bytes_of(path: Path) -> bytes:
         if size == 0:
             raise InputError("the file is empty (0 bytes)", where=path.name, expected="an ONNX model",
                              example=_EXAMPLE)  # fmt: skip
-        return path.read_bytes()
+        return slim(path)
     except OSError as error:
         raise InputError(f"cannot read the file: {error.strerror or error}", where=path.name,
                          expected="a readable .onnx file", example=_EXAMPLE) from error  # fmt: skip

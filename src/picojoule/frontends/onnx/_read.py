@@ -28,9 +28,9 @@ KNOWN_OPSET: Final = 28
 def read(path: Path, *, batch: int | None, seq: int | None, inputs: Mapping[str, Sequence[int]]) -> Workload:
     """Read `path`; whatever is wrong with it leaves as an InputError that names the file."""
     try:
-        model = load(path)
+        model, lengths = load(path)
         survey(model)
-        return _Reading(model, path, batch, seq, inputs).run()
+        return _Reading(model, lengths, path, batch, seq, inputs).run()
     except InputError as error:
         where = path.name if not error.where or error.where == path.name else f"{path.name}: {error.where}"
         raise escaped(InputError(error.what, where=where, expected=error.expected, example=error.example)) from error
@@ -43,11 +43,10 @@ def read(path: Path, *, batch: int | None, seq: int | None, inputs: Mapping[str,
 
 
 class _Reading:
-    def __init__(self, model: "ModelProto", path: Path, batch: int | None, seq: int | None,
+    def __init__(self, model: "ModelProto", lengths: Mapping[str, int], path: Path, batch: int | None, seq: int | None,
                  inputs: Mapping[str, Sequence[int]]) -> None:  # fmt: skip
-        self.model, self.path = model, path
+        self.model, self.lengths, self.path = model, lengths, path
         self.binding = Binding(model.graph, inputs, batch, seq)
-        self.said = batch is not None or bool(inputs)
 
     def run(self) -> Workload:
         """The Workload, or a question for the shapes that are missing."""
@@ -74,11 +73,11 @@ class _Reading:
 
     def _walk(self) -> tuple[Session, Store]:
         """Run the graph; inputs of unknown shape stay unknown."""
-        g = OnnxGraph(self.model.graph.name or self.path.stem, batch=max(1, self.binding.samples()))
+        g = OnnxGraph(self.path.stem, batch=max(1, self.binding.samples()))
         session = Session(g, self.binding.symbols)
         session.reshaped = self.binding.changed
         session.functions = {("" if f.domain == "ai.onnx" else f.domain, f.name): f for f in self.model.functions}
-        store = Store(session, self.path)
+        store = Store(session, self.path, self.lengths)
         frame = Frame(versions={"" if o.domain == "ai.onnx" else o.domain: o.version for o in self.model.opset_import})
         for name in self.binding.declared:
             frame.values[name] = self._input(g, name)

@@ -71,7 +71,7 @@ def convolution(call: Call, x: Tensor, weight: Tensor, bias: Tensor | None) -> T
 def conv(call: Call) -> Sequence[Result]:
     """Conv."""
     x, weight, work, scales = call.operands(0, 1)
-    y = convolution(call, x, weight, call.optional(2))
+    y = convolution(call, x, weight, call.stored(2))
     return [call.fuse(y, work=work, reads=scales, dtype=call.value(0).dtype)]
 
 
@@ -97,7 +97,7 @@ def conv_transpose(call: Call) -> Sequence[Result]:
         pads, extra = _pads_for(wanted, sizes, kernel, strides, dilations, extra)
     elif auto == "VALID":
         pads = [(0, 0)] * rank
-    y = ops.conv_transpose(call.g, x, weight, call.optional(2), stride=strides, padding=pads, output_padding=extra,
+    y = ops.conv_transpose(call.g, x, weight, call.stored(2), stride=strides, padding=pads, output_padding=extra,
                            dilation=dilations, groups=call.integer("group", 1), name=call.label)  # fmt: skip
     return [call.fuse(y, work=work, reads=scales, dtype=call.value(0).dtype)]
 
@@ -184,7 +184,7 @@ def gemm(call: Call) -> Sequence[Result]:
     if a.shape[1] != k:
         raise InputError(f"inner sizes differ: {call.name(0)}{list(a.shape)} · {call.name(1)}{list(b.shape)}: "
                          f"{a.shape[1]} != {k}", expected="one size for the summed axis")  # fmt: skip
-    c = call.optional(2)
+    c = call.stored(2)
     alpha, beta = call.real("alpha", 1.0), call.real("beta", 1.0)
     row = None
     if c is not None and beta == 1.0 and alpha == 1.0 and c.elements == n and c.shape[-1:] == (n,):

@@ -1,6 +1,7 @@
 """Integers that stand for real numbers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from picojoule.quantity import InputError
@@ -15,11 +16,14 @@ _REQUANTIZE: Final = Work.of(muls=1, adds=1, round=1, compare=2)
 
 
 def quantize(call: Call) -> Sequence[Result]:
-    """QuantizeLinear. Codes that were just dequantised are quantised again: that is real work."""
+    """QuantizeLinear. Of a parameter it is done at load, and costs nothing."""
+    value = call.value(0)
     zero = call.optional_value(2)
     dtype = zero.dtype if zero is not None else "uint8"
     if call.integer("output_dtype"):
         dtype = dtype_of(call.integer("output_dtype"))
+    if value.rooted:
+        return [replace(call.reshaped(value, call.shape(0)), dtype=dtype, codes=None)]
     y = ops.unary(call.g, "quantize", call.tensor(0), name=call.label, dtype=dtype)
     return [call.fuse(y, reads=_aside(call))]
 
@@ -127,8 +131,6 @@ def matmul_nbits(call: Call) -> Sequence[Result]:
     # The file keeps bytes; the tensor they hold is [N, K] of narrow integers, and is the parameter.
     full = call.session.parameters.get(next(iter(call.value(1).sources or ()), ""))
     if full is not None and full.tensor is not None and stored.dtype == "uint8" and full.tensor.shape != (n, k):
-        from dataclasses import replace
-
         stored = replace(full.tensor, shape=(n, k), dtype={2: "uint2", 4: "uint4", 8: "uint8"}[bits])
         call.g.tensors[stored.name] = full.tensor = stored
     weight = stored if stored.shape == (n, k) else call.g.view(stored, (n, k))
