@@ -10,7 +10,7 @@ from ._call import Call, Result, UnknowableError, wrap
 from ._fold import fold
 from ._formula import FORMULAS
 from ._initializers import Store
-from ._order import label_of, ordered
+from ._order import label_of, ordered, reads_of
 from ._roles import claim, claim_unknown
 from ._session import Frame, Session
 from ._shapes import declared_of, evaluate
@@ -72,11 +72,10 @@ class Interpreter:
     def nodes(self, nodes: Sequence["NodeProto"], frame: Frame, known: Sequence[str]) -> None:
         """Run `nodes`, sorted if need be."""
         given = {*known, *frame.values}
-        outer = frame.parent
-        own = {name for node in nodes for name in node.output}
-        while outer is not None:
-            given.update(name for name in outer.values if name not in own)
-            outer = outer.parent
+        if frame.parent is not None:  # only the names that are read: the graph around may be large
+            own = {name for node in nodes for name in node.output}
+            read = {name for node in nodes for name in reads_of(node)} - own
+            given.update(name for name in read if frame.parent.find(name) is not None)
         order, sorted_already = ordered(nodes, given)
         if not sorted_already:
             self.session.g.warnings.append("nodes are not in topological order; they were sorted")
