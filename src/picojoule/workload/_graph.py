@@ -31,6 +31,10 @@ class Graph:
         """The module path of the operators recorded now."""
         return ".".join(self._path)
 
+    def module_of(self, name: str) -> str:
+        """The module path that an operator recorded now as `name` belongs to."""
+        return self.path or name
+
     @contextmanager
     def scope(self, *names: str | int) -> Iterator[None]:
         """Record inside the module `names`; parameters and operators carry its path."""
@@ -112,7 +116,7 @@ class Graph:
             made.append(tensor)
             writes.append(Access(tensor.name, axes, tensor.elements))
         self.operators.append(
-            Operator(label, op, kind, self.path or name, tuple(space), reads, tuple(writes), work,
+            Operator(label, op, kind, self.module_of(name), tuple(space), reads, tuple(writes), work,
                      self.repeats * repeats)
         )  # fmt: skip
         return tuple(made)

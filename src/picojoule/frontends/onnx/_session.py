@@ -23,6 +23,11 @@ _PRECEDENCE: Final[tuple[Role, ...]] = ("weight", "embedding", "norm", "bias", "
 class OnnxGraph(Graph):
     """A Graph whose made-up names give way to the names of the file, and that trusts no size from it."""
 
+    def module_of(self, name: str) -> str:
+        """`/layer1/layer1.0/conv1/Conv`, as exporters name nodes, is of the module `layer1.layer1.0.conv1`."""
+        parts = name.strip("/").split("/")
+        return ".".join(parts[:-1]) if len(parts) > 1 else name
+
     def _tensor(self, tensor: Tensor) -> Tensor:
         if any(size < 0 for size in tensor.shape):
             raise InputError(f"a result would have the shape {list(tensor.shape)}", expected="sizes of 0 or more")

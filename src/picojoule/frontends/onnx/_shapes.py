@@ -17,6 +17,7 @@ Declared = tuple[tuple[Size, ...] | None, str]
 _BATCH: Final = re.compile(r"^(n|b|bs|bsz|batch([ _-]?(size|dim|axis))?|.*batch.*)$", re.IGNORECASE)
 _SEQUENCE: Final = re.compile(r"seq|length|len$|time|token|^[stlT]$|frames", re.IGNORECASE)
 _NOT_SEQUENCE: Final = re.compile(r"past|total|cache|kv|max|prev", re.IGNORECASE)
+_NAMELESS: Final = ("", "?", "-1", "None")  # what exporters write where a size has no name
 _SCALARS: Final = ("int64", "int32", "int8", "int16", "uint8", "bool")
 
 
@@ -39,7 +40,7 @@ def declared_of(info: "ValueInfoProto") -> Declared:
         if dim.HasField("dim_value"):
             sizes.append(dim.dim_value if dim.dim_value >= 0 else None)
         else:
-            sizes.append(dim.dim_param or None)
+            sizes.append(dim.dim_param if dim.dim_param not in _NAMELESS else None)
     return tuple(sizes), dtype
 
 

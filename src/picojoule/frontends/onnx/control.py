@@ -75,11 +75,23 @@ def if_(interpreter: Interpreter, call: Call) -> Sequence[Result]:
         return _body(interpreter, call, call.graph(f"{part}_branch"), part)
     start, before = len(session.g.operators), set(session.g.tensors)
     runs = []
+    faults: dict[str, InputError] = {}
     for part in ("then", "else"):
-        results = _body(interpreter, call, call.graph(f"{part}_branch"), part)
+        depth, listed = session.depth, len(session.g.uncounted)
+        try:
+            results = _body(interpreter, call, call.graph(f"{part}_branch"), part)
+        except InputError as fault:
+            # A branch for other inputs (another sampling rate, a cache) may not fit these: the other one runs.
+            session.drop(start, before)
+            session.depth = depth
+            del session.g.uncounted[listed:]
+            faults[part] = fault
+            continue
         tensors = {name: t for name, t in session.g.tensors.items() if name not in before}
         operators = session.drop(start, before)
         runs.append((_cost(operators), operators, tensors, results))
+    if len(runs) < 2:
+        return _only(interpreter, call, faults)
     chosen = 0 if runs[0][0] >= runs[1][0] else 1
     (_, operators, tensors, results), other = runs[chosen], runs[1 - chosen]
     for name, tensor in tensors.items():
@@ -91,6 +103,18 @@ def if_(interpreter: Interpreter, call: Call) -> Sequence[Result]:
     # Where the branch that is kept has no shape, that of the other one is the best there is.
     return [a if a.shape is not None or a.items is not None else Value(b.shape, b.dtype, make=_stand_in(call, b))
             for a, b in zip(results, other[3], strict=False)]  # fmt: skip
+
+
+def _only(interpreter: Interpreter, call: Call, faults: dict[str, InputError]) -> Sequence[Result]:
+    """Run the one branch that fits these inputs, and say why the other does not."""
+    part = next((part for part in ("then", "else") if part not in faults), None)
+    if part is None:
+        raise faults["then"]
+    why = next(iter(faults.values()))
+    interpreter.session.g.notes.append(
+        f"If '{call.label}': the branch {next(iter(faults))} cannot run with these inputs ({why.what}); the other is counted"
+    )
+    return _body(interpreter, call, call.graph(f"{part}_branch"), part)
 
 
 def _stand_in(call: Call, value: Value) -> Callable[[], Tensor] | None:

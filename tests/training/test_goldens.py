@@ -1,0 +1,183 @@
+"""Forward and backward of 27 networks against traces of PyTorch's autograd: MACs, muls, adds, special, bytes."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from picojoule.frontends.zoo import read_zoo
+from picojoule.training import training_step
+from picojoule.workload import Workload
+
+DATA = Path(__file__).parents[1] / "data"
+IMAGES = dict.fromkeys(
+    ("alexnet_tv", "alexnet_orig", "vgg16", "vgg19", "resnet18", "resnet50", "resnet152", "mobilenet_v2", "unet")
+)
+CELLS = {
+    "rnn1": "rnn:128x256:steps=50:head=10",
+    "lstm1": "lstm:128x256:steps=50:head=10",
+    "lstm2": "lstm:128x256:layers=2:steps=50:head=10",
+    "bilstm2": "lstm:128x256:layers=2:bi:steps=50:head=10",
+    "gru1": "gru:128x256:steps=50:head=10",
+    "gru2": "gru:128x256:layers=2,steps=50,head=10",
+}
+FLOATING = {**{name: name for name in IMAGES}, **CELLS, "vit_b16_sdpa": "vit-b16", "vit_b16_mha": "vit-b16:mha",
+            "vit_b16_matmul": "vit-b16:matmul"}  # fmt: skip
+TOKENS = {
+    "tied": "tied", "bert_sdpa": "bert-base", "bert_eager": "bert-base:eager", "gpt2_sdpa": "gpt2",
+    "gpt2_eager": "gpt2:eager", "llama3_8b": "llama3-8b", "llama3_8b_eager": "llama3-8b:eager",
+    "mixtral_8x7b": "mixtral-8x7b", "mamba_130m": "mamba-130m",
+}  # fmt: skip
+ALL = {**FLOATING, **TOKENS}
+BERT = ("bert.embeddings.LayerNorm", "*.self:softmax", "*.output.dense")
+GPT = ("transformer:add", "*.attn:softmax", "*.attn.c_proj", "*.mlp.c_proj")
+# Autograd writes the gradient of an indexed slice into zeros and adds; of split and unbound parts it joins.
+INDEXED = {"llama3_8b": "*self_attn", "llama3_8b_eager": "*self_attn", "mixtral_8x7b": "*self_attn",
+           "vit_b16_mha": "*self_attention"}  # fmt: skip
+
+
+@cache
+def golden(name: str) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads((DATA / "counts_train" / f"{name}.json").read_text())
+    return data
+
+
+@cache
+def forward(name: str) -> Workload:
+    first = json.loads((DATA / "counts" / f"{name}.json").read_text())["inputs"][0]
+    return read_zoo(ALL[name], batch=first[0], seq=None if name in FLOATING else first[1])
+
+
+def dropout(name: str) -> tuple[str, ...]:
+    """Where the traced model drops out; the zoo's networks, read for inference, do not say."""
+    net = forward(name)
+    last = [o.path for o in net.operators if o.op == "relu"][-2:]
+    pooled = [o.path for o in net.operators if o.op.startswith("adaptive")]
+    if name == "alexnet_tv":
+        return (*pooled, last[0])
+    if name in ("alexnet_orig", "vgg16", "vgg19"):
+        return tuple(last)
+    if name == "mobilenet_v2":
+        return ("*:mean",)
+    return BERT if name.startswith("bert") else GPT if name.startswith("gpt2") else ()
+
+
+@cache
+def step(name: str, mode: str) -> Workload:
+    drops = dropout(name) if mode == "train" else ()
+    filled = (INDEXED[name],) if name in INDEXED else ()
+    return training_step(forward(name), optimiser=None, mode=mode, dropout=drops, filled_slices=filled)  # type: ignore[arg-type]
+
+
+def channels(net: Workload) -> tuple[int, int, int]:
+    """Normalisations of batches, their channels, their elements."""
+    norms = [o for o in net.operators if o.op == "batch_norm"]
+    return (len(norms), sum(net.tensors[o.inputs[1].tensor].elements for o in norms),
+            sum(o.points for o in norms))  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+@pytest.mark.parametrize("name", ALL)
+def test_macs_and_muls_are_those_of_autograd(name: str, mode: str) -> None:
+    """Equality: every MAC forward and backward; multiplications but for `eval norm`.
+
+    eval norm: the trace prices a fixed normalisation's backward pass like one over the batch, 4n + 3C muls; without
+    gradients of the statistics it is 2n + 2C.
+    """
+    work, expected = step(name, mode).work, golden(name)[mode]
+    _, c, n = channels(step(name, mode)) if mode == "eval" else (0, 0, 0)
+    assert work.macs == expected["macs"]
+    assert work.muls == expected["muls"] - (2 * n + c)
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+@pytest.mark.parametrize("name", ALL)
+def test_adds_are_those_of_autograd(name: str, mode: str) -> None:
+    """Equality: additions but for three conventions.
+
+    eval norm: 3n - C instead of 5n - 2C. batch counter: PyTorch adds 1 to a counter of batches in each normalisation.
+    scan slices: Mamba's 24 layers take 64 tokens by index from two [1536, 64, 16] and one [64, 16]; autograd adds 63
+    tensors full of zeros to the first for each.
+    """
+    work, expected = step(name, mode).work, golden(name)[mode]
+    norms, c, n = channels(step(name, mode))
+    adds = expected["adds"] - (norms if mode == "train" else 2 * n - 2 * c)
+    if name == "mamba_130m":
+        adds -= 24 * 63 * (2 * 1536 * 64 * 16 + 64 * 16)
+    assert work.adds == adds
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+@pytest.mark.parametrize("name", ALL)
+def test_special_functions_are_those_of_autograd(name: str, mode: str) -> None:
+    """Equality: each special function by name; a fixed normalisation makes its C roots again in the backward pass."""
+    special, expected = dict(step(name, mode).work.special), dict(golden(name)[mode]["special"])
+    _, c, _ = channels(step(name, mode))
+    if mode == "eval" and c:
+        expected["rsqrt"] += c
+    assert special == expected
+
+
+BYTES = ("alexnet_tv", "vgg16", "vgg19", "resnet18", "resnet50", "resnet152", "mobilenet_v2", "tied", *CELLS)
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+@pytest.mark.parametrize("name", BYTES)
+def test_bytes_are_those_of_autograd(name: str, mode: str) -> None:
+    """Equality: bytes in, out and of weights, but for differences that are known to the byte.
+
+    loss: PyTorch's ones_like is charged for the 4 B of the loss. three products: PyTorch's one operator reads the
+    gradient once, three operators three times; it reads a first layer's weight, which nobody needs. statistics: running
+    ones are written in training, counters left out; a fixed normalisation saves none. fused dropout: 12n B in, 4n out
+    less. clones: before ReLU6 and the GRU's products in place. one join: of both directions of a layer.
+    """
+    net, expected = step(name, mode), golden(name)[mode]
+    into = out = weights = 0
+    for operator in net.operators:
+        traffic = net.traffic(operator)
+        into, out, weights = into + traffic.bytes_in, out + traffic.bytes_out, weights + traffic.bytes_weights
+    unread, known_in, known_out = _differences(name, mode, net)
+    assert weights - expected["bytes_weights"] == -unread
+    assert into - expected["bytes_in"] == known_in - 4
+    assert out - expected["bytes_out"] == known_out
+
+
+def _differences(name: str, mode: str, net: Workload) -> tuple[int, int, int]:
+    convolutions = [o for o in net.operators if o.op == "conv2d"]
+    products = [o for o in net.operators if o.op.startswith("conv2d_backward")]
+    unread = 4 * net.tensors[convolutions[0].inputs[1].tensor].elements if convolutions else 0
+    into = sum(4 * o.inputs[0].elements for o in products) - sum(4 * o.outputs[0].elements for o in convolutions)
+    norms, c, _ = channels(net)
+    into -= 8 * norms * (mode == "train")
+    out = 8 * c - 8 * norms if mode == "train" else -8 * c
+    dropped = sum(o.points for o in net.operators if o.op == "dropout")
+    cloned = sum(4 * o.points for o in net.operators if o.op == "relu6")
+    cloned += sum(2 * 4 * o.points * o.repeats for o in net.operators if o.op == "sub")
+    joined = 4 * 50 * 4 * 512 if name == "bilstm2" else 0
+    return unread, into - 12 * dropped - cloned + joined, out - 4 * dropped - cloned + joined
+
+
+def test_nothing_is_left_uncounted() -> None:
+    """Equality: every operator of the 27 networks has a rule."""
+    for name in ALL:
+        assert step(name, "train").uncounted == ()
+
+
+SEEDS = {"alexnet_orig": 2_067_805_248, "alexnet_tv": 2_072_288_640, "vgg19": 58_809_483_264,
+         "resnet152": 34_422_865_920, "resnet50": 12_149_538_816}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SEEDS)
+def test_training_macs_of_a_sample(name: str) -> None:
+    """By hand: 3 times forward but for the first layer, which sends no gradient to the image."""
+    net = forward(name)
+    first = next(o for o in net.operators if o.work.macs)
+    assert training_step(net).work.macs == SEEDS[name] == 3 * net.work.macs - first.work.macs
+
+
+def test_language_models_take_three_times_forward() -> None:
+    """By hand: the first layer is a table look-up, so every product has both gradients."""
+    for name in ("llama3_8b", "gpt2_sdpa", "bert_sdpa", "mixtral_8x7b"):
+        assert step(name, "train").work.macs == 3 * forward(name).work.macs
