@@ -56,11 +56,16 @@ class Gatherer:
         return self.made(Tensor(label, shape, tensor.dtype, tensor.role, tensor.root, stored)).name
 
     def add(self, root: str, a: str, b: str, elements: int, repeats: int, path: str, *, last: bool = False) -> str:
-        """a + b of `elements`, each of `repeats` times; the `last` sum is the gradient itself."""
+        """a + b of `elements`, each of `repeats` times; the `last` sum is the gradient itself.
+
+        A parameter's gradient is summed in place of `a`, unless that is a view of something else.
+        """
         name = self.fresh(f"{root}.grad" if last else f"{root}.grad:sum")
         base = self.tensors[root]
         shape = base.shape if base.elements == elements else (elements,)
-        total = self.made(Tensor(name, shape, self.dtype_of(base)))
+        first = self.tensors[a]
+        place = first.name if base.role in PARAMETER_ROLES and not first.base and first.elements == elements else ""
+        total = self.made(Tensor(name, shape, self.dtype_of(base), base=place))
         reads = tuple(Access(n, self._axes(n, shape), min(elements, self.tensors[n].stored_elements)) for n in (a, b))
         self._record(f"{root}.accumulate", "accumulate", "elementwise", shape, reads, total, Work.of(adds=elements),
                      repeats, path)  # fmt: skip
@@ -116,7 +121,7 @@ class Gatherer:
         if steps == 1:
             return part
         running = self.made(replace(self.tensors[part.name], name=self.fresh(f"{root}.grad:running")))
-        total = self.add(root, part.name, running.name, elements, (steps - 1) * repeats, path, last=True)
+        total = self.add(root, running.name, part.name, elements, (steps - 1) * repeats, path, last=True)
         return Part(total, elements, repeats)
 
     def _join(self, root: str, slices: list[Part], elements: int, repeats: int, path: str) -> Part:

@@ -26,8 +26,8 @@ def add_loss(tape: Tape, outputs: tuple[str, ...], loss: Loss) -> tuple[str, ...
     found = [name for name in dict.fromkeys(outputs) if name in tape.need.roots]
     if not found:
         raise InputError("no output depends on anything that is trained", where="training_step",
-                         expected="an output of the network computed from a parameter that is not frozen",
-                         example='frozen=["features"]')  # fmt: skip
+                         expected="an output computed from a parameter that is not frozen, or from an input",
+                         example="input_gradient=True")  # fmt: skip
     made: list[str] = []
     for name in found:
         y = tape.tensors[name]

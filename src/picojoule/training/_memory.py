@@ -98,25 +98,26 @@ def _ranges(workload: Workload, moving: set[str]) -> tuple[dict[str, int], dict[
     tensors = workload.tensors
     first: dict[str, int] = dict.fromkeys((name for name in workload.inputs if name in moving), 0)
     last: dict[str, int] = dict.fromkeys(first, 0)
-    writer: dict[str, tuple[Operator, int]] = {}
+    writer: dict[str, tuple[Operator, bool]] = {}
     copies: dict[str, int] = {}
-    loop = 0  # a number for each stretch of operators that repeat together
-    before = 1
+    forward = True
     for index, operator in enumerate(workload.operators):
-        if operator.repeats != before:
-            loop, before = loop + 1, operator.repeats
+        forward = forward and operator.kind != "loss"
         for access in (*operator.inputs, *operator.outputs):
             name = tensors[access.tensor].root
             if name in moving:
                 first.setdefault(name, index)
                 last[name] = index
         for access in operator.outputs:
-            writer.setdefault(tensors[access.tensor].root, (operator, loop))
+            if operator.repeats > 1:
+                writer.setdefault(tensors[access.tensor].root, (operator, forward))
         for access in operator.inputs:
-            name = tensors[access.tensor].root
-            maker = writer.get(name)
-            if maker is not None and maker[0].repeats > 1 and maker[1] != loop:
-                copies[name] = maker[0].repeats
+            tensor = tensors[access.tensor]
+            maker = writer.get(tensor.root)
+            if maker is not None:
+                every = tensor.stored_elements > tensors[tensor.root].stored_elements
+                if every or maker[1] != forward:
+                    copies[tensor.root] = maker[0].repeats
     for name in workload.outputs:
         if name in first:
             last[name] = len(workload.operators) - 1

@@ -1,5 +1,6 @@
 """Which runs of forward operators are computed a second time in the backward pass."""
 
+import math
 from typing import Literal
 
 from picojoule.quantity import InputError
@@ -12,8 +13,9 @@ def runs_of(operators: tuple[Operator, ...], recompute: Recompute) -> dict[int, 
     """{last: first} of each run.
 
     "full" (Chen et al. 2016): every checkpoint segment, the operators of one numbered block ("layers.5", "layer1.0")
-    or those between blocks; only tensors that cross segments are kept. "selective" (Korthikanti et al. 2022): the core
-    of attention, from the scores to their product with the values.
+    or those between blocks; only tensors that cross segments are kept. Where blocks hold fewer than three operators
+    each, as in a plain stack of layers, the n operators are cut into √n segments instead. "selective" (Korthikanti et
+    al. 2022): the core of attention, from the scores to their product with the values.
     """
     if recompute == "none":
         return {}
@@ -39,7 +41,13 @@ def _segments(operators: tuple[Operator, ...]) -> dict[int, int]:
         last = key
     if operators:
         runs[len(operators) - 1] = first
-    return runs
+    return runs if len(operators) >= 3 * len(runs) else _square_root(len(operators))
+
+
+def _square_root(count: int) -> dict[int, int]:
+    """⌈√n⌉ segments of equal length, the last perhaps shorter."""
+    length = max(1, math.isqrt(count))
+    return {min(first + length, count) - 1: first for first in range(0, count, length)}
 
 
 def _segment(path: str) -> str:

@@ -29,6 +29,10 @@ class Tape(Gatherer):
         self.need, self.filled = need, filled
         self.uncounted: list[tuple[str, str]] = []
         self.again: dict[str, str] = {}
+        self._views: dict[str, list[str]] = {}
+        for tensor in net.tensors.values():
+            if tensor.base:
+                self._views.setdefault(tensor.base, []).append(tensor.name)
         self._memo: dict[tuple[object, ...], list[Draft]] = {}
         self._keep: list[Operator] = []
         self.readers = Counter(
@@ -168,7 +172,7 @@ class Tape(Gatherer):
             writes = tuple([Access(name(a.tensor), a.axes, a.elements, a.offsets) for a in o.outputs])
             label = self.fresh(f"{o.name}:again")
             self.operators.append(Operator(label, o.op, o.kind, o.path, o.space, reads, writes, o.work, o.repeats))
-        for old, tensor in list(self.tensors.items()):
-            if tensor.base in copied:
-                name(old)
+        for root in tuple(copied):
+            for view in self._views.get(root, ()):
+                name(view)
         self.again = copied
