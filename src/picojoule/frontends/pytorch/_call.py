@@ -75,14 +75,16 @@ def signature(func: Any) -> Signature:
         {a.name: a.default_value for a in schema.arguments if a.has_default_value()},
         tuple(a.name for a in schema.arguments if a.alias_info is not None and a.alias_info.is_write),
         bool(getattr(func, "is_view", False)),
-        bool(func._can_decompose() and not _has_backend_kernel(func)),
+        _composite(func),
     )
 
 
-def _has_backend_kernel(func: Any) -> bool:
-    has = torch._C._dispatch_has_kernel_for_dispatch_key
-    name = func.name()
-    return not bool(has(name, "CompositeImplicitAutograd"))
+def _composite(func: Any) -> bool:
+    """Whether the operator is written in terms of others: it can be opened where it arrives whole."""
+    try:
+        return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"))
+    except RuntimeError:  # prim:: operators are unknown to the dispatcher
+        return False
 
 
 def tensors_in(value: Any) -> list[TorchTensor]:

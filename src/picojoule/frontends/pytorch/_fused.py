@@ -52,6 +52,13 @@ def _recurrent(recorder: Any, func: Any, args: Sequence[Any], kwargs: Mapping[st
     return out
 
 
+def grouped_on_meta(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The product of each group; without values PyTorch knows its shape in bfloat16 only."""
+    dtype = args[0].dtype
+    narrow = [a.to(torch.bfloat16) if isinstance(a, torch.Tensor) and a.is_floating_point() else a for a in args]
+    return func(*narrow, **{**kwargs, "out_dtype": None}).to(dtype)
+
+
 def _by_name(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
     arguments = func._schema.arguments
     named = {a.name: a.default_value for a in arguments if a.has_default_value()}

@@ -123,7 +123,8 @@ class _Run:
             function.train(self.training)
             declare_module(recorder.store, function)
             known = Layers(function, recorder) if layers else None
-            watch(function, recorder, closed_form=self.phase == "infer" and meta, layers=known)
+            watch(function, recorder, layers=known,
+                  closed_form=self.phase == "infer" and make is not same_memory)
             graph.notes += [f"shared with the module, not copied: {name}" for name in twin.shared]
         for name, leaf in named_leaves(function, args, kwargs):
             declare_input(graph, recorder.store, name, leaf)

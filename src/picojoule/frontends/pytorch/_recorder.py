@@ -8,7 +8,7 @@ from picojoule.workload import Access, Axis, Graph, Tensor, Work
 
 from . import _rules_contract, _rules_elementwise, _rules_move, _rules_rows
 from ._call import Call, Signature, signature, tensors_in
-from ._fused import FUSED
+from ._fused import FUSED, grouped_on_meta
 from ._higher import run_higher
 from ._registry import TABLE, Entry, pointwise
 from ._rules_move import EMPTY, FREE
@@ -33,6 +33,7 @@ class Recorder(_Mode):  # type: ignore[misc]
         self.meta = meta
         self.silent = 0
         self.backward = False
+        self.everything_on_meta = False
         self.modules: list[str] = []
         self._signatures: dict[Any, Signature] = {}
         self._paths: dict[int, str] = {}
@@ -74,8 +75,10 @@ class Recorder(_Mode):  # type: ignore[misc]
             known = self._signatures[func] = signature(func)
         if self.meta:
             args, kwargs = self._to_meta(args, kwargs)
+            if self.everything_on_meta and "device" in known.arguments:
+                kwargs["device"] = torch.device("meta")
         if self.silent:
-            return func(*args, **kwargs)
+            return self._run(known.name, func, args, kwargs)
         if known.name in FUSED:
             return FUSED[known.name](self, func, args, kwargs)
         if known.composite and known.name not in TABLE:
@@ -83,7 +86,7 @@ class Recorder(_Mode):  # type: ignore[misc]
                 out = func.decompose(*args, **kwargs)
             if out is not NotImplemented:
                 return out
-        out = func(*args, **kwargs)
+        out = self._run(known.name, func, args, kwargs)
         if known.view or known.name in FREE:
             return out
         made = tensors_in(out)
@@ -93,6 +96,11 @@ class Recorder(_Mode):  # type: ignore[misc]
         else:
             self._record(call)
         return out
+
+    def _run(self, name: str, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        if name == "_grouped_mm" and self.meta and args[0].dtype != torch.bfloat16:
+            return grouped_on_meta(func, args, kwargs)
+        return func(*args, **kwargs)
 
     def _to_meta(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
         """Real constants that meet meta tensors become meta too; what is made for a device is made on meta."""

@@ -1,0 +1,168 @@
+"""Exported programs: objects of torch.export, and the .pt2 files it saves."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from picojoule.quantity import InputError
+from picojoule.workload import Graph, Role, Workload
+
+from ._archive import meta_tensor, module_classes, program_of, read_graph
+from ._environment import random_state, reference_kernels
+from ._execute import Node, Program, Ref, Runner, Whole
+from ._inputs import tensor_leaves
+from ._parameters import declare, declare_input
+from ._recorder import Recorder
+from ._torch import TorchTensor, torch
+from ._twin import on_meta
+
+Input = tuple[str, str, str, Any]  # name in the graph, kind, full name, value
+_PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt")
+
+
+def read_exported(source: Any, *, batch: int | None = None) -> Workload:
+    """The Workload of a torch.export.ExportedProgram, or of a .pt2 file, whose graph is read without unpickling.
+
+    Sizes that were exported as dynamic are those of the example inputs; `batch` replaces the inputs' leading size.
+    """
+    if isinstance(source, str | Path):
+        path = Path(source)
+        if path.suffix.lower() in _PICKLES:
+            raise InputError("a pickle can run any code when it is opened, so it is not", where=str(path),
+                             expected="a .pt2 file of torch.export.save, or the live module",
+                             example="torch.export.save(torch.export.export(net, args), 'net.pt2')")  # fmt: skip
+        if not path.is_file():
+            raise InputError("no such file", where=str(path), expected="a .pt2 file of torch.export.save")
+        try:
+            return _from_archive(path, batch)
+        except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"its graph is not well formed: {type(error).__name__}: {error}", where=str(path),
+                             expected="a file of torch.export.save") from None  # fmt: skip
+    if isinstance(source, torch.export.ExportedProgram):
+        return _from_program(source, batch)
+    raise InputError(f"a {type(source).__name__} is no exported program", expected="an ExportedProgram or a .pt2 file",
+                     example="read_exported(torch.export.export(net, args))")  # fmt: skip
+
+
+def _from_archive(path: Path, batch: int | None) -> Workload:
+    module = read_graph(path)
+    graph = module["graph"]
+    program = program_of(graph)
+    inputs: list[Input] = []
+    for name, spec in zip(program.inputs, module["signature"]["input_specs"], strict=True):
+        (kind, given), *_ = spec.items()
+        full = next((str(given[key]) for key in ("parameter_name", "buffer_name", "tensor_constant_name") if key in given),
+                    name)  # fmt: skip
+        if kind in ("custom_obj", "token"):
+            raise InputError(f"an input of kind {kind!r} is not read from a file", where=str(path), expected="tensors")
+        value = meta_tensor(graph["tensor_values"][name], name) if name in graph["tensor_values"] \
+            else given.get("value", {}).get("as_int")  # fmt: skip
+        inputs.append((name, kind, full, value))
+    classes = module_classes(graph)
+    return _count(path.stem, program, inputs, classes, batch)
+
+
+def _from_program(exported: Any, batch: int | None) -> Workload:
+    from torch.export.graph_signature import InputKind
+
+    values = {node.name: node.meta.get("val") for node in exported.graph.nodes if node.op == "placeholder"}
+    kinds = {InputKind.PARAMETER: "parameter", InputKind.BUFFER: "buffer", InputKind.CONSTANT_TENSOR: "tensor_constant"}
+    inputs: list[Input] = []
+    for spec in exported.graph_signature.input_specs:
+        value = values.get(spec.arg.name)
+        meta = _concrete(value) if isinstance(value, torch.Tensor) else getattr(spec.arg, "value", value)
+        inputs.append((spec.arg.name, kinds.get(spec.kind, "user_input"), spec.target or spec.arg.name, meta))
+    classes: dict[str, str] = {}
+    program = _program(exported.graph_module, classes)
+    return _count("exported", program, inputs, classes, batch)
+
+
+def _concrete(value: TorchTensor) -> TorchTensor:
+    """A meta tensor of the sizes that the program was exported with."""
+    sizes, strides = ([_hint(n) for n in numbers] for numbers in (value.shape, value.stride()))
+    return torch.empty_strided(sizes, strides, dtype=value.dtype, device="meta")
+
+
+def _hint(n: Any) -> int:
+    return n if isinstance(n, int) else int(n.node.hint)
+
+
+def _program(module: Any, classes: dict[str, str]) -> Program:
+    """An FX graph, its branches included, as nodes that are run one by one."""
+    program = Program([node.name for node in module.graph.nodes if node.op == "placeholder"])
+    for node in module.graph.nodes:
+        stack = list((node.meta.get("nn_module_stack") or {}).values())
+        for path, cls in stack:
+            classes[path] = cls.rpartition(".")[2] if isinstance(cls, str) else cls.__name__
+        if node.op == "get_attr":
+            value: Any = module
+            for part in node.target.split("."):
+                value = getattr(value, part)
+            held = _program(value, classes) if isinstance(value, torch.fx.GraphModule) else _constant(value)
+            program.nodes.append(Node(_identity, [held], {}, [Whole(node.name)]))
+        elif node.op == "call_function":
+            args, kwargs = (torch.fx.map_arg(a, lambda n: Ref(n.name)) for a in (node.args, node.kwargs))
+            program.nodes.append(Node(node.target, args, kwargs, [Whole(node.name)], stack[-1][0] if stack else ""))
+        elif node.op == "output":
+            program.results = torch.fx.map_arg(node.args[0], lambda n: Ref(n.name))
+        elif node.op != "placeholder":
+            raise InputError(f"a node of kind {node.op!r}", where=node.name, expected="a graph of torch.export")
+    return program
+
+
+def _identity(value: Any) -> Any:
+    return value
+
+
+def _constant(value: Any) -> Any:
+    return on_meta(value) if isinstance(value, torch.Tensor) and value.dim() else value
+
+
+def _count(name: str, program: Program, inputs: Sequence[Input], classes: Mapping[str, str], batch: int | None) -> Workload:
+    """Run the program on meta tensors and record it."""
+    user = [value for _, kind, _, value in inputs if kind == "user_input" and isinstance(value, torch.Tensor)]
+    samples = next((int(t.shape[0]) for t in user if t.dim()), 1)
+    graph = Graph(name, batch=batch or samples)
+    recorder = Recorder(graph)
+    recorder.everything_on_meta = True
+    values = []
+    for name_, kind, full, value in inputs:
+        if kind == "user_input" and isinstance(value, torch.Tensor):
+            if batch is not None and value.dim() and value.shape[0] == samples:
+                value = torch.empty((batch, *value.shape[1:]), dtype=value.dtype, device="meta")
+            declare_input(graph, recorder.store, name_, value)
+        elif isinstance(value, torch.Tensor) and not recorder.store.knows(value):
+            declare(recorder.store, full, value, _role(kind, full, classes))
+        values.append(value)
+    try:
+        with torch.no_grad(), random_state(), reference_kernels():
+            results = Runner(recorder).run(program, values)
+    except InputError:
+        raise
+    except Exception as error:  # the graph may hold anything
+        text = (str(error).strip().splitlines() or ["no message"])[0]
+        raise InputError(f"its graph does not run: {type(error).__name__}: {text[:200]}", where=name,
+                         expected="a program exported by this version of PyTorch"
+                                  + (f", and one that takes a batch of {batch}" if batch else "")) from error  # fmt: skip
+    for leaf in _unique(tensor_leaves(results)):
+        graph.output(recorder.store.read(leaf))
+    return graph.workload()
+
+
+def _unique(leaves: Iterable[TorchTensor]) -> list[TorchTensor]:
+    return list({id(leaf): leaf for leaf in leaves}.values())
+
+
+def _role(kind: str, full: str, classes: Mapping[str, str]) -> Role:
+    """The role of a parameter from the class of the module that owns it."""
+    if kind != "parameter":
+        return "buffer" if kind == "buffer" else "constant"
+    owner, _, name = full.rpartition(".")
+    cls = classes.get(owner, "")
+    if "Norm" in cls:
+        return "norm"
+    if "bias" in name:
+        return "bias"
+    return "embedding" if "Embedding" in cls and not cls.endswith("Embeddings") else "weight"
