@@ -308,3 +308,16 @@ def test_seventy_billion_parameters_in_half_a_second() -> None:
     step = training_step(net, optimiser="adam", recompute="full", precision=Precision("bf16"))
     assert time.perf_counter() - begin < 2.0  # 0.2 s on an idle core
     assert step.work.macs == 4 * net.work.macs
+
+
+@pytest.mark.parametrize(("filled", "adds"), [((), 0), (("cut",), 2 * 12)])
+def test_slices_of_one_tensor_are_joined(filled: tuple[str, ...], adds: int) -> None:
+    """By hand: three thirds of 2 x 6 elements: one copy, or three tensors with zeros and two additions of 12."""
+    g = Graph("slices", batch=2)
+    y = ops.linear(g, g.input("x", (2, 3)), g.parameter("weight", (6, 3)))
+    with g.scope("cut"):
+        parts = [ops.select(g, y, 4, (2, 2)) for _ in range(3)]
+    g.output(ops.concat(g, parts, 1))
+    net = training_step(g.workload(), optimiser=None, filled_slices=filled)
+    assert sum(o.work.adds for o in named(net, "accumulate")) == adds
+    assert len(named(net, "join_slices")) == (not filled)

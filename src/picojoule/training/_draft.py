@@ -26,12 +26,13 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A gradient: `target` is the input it belongs to, or NOWHERE for a temporary."""
+    """A gradient: `target` is the input it belongs to, or NOWHERE for a temporary; `part` of its elements, or all."""
 
     target: int
     shape: tuple[int, ...]
     axes: tuple[Axis, ...]
     offsets: tuple[int, ...] = ()
+    part: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

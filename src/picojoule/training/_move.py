@@ -4,7 +4,7 @@ from typing import Final
 
 from picojoule.workload import Work
 
-from ._draft import GRAD, Call, Draft, Read, Rule, into, moved
+from ._draft import GRAD, Call, Draft, Read, Rule, Write, into, moved
 
 # Results that are integers or flags, piecewise constant, or written from nothing.
 STOPS: Final = frozenset([
@@ -17,6 +17,14 @@ STOPS: Final = frozenset([
 def _mirrored(call: Call) -> list[Draft]:
     """A copy forward is a copy back."""
     return [moved(call, (0,), Work())]
+
+
+def _slice(call: Call) -> list[Draft]:
+    """The gradient of a slice copied out is a part of the input's: nothing moves until the parts are joined."""
+    o = call.operator
+    elements = min(o.inputs[0].elements, call.out.elements)
+    write = Write(0, call.out.shape, o.outputs[0].axes, part=elements)
+    return [Draft("", "", (), (call.grad,), (write,), Work())]
 
 
 def _spread(call: Call) -> list[Draft]:
@@ -80,7 +88,8 @@ def _resize(call: Call) -> list[Draft]:
 
 
 RULES: Final[dict[str, Rule]] = {
-    **dict.fromkeys(["copy", "transpose", "cast", "pad", "crop", "slice", "split", "select", "flip", "roll"], _mirrored),
+    **dict.fromkeys(["copy", "transpose", "cast", "pad", "flip", "roll"], _mirrored),
+    **dict.fromkeys(["slice", "split", "crop", "select"], _slice),
     **dict.fromkeys(["repeat", "tile", "expand", "upsample_nearest"], _spread),
     **dict.fromkeys(["concat", "stack"], _parts),
     **dict.fromkeys(["embedding", "gather", "gather_elements", "gather_nd"], _gather),

@@ -148,7 +148,8 @@ class Tape(Gatherer):
         stored = x.stored_elements
         if self._expanded(x) and gradient.elements > stored:
             gradient = self.summed(x, gradient, repeats, o.path)
-        part = Part(gradient.name, stored, repeats, self.filled(o.path))
+        elements = stored if write.part is None else min(write.part, stored)
+        part = Part(gradient.name, elements, repeats, self.filled(o.path))
         self.parts.setdefault(x.root, []).append(part)
 
     def compute_again(self, operators: tuple[Operator, ...]) -> None:
