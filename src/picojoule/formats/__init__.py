@@ -4,7 +4,7 @@ Importing this room, or loading a shipped machine, imports neither of the two.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from picojoule.hardware import Architecture, Technology
 
@@ -18,6 +18,9 @@ from ._library import load_hardware as load_hardware
 from ._references import Reference as Reference
 from ._references import read_references as read_references
 from ._references import reference as reference
+
+if TYPE_CHECKING:
+    from picojoule.lifecycle import Job
 
 
 def read_hardware(path: Path | str) -> tuple[Architecture, Technology]:
@@ -39,3 +42,17 @@ def technology_schema() -> dict[str, Any]:
     from ._schema import TechnologyFile
 
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **TechnologyFile.model_json_schema()}
+
+
+def read_job(path: Path | str) -> "Job":
+    """Read a job file (format: picojoule/job/1). Raises one InputError that lists every fault, with lines."""
+    from ._job import read_job as read
+
+    return read(path)
+
+
+def job_schema() -> dict[str, Any]:
+    """JSON Schema of job files, for editors."""
+    from ._job_schema import JobFile
+
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **JobFile.model_json_schema()}

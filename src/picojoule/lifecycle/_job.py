@@ -181,7 +181,9 @@ class Job:
     def __post_init__(self) -> None:
         where = f"job {self.name}"
         if not self.stages:
-            raise InputError("no stages", where=where, expected="one stage or more", example="- {stage: load, on: host}")
+            raise InputError(
+                "no stages", where=where, expected="one stage or more", example="- {stage: load, on: host}"
+            )
         names = [stage.name for stage in self.stages]
         for name in names:
             if names.count(name) > 1:

@@ -25,7 +25,11 @@ def prepared(data: Data, spec: Preprocess) -> tuple[tuple[int, ...], str]:
                 raise InputError(f"items of shape {shape} are no images", expected="shape: [height, width, channels]",
                                  example="shape: [500, 375, 3]")  # fmt: skip
             shape = (*sides, shape[2])
-    if spec.resize is None and spec.crop is not None and any(c > s for c, s in zip(spec.crop, data.shape, strict=False)):
+    if (
+        spec.resize is None
+        and spec.crop is not None
+        and any(c > s for c, s in zip(spec.crop, data.shape, strict=False))
+    ):
         raise InputError(f"a crop of {spec.crop} is larger than the image {data.shape[:2]}", expected="a smaller crop")
     if spec.resize and spec.crop and any(c > s for c, s in zip(spec.crop, spec.resize, strict=True)):
         raise InputError(f"a crop of {spec.crop} is larger than {spec.resize}", expected="a smaller crop")
@@ -110,7 +114,9 @@ def postprocessing(spec: Postprocess, batch: int) -> Workload:
             work = Work.of(muls=2 * pairs, adds=4 * pairs, compare=5 * pairs + order, div=pairs)
             g.output(_each(g, "nms", boxes, rows, work, "int64", kind="sort"))
         else:
-            raise InputError(f"no step is named {step!r}", expected="softmax, argmax or nms", example="[softmax, argmax]")
+            raise InputError(
+                f"no step is named {step!r}", expected="softmax, argmax or nms", example="[softmax, argmax]"
+            )
     return g.workload()
 
 

@@ -50,6 +50,8 @@ def heavy_ball_steps(kappa: float, tolerance: float) -> int:
     rate, momentum = 4 / (root + 1) ** 2, ((root - 1) / (root + 1)) ** 2
     now, before, steps = (1.0, 1.0), (1.0, 1.0), 0
     while math.hypot(*now) > tolerance * math.sqrt(2):
-        following = tuple(n - rate * c * n + momentum * (n - b) for n, b, c in zip(now, before, (1.0, kappa), strict=True))
+        following = tuple(
+            n - rate * c * n + momentum * (n - b) for n, b, c in zip(now, before, (1.0, kappa), strict=True)
+        )
         before, now, steps = now, (following[0], following[1]), steps + 1
     return steps

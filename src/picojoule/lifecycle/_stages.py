@@ -161,5 +161,3 @@ def _batches(job: Job, items: int, make: Callable[[int], Workload]) -> list[tupl
     """Full batches and what is left, exactly."""
     full, rest = divmod(items, job.batch)
     return [(make(n), times) for n, times in ((job.batch, full), (rest, 1)) if n and times]
-
-

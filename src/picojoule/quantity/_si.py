@@ -13,7 +13,7 @@ _BINARY: Final = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50}
 _WHOLE: Final = {"kWh": ("J", Decimal(3_600_000)), "Wh": ("J", Decimal(3600)), "h": ("s", Decimal(3600)),
                  "min": ("s", Decimal(60)), "bit": ("B", Decimal("0.125"))}  # fmt: skip
 _NUMBER: Final = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s].*)?$")
-_PREFIXES: Final = (("T", 12), ("G", 9), ("M", 6), ("k", 3), ("", 0), ("m", -3), ("µ", -6), ("n", -9), ("p", -12),
+_PREFIXES: Final = (("E", 18), ("P", 15), ("T", 12), ("G", 9), ("M", 6), ("k", 3), ("", 0), ("m", -3), ("µ", -6), ("n", -9), ("p", -12),
                     ("f", -15))  # fmt: skip
 
 
@@ -38,14 +38,19 @@ def parse_quantity(text: str, unit: str) -> float:
 
 
 def format_quantity(value: float, unit: str, digits: int = 3) -> str:
-    """`value` with the prefix that leaves 1 to 999 before the point: format_quantity(0.0123, "J") is "12.3 mJ"."""
+    """`value` with the prefix that leaves 1 to 999 before the point: format_quantity(0.0123, "J") is "12.3 mJ".
+
+    Beyond exa it is written with an exponent.
+    """
     if value == 0:
         return f"0 {unit}"
     for index, (prefix, power) in enumerate(_PREFIXES):
         scaled = value / 10.0**power
         text = _significant(scaled, digits)
         if abs(float(text)) >= 1 or index == len(_PREFIXES) - 1:
-            if abs(float(text)) >= 1000 and index > 0:  # 999.96 rounds up into the next prefix
+            if abs(float(text)) >= 1000 and index == 0:  # beyond the prefixes
+                return f"{value:.{digits - 1}e} {unit}"
+            if abs(float(text)) >= 1000:  # 999.96 rounds up into the next prefix
                 above, larger = _PREFIXES[index - 1]
                 return f"{_significant(value / 10.0**larger, digits)} {above}{unit}"
             return f"{text} {prefix}{unit}"

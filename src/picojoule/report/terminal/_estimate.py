@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from picojoule.workload import Operator
 
 from .._plain import columns, pad, plain
 from ._paint import PARTS, Paint, decades, dots
+
+NAME: Final = 12  # columns of a machine's name
 
 
 def estimate_text(estimates: Sequence[Estimate], paint: Paint, *, rows: int = 5) -> str:
@@ -81,35 +84,34 @@ def _devices(estimates: Sequence[Estimate], paint: Paint) -> list[str]:
     nonzero = [x for e in energies for x in (e.low, e.high) if x > 0]
     floor, ceiling = decades(nonzero) if nonzero else (1.0, 10.0)
     axis = f"{format_quantity(floor, 'J', 1)} … {format_quantity(ceiling, 'J', 1)}"
-    name = _name_width(estimates)
-    head = f"{'':<{name}}{'energy':>8}  {'90 %':<13}{axis:^13} {'time':>7}  {'90 %':<13}{'off-chip':>9}"
-    lines = [paint.dim(head.rstrip())]
+    head = f"{'':<{NAME}}{'energy':>8}  {'90 %':<9}{axis:>15} {'time':>7}  {'90 %':<15}{'off-chip':>9}"
+    lines = [paint.dim(head)]
     for estimate, energy in zip(estimates, energies, strict=True):
         time = estimate.cost.total_time_s
-        picture = dots(energy.low, energy.nominal, energy.high, floor, ceiling, 13) if energy.nominal > 0 else ""
+        picture = dots(energy.low, energy.nominal, energy.high, floor, ceiling, 8) if energy.nominal > 0 else ""
         moved = format_quantity(estimate.traffic_bytes[estimate.architecture.memories[0].name], "B", 2)
         joules, seconds = f"{_two(energy.nominal, 'J'):>8}", f"{_two(time.nominal, 's'):>7}"
         lines.append(
-            f"{plain(estimate.architecture.name, name):<{name}}{paint.bold(joules)}  {_range(energy, 'J'):<13}"
-            f"{picture:<13} {paint.bold(seconds)}  {_range(time, 's'):<13}{moved:>9}"
+            f"{label(estimate):<{NAME}}{paint.bold(joules)}  {_range(energy, 'J'):<16}"
+            f"{picture:<8} {paint.bold(seconds)}  {_range(time, 's'):<15}{moved:>9}"
         )
     for estimate in estimates:
         seconds_all, joules_all = estimate.cost.total_time_s.nominal, estimate.cost.total_energy_j.nominal
         power = format_quantity(joules_all / seconds_all, "W") if seconds_all > 0 else "unknown"
-        text = f"{estimate.dtype}, mean {power}, scope {estimate.cost.scope}, bound by {_bound(estimate)}"
-        lines.append(paint.dim(f"{plain(estimate.architecture.name, name):<{name}}  {text}"))
+        text = f"{estimate.dtype}, {power}, scope {estimate.cost.scope}, bound by {_bound(estimate)}"
+        lines.append(paint.dim(f"{label(estimate):<{NAME}}  {text}"))
     return lines
 
 
-def _name_width(estimates: Sequence[Estimate]) -> int:
-    return min(13, max(8, *(len(e.architecture.name) for e in estimates)))
+def label(estimate: Estimate) -> str:
+    """The machine's name in at most 11 columns: its own, else its shortest alias, else cut."""
+    names = (estimate.architecture.name, *estimate.architecture.aliases)
+    return next((name for name in names[:1] if len(name) < NAME), "") or plain(min(names, key=len), NAME - 1)
 
 
 def _parts(estimates: Sequence[Estimate], paint: Paint) -> list[str]:
-    name = _name_width(estimates)
-    width = 79 - name
-    lines = [f"{plain(e.architecture.name, name):<{name}} {paint.bar(shares(e), width)}" for e in estimates]
-    return [*lines, f"{'':<{name}} {paint.legend()}" if name <= 9 else paint.legend()]
+    lines = [f"{label(e):<{NAME}}{paint.bar(shares(e), 80 - NAME)}".rstrip() for e in estimates]
+    return [*lines, paint.legend()]
 
 
 def shares(estimate: Estimate, row: int | None = None) -> dict[str, float]:
@@ -130,7 +132,7 @@ def _dearest(estimate: Estimate, paint: Paint, rows: int) -> list[str]:
     for row, name in enumerate(names):
         groups.setdefault((re.sub(r"\d+", "*", name), float(cost.energy_j[row, 0])), []).append(row)
     order = sorted(groups.values(), key=lambda members: -float(cost.energy_j[members, 0].sum()))
-    title = f"dearest on {estimate.architecture.name}"
+    title = f"dearest on {label(estimate)}"
     lines = [paint.dim(f"{title:<33}{'energy':>9}{'share':>7}  {'':<10}{'time':>9}  bound by")]
     for members in order[:rows]:
         activity = cost.activities[members[0]]
@@ -165,10 +167,10 @@ def _sentences(estimates: Sequence[Estimate]) -> list[str]:
     best = min(estimates, key=lambda e: e.cost.total_energy_j.nominal)
     lines = []
     for other in estimates:
-        if other is best:
+        if other is best or not best.cost.total_energy_j.nominal:
             continue
         times = ratio(_per_sample(other), _per_sample(best))
-        lines.append(f"{best.architecture.name} costs {times.nominal:.2g}× less energy than {other.architecture.name}  "
+        lines.append(f"{label(best)} costs {times.nominal:.2g}× less energy than {label(other)}  "
                      f"({times.low:.2g} – {times.high:.2g}, 90 %, shared draws)")  # fmt: skip
     return lines
 
@@ -176,12 +178,7 @@ def _sentences(estimates: Sequence[Estimate]) -> list[str]:
 def _footer(estimate: Estimate) -> str:
     draws = estimate.cost.energy_j.shape[1] - 1
     return (f"{estimate.level} · {draws:,} draws, seed {estimate.cost.seed} · "
-            f"why? picojoule explain {plain(estimate.workload.name, 12)} --on {_short(estimate)}")  # fmt: skip
-
-
-def _short(estimate: Estimate) -> str:
-    """The shortest name that `--on` takes."""
-    return min((estimate.architecture.name, *estimate.architecture.aliases), key=len)
+            f"why? picojoule explain {plain(estimate.workload.name, 12)} --on {label(estimate)}")  # fmt: skip
 
 
 def _two(value: float, unit: str) -> str:
