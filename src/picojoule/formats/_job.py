@@ -30,7 +30,7 @@ from picojoule.quantity import InputError, Value, product
 from picojoule.training import Precision
 
 from ._catalogue import catalogue_entry
-from ._convert import Converter
+from ._convert import Converter, default_spreads
 from ._faults import Faults
 from ._library import load_hardware
 from ._parse import parse
@@ -165,6 +165,7 @@ class _Reader:
                     stages.append(self._stage(model, ("stages", index)))
         supply = self.convert.value(head.power_supply, "1", ("power_supply",), "wall")
         facility = self.convert.value(head.pue, "1", ("pue",), "facility")
+        supply, facility = _tight(supply, head.power_supply), _tight(facility, head.pue)
         if supply is not None and supply.nominal > 1:
             self.faults.add(("power_supply",), f"{supply.nominal:g} is more than the whole", "a share up to 1")
         if facility is not None and facility.nominal < 1:
@@ -309,6 +310,12 @@ class _Reader:
         if copy:
             energy = _catalogued(data.transfer.energy)
         return Wire(given, energy, replace(product(sheet, attained), unit="B/s"), setup)
+
+
+def _tight(value: Value | None, datum: Any) -> Value | None:
+    """A factor that the user states for his own room: as sure as a reading, unless its spread is stated."""
+    return value if value is None or datum.spread or datum.provenance else replace(
+        value, spread=default_spreads()["seen"], provenance="seen")  # fmt: skip
 
 
 def on_text(device: Device) -> str:

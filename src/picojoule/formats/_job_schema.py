@@ -180,8 +180,10 @@ class JobHead(Strict):
     devices: dict[str, Annotated[DeviceModel, BeforeValidator(_device)]] = Field(default_factory=dict)
     stages: list[dict[str, Any]] = Field(min_length=1, description="in the order in which they run")
     overlap: list[Annotated[OverlapModel, BeforeValidator(_overlap)]] = Field(default_factory=list)
-    power_supply: Share | None = Field(None, description="share of wall power that reaches the machines: 0.92")
-    pue: Share | None = Field(None, description="facility power over machine power: 1.2")
+    power_supply: Share | None = Field(
+        None, description="share of wall power that reaches the machines: 0.92, within 2 %"
+    )
+    pue: Share | None = Field(None, description="facility power over machine power: 1.2, within 2 %")
 
 
 StageUnion = Annotated[
