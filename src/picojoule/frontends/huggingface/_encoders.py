@@ -13,6 +13,7 @@ from ._heads import architecture, labels
 from ._request import Request
 
 _ACTS = tuple(ACTIVATIONS)
+ENCODER_RAN = "the encoder ran with the prompt: its work and its parameters are no part of a decode step"
 
 
 def _bert_head(fields: Fields) -> tuple[str, int, list[str]]:
@@ -96,6 +97,7 @@ def read_t5(fields: Fields, request: Request) -> Workload:
         _one_token(target)
         _t5.t5_both(g, None, target, size, request.run(length))
         g.notes.append(f"decode: one new token that sees {length:,} tokens and {seq:,} encoder states")
+        g.notes.append(ENCODER_RAN)
     else:
         length = seq
         g, (source, target) = request.start(dict.fromkeys(("input_ids", "decoder_input_ids"), ((seq,), "int64")))
@@ -132,6 +134,7 @@ def read_whisper(fields: Fields, request: Request) -> Workload:
         _one_token(ids)
         _whisper.whisper_both(g, None, ids, size, request.run(length))
         g.notes.append(f"decode: one new token that sees {length:,} tokens and {frames // 2:,} encoder states")
+        g.notes.append(ENCODER_RAN)
     else:
         g, (features, ids) = request.start({"input_features": ((size.mels, frames), None), **ids_shape})
         if features.shape[1:] != (size.mels, frames) or ids.shape[1] > positions:

@@ -147,8 +147,8 @@ def _qwen_sparse(fields: Fields, size: Size, key: str) -> Size:
 
 def qwen2_moe(fields: Fields, size: Size) -> Size:
     """Qwen 2 MoE: a shared expert with a gate of its own beside the routed ones."""
-    size = _qwen_sparse(fields, qwen2(fields, replace(size, bias=fields.flag("qkv_bias", True))), "num_experts")
-    size = replace(size, bias=fields.flag("qkv_bias", True))
+    size = _qwen_sparse(fields, qwen2(fields, size), "num_experts")
+    size = replace(size, bias=fields.flag("qkv_bias", True), idle_mask=not size.window)
     shared = fields.whole("shared_expert_intermediate_size", 5632)
     assert size.mixture is not None
     return replace(size, mixture=replace(size.mixture, shared=shared, gated=True))

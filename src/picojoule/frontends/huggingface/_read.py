@@ -46,7 +46,7 @@ def read_config(
     with _undisturbed():
         workload = _build(fields, request)
         if folder is not None:
-            workload = _weighed(workload, folder)
+            workload = _weighed(workload, folder, _absent(fields, request))
     return workload
 
 
@@ -109,10 +109,16 @@ def _name(config: Path, values: Mapping[str, object]) -> str:
     return shown(values.get("model_type")).strip("'")
 
 
-def _weighed(workload: Workload, folder: Path) -> Workload:
+def _absent(fields: Fields, request: Request) -> str:
+    """The part of a checkpoint that a decode step does not touch."""
+    return {"t5": "encoder.", "whisper": "model.encoder."}.get(str(fields.values.get("model_type")), "-") \
+        if request.phase == "decode" else "-"
+
+
+def _weighed(workload: Workload, folder: Path, absent: str) -> Workload:
     """The number formats of the checkpoint beside the configuration, if there is one."""
     notes: list[str] = []
-    stored = stored_tensors(folder, notes)
+    stored = [s for s in stored_tensors(folder, notes) if not s.name.startswith(absent)]
     if not stored and any(folder.glob("*.bin")):
         notes.append("weights in .bin files are pickles: not opened")
     workload = replace(workload, notes=(*workload.notes, *notes))

@@ -77,7 +77,7 @@ def _words(g: Graph, x: Tensor, size: Size, table: Tensor) -> Tensor:
         bias = g.parameter("bias", (size.vocabulary,), "bias")
         with g.scope(*() if size.roberta else ("transform",)):
             x = linear(g, x, size.width, name="dense")
-            x = act(g, x, "gelu", name="gelu") if size.roberta else activate(g, x, size.act, name="transform_act_fn")
+            x = ops.unary(g, "gelu", x) if size.roberta else activate(g, x, size.act, name="transform_act_fn")
             x = layer_norm(g, x, name="layer_norm" if size.roberta else "LayerNorm")
         with g.scope("decoder"):
             weight = table if size.tied else g.parameter("weight", (size.vocabulary, size.width))

@@ -132,7 +132,8 @@ def _block(g: Graph, x: Tensor, tower: Tower, style: str, names: tuple[str, str,
     y = layer_norm(g, x, name=names[1])
     with g.scope("mlp"):
         y = activate(g, linear(g, y, tower.inner, name="fc1"), tower.act, name="activation_fn")
-        return residual(g, x, linear(g, y, tower.width, name="fc2"))
+        y = linear(g, y, tower.width, name="fc2")
+    return residual(g, x, y)
 
 
 def _unit(g: Graph, x: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from ._run import Run, collect_inputs, remember
 from ._sequence import (
     STYLES,
     arange,
+    last_scores,
     merge_heads,
     parts,
     split_heads,
@@ -68,7 +69,7 @@ def gpt_decoder(g: Graph, ids: Tensor, size: Size, run: Run) -> None:
         if size.tied:
             g.notes.append("the head is tied to the token embeddings: its weight is counted once")
     elif size.outputs:
-        x = linear(g, x, size.outputs, name="score", bias=False)
+        x = last_scores(g, ids, linear(g, x, size.outputs, name="score", bias=False))
     g.output(x)
     if not run.past:
         tell_causal(g, rows, halved=run.halved)

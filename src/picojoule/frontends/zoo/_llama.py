@@ -16,7 +16,17 @@ from ._layers import embedding, linear, residual
 from ._masks import Causal, causal
 from ._rotary import Turns, complex_rotations, rotate, rotations
 from ._run import Run, collect_inputs, remember
-from ._sequence import STYLES, arange, merge_heads, rms_norm, split_heads, tell_causal, token_input
+from ._sequence import (
+    STYLES,
+    arange,
+    causal_mask,
+    last_scores,
+    merge_heads,
+    rms_norm,
+    split_heads,
+    tell_causal,
+    token_input,
+)  # fmt: skip
 from ._spec import one_of, tokens
 from ._stack import stack
 
@@ -29,7 +39,7 @@ class Size:
 
     `sliding` and `sparse` say for each layer whether it has the window and the mixture; all have them if empty.
     `gemma` is the generation whose norms, scaled embedding and caps it follows. `outputs`: 0 for no head, else the
-    classes of one.
+    classes of one. `idle_mask`: a sliding mask is made though no layer slides, as for Qwen 2 MoE in transformers.
     """
 
     width: int
@@ -50,6 +60,7 @@ class Size:
     packed: bool = False
     rotary: int = 0
     long: bool = False
+    idle_mask: bool = False
     sliding: tuple[bool, ...] = ()
     sparse: tuple[bool, ...] = ()
     mixture: Mixture | None = None
@@ -95,7 +106,7 @@ def decoder(g: Graph, ids: Tensor, size: Size, run: Run) -> None:
         x = _layers(g, x, size, run)
         x = norm(g, x, size, name="norm")
     collect_inputs(g)
-    g.output(_head(g, x, size, table))
+    g.output(_head(g, x, ids, size, table))
     tell(g, ids.shape[1], size, run, base)
 
 
@@ -107,9 +118,9 @@ def _embed(g: Graph, ids: Tensor, size: Size) -> tuple[Tensor, Tensor]:
     return x, table
 
 
-def _head(g: Graph, x: Tensor, size: Size, table: Tensor) -> Tensor:
+def _head(g: Graph, x: Tensor, ids: Tensor, size: Size, table: Tensor) -> Tensor:
     if size.outputs is not None:
-        return linear(g, x, size.outputs, name="score", bias=False) if size.outputs else x
+        return last_scores(g, ids, linear(g, x, size.outputs, name="score", bias=False)) if size.outputs else x
     y = linear(g, x, size.vocabulary, name="lm_head", bias=False, tied=table if size.tied else None)
     for step in ("div_scalar", "tanh", "mul_scalar") * size.final_softcap:
         y = ops.unary(g, step, y, kind="elementwise")
@@ -120,6 +131,8 @@ def _layers(g: Graph, x: Tensor, size: Size, run: Run) -> Tensor:
     batch, rows, _ = x.shape
     places = arange(g, rows)
     masks = causal(g, batch, rows, run, size.windows)
+    if size.idle_mask and run.style != "kernel":
+        causal_mask(g, batch, rows, run.seen(rows), 1, numbers=run.style == "eager")
     width = size.latent.turned if size.latent else size.rotary or size.head
     if size.latent and size.latent.turn == "complex":
         turns = {window: complex_rotations(g, places, width) for window in (0,)}
@@ -127,7 +140,7 @@ def _layers(g: Graph, x: Tensor, size: Size, run: Run) -> Tensor:
         made = rotations(g, places, width, kinds=("sliding_attention", "full_attention"))
         turns = {size.window: made[0], 0: made[1]}
     else:
-        turns = dict.fromkeys(size.windows, rotations(g, places, width, long=size.long)[0])
+        turns = dict.fromkeys(size.windows, rotations(g, places, width, long=size.long, again=run.past > 0)[0])
     kinds = [(size.window_of(i), size.is_sparse(i)) for i in range(size.layers)]
     if len(set(kinds)) == 1:
         return repeat_layer(g, "layers", size.layers, x, lambda y: _layer(g, y, size, masks, turns, *kinds[0]))

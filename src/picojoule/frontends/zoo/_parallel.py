@@ -12,7 +12,7 @@ from ._layers import embedding, layer_norm, linear, residual
 from ._masks import Causal, causal
 from ._rotary import Turns, rotate, rotations
 from ._run import Run, collect_inputs, remember
-from ._sequence import arange, as_numbers, causal_mask, fill, merge_heads, split_heads, tell_causal
+from ._sequence import arange, as_numbers, causal_mask, fill, last_scores, merge_heads, split_heads, tell_causal
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Names:
 
 
 NEOX = Names("gpt_neox", "embed_in", "layers", "attention", "dense", "dense_h_to_4h", "dense_4h_to_h",
-             "final_layer_norm", "embed_out")  # fmt: skip
+             "final_layer_norm", "lm_head")  # fmt: skip
 FALCON = Names("transformer", "word_embeddings", "h", "self_attention", "dense", "dense_h_to_4h", "dense_4h_to_h",
                "ln_f", "lm_head")  # fmt: skip
 PHI = Names("model", "embed_tokens", "layers", "self_attn", "dense", "fc1", "fc2", "final_layernorm", "lm_head",
@@ -95,7 +95,7 @@ def parallel_decoder(g: Graph, ids: Tensor, size: Size, run: Run) -> None:
         if size.tied:
             g.notes.append("the head is tied to the token embeddings: its weight is counted once")
     elif size.outputs:
-        x = linear(g, x, size.outputs, name="score", bias=False)
+        x = last_scores(g, ids, linear(g, x, size.outputs, name="score", bias=False))
     g.output(x)
     if not run.past:
         tell_causal(g, rows, halved=run.halved)

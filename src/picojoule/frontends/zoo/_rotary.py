@@ -7,18 +7,22 @@ from ._sequence import fill, repeat
 Turns = tuple[Tensor, Tensor]
 
 
-def rotations(g: Graph, places: Tensor, width: int, *, kinds: tuple[str, ...] = ("",), long: bool = False) -> list[Turns]:
-    """cos and sin of position times frequency [1, 1, S, D] for each kind of layer, made once for all of them."""
+def rotations(g: Graph, places: Tensor, width: int, *, kinds: tuple[str, ...] = ("",), long: bool = False,
+              again: bool = False) -> list[Turns]:  # fmt: skip
+    """cos and sin of position times frequency [1, 1, S, D] for each kind of layer, made once for all of them.
+
+    `long`: LongRoPE, whose factors are made at the first call and found `again` at the next.
+    """
     with g.scope("rotary_emb"):
-        return [_table(g, places, width, f"{kind}_" if kind else "", long) for kind in kinds]
+        return [_table(g, places, width, f"{kind}_" if kind else "", long, again) for kind in kinds]
 
 
-def _table(g: Graph, places: Tensor, width: int, prefix: str, long: bool) -> Turns:
+def _table(g: Graph, places: Tensor, width: int, prefix: str, long: bool, again: bool) -> Turns:
     rows = places.elements
     frequencies = g.parameter(f"{prefix}inv_freq", (width // 2,), "buffer")
     g.parameter(f"{prefix}original_inv_freq", (width // 2,), "buffer")
     if long:
-        frequencies = _long(g, places, width // 2)
+        frequencies = _long(g, places, frequencies, again)
     column = ops.copy(g, g.view(places, (1, rows, 1)), op="cast", dtype=g.dtype, kind="position")
     angles = ops.binary(g, "mul", column, frequencies, kind="position")
     both = repeat(g, g.view(angles, (rows, 1, width // 2)), (rows, 2, width // 2), kind="position")
@@ -29,12 +33,12 @@ def _table(g: Graph, places: Tensor, width: int, prefix: str, long: bool) -> Tur
     return g.view(cos, (1, 1, rows, width)), g.view(sin, (1, 1, rows, width))
 
 
-def _long(g: Graph, places: Tensor, half: int) -> Tensor:
-    """LongRoPE: frequencies for short or long contexts, made anew at every call and chosen by the last position."""
+def _long(g: Graph, places: Tensor, frequencies: Tensor, again: bool) -> Tensor:
+    """LongRoPE: frequencies for short or long contexts, chosen by the last position."""
     last = ops.reduce(g, "max", g.view(places, (1, places.elements)), kind="position")
     last = ops.unary(g, "add_scalar", last, kind="position")
-    factors = fill(g, "arange", (half,), dtype=g.dtype, kind="position")
-    for op in ("div_scalar", "pow_scalar", "mul_scalar", "reciprocal", "mul_scalar"):
+    factors = frequencies if again else fill(g, "arange", frequencies.shape, dtype=g.dtype, kind="position")
+    for op in () if again else ("div_scalar", "pow_scalar", "mul_scalar", "reciprocal", "mul_scalar"):
         factors = ops.unary(g, op, factors, kind="position")
     is_long = ops.unary(g, "greater", last, kind="position", dtype="bool", work=Work.of(compare=1))
     return ops.where(g, is_long, factors, factors, kind="position")

@@ -196,6 +196,18 @@ def _visible(g: Graph, y: Tensor, visible: int, pairs: int) -> Tensor:
     return y
 
 
+def last_scores(g: Graph, ids: Tensor, scores: Tensor) -> Tensor:
+    """Of the scores [B, S, C] of all tokens those of the last that is no padding: [B, C]."""
+    batch, rows, classes = scores.shape
+    real = ops.unary(g, "not_equal", ids, kind="gather", dtype="bool", work=Work.of(compare=1))
+    real = ops.copy(g, real, op="cast", dtype="int32", kind="gather")
+    places = fill(g, "arange", (rows,), dtype="int32", kind="gather")
+    last = ops.argmax(g, ops.binary(g, "mul", places, real, kind="gather"), -1)
+    samples = fill(g, "arange", (batch,), dtype="int64", kind="gather")
+    read = ops.slice_view(g, scores, (batch, classes))
+    return ops.whole_op(g, "gather", [read, samples, last], [(batch, classes)], Work(), kind="gather")[0]
+
+
 def transposed_linear(g: Graph, x: Tensor, features: int, *, name: str) -> Tensor:
     """GPT-2's Conv1D: a linear layer with weight [K, features] and a bias."""
     with g.scope(name):
