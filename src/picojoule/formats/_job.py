@@ -76,7 +76,8 @@ def job_of(document: Document, folder: Path) -> Job:
     faults = Faults(document)
     head: schema.JobHead | None = validate(document, JobHead, faults)
     models = _stage_models(document, faults)
-    _raise(faults)
+    _with_examples(faults)
+    faults.raise_all()
     assert head is not None
     return _Reader(head, faults, folder).job(models)
 
@@ -132,14 +133,13 @@ class _Part(Document):
         return f"{place}: {prefix}.{path}" if colon else f"{place}: {prefix}"
 
 
-def _raise(faults: Faults) -> None:
-    """Raise what was found, with examples of job files."""
+def _with_examples(faults: Faults) -> None:
+    """Examples of job files in place of those of hardware files."""
     for index, fault in enumerate(faults.found):
         last = fault.where.rpartition(" ")[2].rpartition(".")[2].partition("[")[0]
         if last in _EXAMPLES and "no key here" not in fault.what:
             faults.found[index] = InputError(fault.what, where=fault.where, expected=fault.expected,
                                              example=_EXAMPLES[last])  # fmt: skip
-    faults.raise_all()
 
 
 class _Reader:
@@ -170,13 +170,14 @@ class _Reader:
             self.faults.add(("power_supply",), f"{supply.nominal:g} is more than the whole", "a share up to 1")
         if facility is not None and facility.nominal < 1:
             self.faults.add(("pue",), f"{facility.nominal:g} is less than 1", "facility over machine power, 1 or more")
-        _raise(self.faults)
+        self.faults.raise_all()
         overlaps = tuple(Overlap(tuple(o.stages), o.items) for o in head.overlap)
-        with self.faults.at(("overlap",) if head.overlap else ("stages",)):
+        try:
             return Job(head.name, tuple(stages), self.devices, self._data(), head.batch, head.epochs, head.level,
                        head.dtype, overlaps, supply, facility)  # fmt: skip
-        _raise(self.faults)
-        raise AssertionError("unreachable: what failed was raised")
+        except InputError as error:
+            at = self.faults.document.where(("overlap",) if "overlap" in error.what else ("stages",))
+            raise InputError(error.what, where=at, expected=error.expected, example=error.example) from None
 
     def _hardware(self, name: str) -> tuple[Architecture, Technology]:
         if name.endswith((".yaml", ".yml")):

@@ -1,8 +1,9 @@
 """The shape of job files and of the shipped data of stages. Quantities stay text here."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
 
 from picojoule.workload import dtype_name
 
@@ -26,6 +27,17 @@ ByteCount = Annotated[str | int, AfterValidator(_bytes)]
 Format = Annotated[str, AfterValidator(dtype_name)]
 
 
+def _short(form: dict[str, Any]) -> Callable[[dict[str, Any]], None]:
+    """Editors must admit the short form too: JSON Schema knows nothing of validators that run before."""
+
+    def admit(schema: dict[str, Any]) -> None:
+        whole = dict(schema)
+        schema.clear()
+        schema["anyOf"] = [form, whole]
+
+    return admit
+
+
 class LinkInline(Strict):
     """A link stated in the job: both ends together."""
 
@@ -45,6 +57,8 @@ class StorageInline(Strict):
 
 class DeviceModel(Strict):
     """A machine of the library or a hardware file, and how many of it the job holds."""
+
+    model_config = ConfigDict(json_schema_extra=_short({"type": "string"}))
 
     hardware: str = Field(description="a name from `picojoule hardware`, or a YAML file beside the job")
     count: Whole = 1
@@ -157,6 +171,8 @@ class GivenModel(StageModel):
 
 class OverlapModel(Strict):
     """Stages that run at once, with so many items through them."""
+
+    model_config = ConfigDict(json_schema_extra=_short({"type": "array", "items": {"type": "string"}, "minItems": 2}))
 
     stages: list[str] = Field(min_length=2)
     items: Whole | None = Field(None, description="fill and drain the pipeline once; else it is always full")

@@ -12,7 +12,7 @@ _NAME, _ON = 17, 11
 
 def job_text(result: JobResult, paint: Paint) -> str:
     """At most 80 columns; shares are of the nominal total."""
-    lines = [*_head(result, paint), "", paint.dim(f"{'stage':<{_NAME}}{'on':<{_ON}}{'energy':>8}  {'90 %':<14}"
+    lines = [*_head(result, paint), "", paint.dim(f"{'stage':<{_NAME}}{'on':<{_ON}}{'energy':>8}  {'90 %':<13}"
                                                   f"{'share':>6} {'time':>8}  {'90 %':<12}".rstrip())]  # fmt: skip
     for stage in result.stages:
         lines.append(_line(stage.name, stage.stage.device, interval(stage.energy_j), result.shares[stage.name],
@@ -41,7 +41,7 @@ def _head(result: JobResult, paint: Paint) -> list[str]:
 def _line(name: str, device: str, energy: Interval, share: float, time: Interval | None) -> str:
     clock = "" if time is None else f"{_two(time.nominal, 's'):>8}  {_range(time, 's')}"
     left = f"{pad(plain(name, _NAME - 1), _NAME)}{pad(plain(device, _ON - 1), _ON)}"
-    return f"{left}{_two(energy.nominal, 'J'):>8}  {_range(energy, 'J'):<14}{share:>6.1%} {clock}".rstrip()
+    return f"{left}{_two(energy.nominal, 'J'):>8}  {_range(energy, 'J'):<13}{share:>6.1%} {clock}".rstrip()
 
 
 def _parts(stage: StageCost, result: JobResult) -> list[str]:
