@@ -210,7 +210,9 @@ def read_clip(fields: Fields, request: Request) -> Workload:
     length = request.length(text.positions, text.positions)
     g, (ids, pixels) = request.start({"input_ids": ((length,), "int64"), **_pixels(request, image)})
     _fits(ids, text, request)
-    _clip.clip(g, ids, pixels, text, image, fields.whole("projection_dim", 512), Run(request.written, 0, request.halved))
+    _clip.clip(
+        g, ids, pixels, text, image, fields.whole("projection_dim", 512), Run(request.written, 0, request.halved)
+    )
     g.notes.append(f"{ids.shape[0]} texts of {ids.shape[1]} tokens and as many images, each scored with each")
     return g.workload()
 

@@ -17,7 +17,9 @@ def _decoder(change: Callable[..., object]) -> Reader:
     return partial(_llama.read_decoder, change=change)  # type: ignore[arg-type]
 
 
-def _sizes(width: int, inner: int, layers: int, heads: int, shared: int | None, words: int, **more: object) -> dict[str, object]:
+def _sizes(
+    width: int, inner: int, layers: int, heads: int, shared: int | None, words: int, **more: object
+) -> dict[str, object]:
     sizes = {"hidden_size": width, "intermediate_size": inner, "num_hidden_layers": layers,
              "num_attention_heads": heads, "vocab_size": words}  # fmt: skip
     return {**sizes, **({} if shared is None else {"num_key_value_heads": shared}), **more}
@@ -29,7 +31,7 @@ _LATENT = {"kv_lora_rank": 512, "q_lora_rank": 1536, "qk_nope_head_dim": 128, "q
 
 FAMILIES: Final[Mapping[str, tuple[Reader, Mapping[str, object]]]] = {
     "llama": (_decoder(_llama.llama), _sizes(4096, 11008, 32, 32, None, 32000)),
-    "mistral": (_decoder(_llama.mistral), _sizes(4096, 14336, 32, 32, 8, 32000)),
+    "mistral": (_decoder(_llama.mistral), _sizes(4096, 14336, 32, 32, 8, 32000, sliding_window=4096)),
     "mixtral": (_decoder(_llama.mixtral), _sizes(4096, 14336, 32, 32, 8, 32000, num_local_experts=8, num_experts_per_tok=2)),
     "qwen2": (_decoder(_llama.qwen2), _sizes(4096, 22016, 32, 32, 32, 151936)),
     "qwen3": (_decoder(_llama.qwen3), _sizes(4096, 22016, 32, 32, 32, 151936, head_dim=128)),

@@ -6,6 +6,7 @@ from typing import Final
 from picojoule.quantity import InputError
 
 LAYERS: Final = 2048  # the deepest model known has a few hundred
+MOST: Final = 10**15  # products of a few sizes still have fewer digits than Python prints
 _LONGEST = 60
 
 
@@ -28,26 +29,20 @@ class Fields:
         return InputError(f"{key} is {shown(self.values.get(key, self.defaults.get(key)))}", where=self.where,
                           expected=expected, example=f'"{key}": {shown(example)}')  # fmt: skip
 
-    def _get(self, key: str) -> object:
-        value = self.values.get(key)
-        if value is not None:
-            return value
-        value = self.defaults.get(key)
-        if value is not None and key not in self.values and not isinstance(value, bool | str):
+    def whole(self, key: str, example: int, *, low: int = 1, high: int = MOST) -> int:
+        """A whole number from `low` to `high`; the family's own where the file leaves it out."""
+        value = self.values[key] if key in self.values else self.defaults.get(key)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            most = f" and at most {high:,}" if high < MOST or (isinstance(value, int) and value > high) else ""
+            raise self.fault(key, f"a whole number of {low:,} or more{most}", example)
+        if key not in self.values:
             self.assumed[key] = value
-        return value
-
-    def whole(self, key: str, example: int, *, low: int = 1, high: int = 0) -> int:
-        """A whole number of `low` or more, at most `high` if that is given."""
-        value = self._get(key)
-        if isinstance(value, bool) or not isinstance(value, int) or value < low or (high and value > high):
-            expected = f"a whole number from {low:,} to {high:,}" if high else f"a whole number of {low:,} or more"
-            raise self.fault(key, expected, example)
         return value
 
     def maybe(self, key: str, example: int, *, low: int = 1) -> int | None:
         """The same, or null, or nothing."""
-        return None if self.values.get(key) is None and self.defaults.get(key) is None else self.whole(key, example, low=low)
+        given = self.values[key] if key in self.values else self.defaults.get(key)
+        return None if given is None else self.whole(key, example, low=low)
 
     def layers(self, key: str) -> int:
         """A number of layers."""

@@ -50,7 +50,9 @@ def plain_size(file: Path) -> int:
     try:
         found = file.stat()
     except OSError as error:
-        raise InputError(f"cannot open: {error.strerror or error}", where=str(file), expected="a readable file") from error
+        raise InputError(
+            f"cannot open: {error.strerror or error}", where=str(file), expected="a readable file"
+        ) from error
     if not stat.S_ISREG(found.st_mode):
         raise InputError("is not a plain file", where=str(file), expected="a file")
     return found.st_size
@@ -73,12 +75,16 @@ def parse_object(data: bytes, where: str) -> Mapping[str, object]:
     try:
         value = json.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise InputError(f"is not text: {error.reason} at byte {error.start}", where=where, expected="JSON in UTF-8") from error
+        raise InputError(
+            f"is not text: {error.reason} at byte {error.start}", where=where, expected="JSON in UTF-8"
+        ) from error
     except json.JSONDecodeError as error:
         raise InputError(f"is not JSON: {error.msg} in line {error.lineno}, column {error.colno}", where=where,
                          expected="a JSON object", example='{"model_type": "llama", …}') from error  # fmt: skip
     except (RecursionError, ValueError) as error:
-        raise InputError("is nested too deep or holds a number too long", where=where, expected="a JSON object") from error
+        raise InputError(
+            "is nested too deep or holds a number too long", where=where, expected="a JSON object"
+        ) from error
     if not isinstance(value, dict):
         raise InputError(f"holds a {type(value).__name__}", where=where, expected="a JSON object",
                          example='{"model_type": "llama", …}')  # fmt: skip

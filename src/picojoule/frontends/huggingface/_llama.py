@@ -58,13 +58,13 @@ def _spoken(request: Request, size: Size) -> Request:
 
 def _common(fields: Fields) -> Size:
     width, heads = fields.whole("hidden_size", 4096), fields.whole("num_attention_heads", 32)
-    shared = heads if fields.values.get("num_key_value_heads", "") is None else fields.maybe("num_key_value_heads", 8)
-    shared = shared or heads
-    fields.divides("num_key_value_heads", shared, "num_attention_heads", heads)
-    head = fields.maybe("head_dim", 128)
-    if "kv_lora_rank" in fields.defaults:
-        head = fields.whole("qk_rope_head_dim", 64)
-    if head is None:
+    shared = fields.maybe("num_key_value_heads", 8) or heads
+    if "kv_lora_rank" in fields.defaults:  # latent attention: every head has keys of its own, and its own width
+        shared, head = heads, fields.whole("qk_rope_head_dim", 64)
+    else:
+        fields.divides("num_key_value_heads", shared, "num_attention_heads", heads)
+        head = fields.maybe("head_dim", 128) or 0
+    if not head:
         fields.divides("num_attention_heads", heads, "hidden_size", width)
         head = width // heads
     return Size(
@@ -196,8 +196,9 @@ def phi3(fields: Fields, size: Size) -> Size:
 
 
 def _latent(fields: Fields, size: Size, turn: str) -> Size:
-    still, turned = fields.whole("qk_nope_head_dim", 128), fields.even("qk_rope_head_dim", fields.whole("qk_rope_head_dim", 64))
-    rank = 0 if fields.values.get("q_lora_rank", "") is None else fields.maybe("q_lora_rank", 1536) or 0
+    still, turned = fields.whole("qk_nope_head_dim", 128), fields.whole("qk_rope_head_dim", 64)
+    fields.even("qk_rope_head_dim", turned)
+    rank = fields.maybe("q_lora_rank", 1536) or 0
     latent = Latent(rank, fields.whole("kv_lora_rank", 512), still, turned, fields.whole("v_head_dim", 128), turn,
                     fields.flag("attention_bias"))  # fmt: skip
     return replace(size, latent=latent, shared=size.heads, rotary=0, head=still + turned)

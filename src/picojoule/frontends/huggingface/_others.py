@@ -134,7 +134,9 @@ def read_mamba2(fields: Fields, request: Request) -> Workload:
     groups, expand = fields.whole("n_groups", 8), fields.whole("expand", 2)
     fields.divides("n_groups", groups, "num_heads", heads)
     if expand * width != heads * head:
-        raise fields.fault("num_heads", f"num_heads x head_dim = expand x hidden_size = {expand * width}", expand * width // head)
+        raise fields.fault(
+            "num_heads", f"num_heads x head_dim = expand x hidden_size = {expand * width}", expand * width // head
+        )
     outputs, notes = decoder_outputs(fields)
     size = _mamba2.Size(
         width, fields.layers("num_hidden_layers"), heads, head, fields.whole("state_size", 128), groups,

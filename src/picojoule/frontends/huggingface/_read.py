@@ -69,11 +69,12 @@ def _build(fields: Fields, request: Request) -> Workload:
         raise InputError(f"model_type is {shown(model_type)}", where=fields.where, expected=f"one of {known}",
                          example='"model_type": "llama"')  # fmt: skip
     if model_type == "gemma3" and isinstance(fields.values.get("text_config"), Mapping):
-        text = Fields({"model_type": "gemma3_text", **fields.part("text_config").values, "architectures": None},
-                      f"{fields.where}: text_config")  # fmt: skip
-        text = Fields({**text.values, "model_type": "gemma3_text"}, text.where)
+        inner = {**fields.part("text_config").values, "architectures": None, "model_type": "gemma3_text"}
+        text = Fields(inner, f"{fields.where}: text_config")
         workload = _build(text, request)
-        return replace(workload, warnings=(*workload.warnings, "only the text decoder is counted, not the vision tower"))
+        return replace(
+            workload, warnings=(*workload.warnings, "only the text decoder is counted, not the vision tower")
+        )
     if model_type not in FAMILIES:
         return through_transformers(model_type, fields, request, known)
     reader, defaults = FAMILIES[model_type]
@@ -111,8 +112,8 @@ def _name(config: Path, values: Mapping[str, object]) -> str:
 
 def _absent(fields: Fields, request: Request) -> str:
     """The part of a checkpoint that a decode step does not touch."""
-    return {"t5": "encoder.", "whisper": "model.encoder."}.get(str(fields.values.get("model_type")), "-") \
-        if request.phase == "decode" else "-"
+    parts = {"t5": "encoder.", "whisper": "model.encoder."} if request.phase == "decode" else {}
+    return parts.get(str(fields.values.get("model_type")), "-")
 
 
 def _weighed(workload: Workload, folder: Path, absent: str) -> Workload:

@@ -10,8 +10,14 @@ from picojoule.frontends.zoo._sequence import start_many
 from picojoule.quantity import InputError
 from picojoule.workload import Graph, Tensor
 
+from ._fields import shown
+
 Phase = Literal["prefill", "decode"]
 STYLES: Final = ("sdpa", "eager", "kernel")
+
+
+def _size(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 10**12
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +37,19 @@ class Request:
     def check(self) -> None:
         """Raise InputError for what no network can run."""
         for label, value in (("batch", self.batch), ("seq", self.seq), ("context", self.context)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-                raise InputError(f"{label} is {value!r}", expected="a whole number of 1 or more", example=f"--{label} 8")
+            if value is not None and not _size(value):
+                raise InputError(f"{label} is {shown(value)}", expected="a whole number of 1 or more, at most 10^12",
+                                 example=f"--{label} 8")  # fmt: skip
+        for label, shape in self.inputs.items():
+            if not all(map(_size, shape)):
+                raise InputError(f"input {label!r} is {shown(list(shape))}", expected="sizes of 1 or more, batch first",
+                                 example=f"--input {label}=1,128")  # fmt: skip
         if self.phase not in ("prefill", "decode"):
             raise InputError(f"phase is {self.phase!r}", expected="prefill or decode", example="--phase decode")
         if self.style is not None and self.style not in STYLES:
-            raise InputError(f"style is {self.style!r}", expected=f"one of {', '.join(STYLES)}", example="--style kernel")
+            raise InputError(
+                f"style is {self.style!r}", expected=f"one of {', '.join(STYLES)}", example="--style kernel"
+            )
         if self.context is not None and self.phase == "prefill":
             raise InputError("a context belongs to a decode step", expected="the phase decode, or --seq",
                              example="--phase decode --context 4096")  # fmt: skip
@@ -48,7 +61,11 @@ class Request:
 
     def length(self, default: int, limit: int = 0) -> int:
         """Tokens of a prompt, or those that the new token of a decode step sees, itself included."""
-        length = (self.context if self.phase == "decode" else None) or self.seq or (min(default, limit) if limit else default)
+        length = (
+            (self.context if self.phase == "decode" else None)
+            or self.seq
+            or (min(default, limit) if limit else default)
+        )
         if limit and length > limit:
             raise InputError(f"{self.name} has learned positions for {limit} tokens, not {length}",
                              expected=f"at most {limit} tokens", example=f"--seq {limit}")  # fmt: skip

@@ -52,7 +52,9 @@ def _files(folder: Path) -> list[Path]:
     if index.is_symlink() or index.exists():
         names = read_json(inside(folder, INDEX), index=True).get("weight_map")
         if not isinstance(names, Mapping) or not all(isinstance(name, str) for name in names.values()):
-            raise InputError("weight_map is no table of file names", where=INDEX, expected="tensor names with file names")
+            raise InputError(
+                "weight_map is no table of file names", where=INDEX, expected="tensor names with file names"
+            )
         wanted = sorted({str(name) for name in names.values()})
     else:
         wanted = sorted(file.name for file in folder.glob("*.safetensors"))
@@ -92,7 +94,9 @@ def _entry(where: str, name: str, entry: object, room: int) -> Stored:
                          expected=expected)  # fmt: skip
     full = _DTYPES.get(dtype)
     if full is None:
-        raise InputError(f"{name[:60]!r} has the unknown dtype {dtype[:20]!r}", where=where, expected=", ".join(_DTYPES))
+        raise InputError(
+            f"{name[:60]!r} has the unknown dtype {dtype[:20]!r}", where=where, expected=", ".join(_DTYPES)
+        )
     begin, end = offsets
     if not begin <= end <= room or end - begin != -(-math.prod(shape) * dtype_bits(full) // 8):
         raise InputError(f"{name[:60]!r} takes bytes {begin:,} to {end:,} of {room:,}", where=where, expected=expected)

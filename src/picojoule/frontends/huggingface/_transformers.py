@@ -8,8 +8,8 @@ from typing import Any
 from picojoule.quantity import InputError
 from picojoule.workload import Workload
 
-from ._heads import architecture
 from ._fields import Fields, shown
+from ._heads import architecture
 from ._request import Request
 
 _READERS = ("picojoule.frontends.torch", "picojoule.frontends.pytorch")

@@ -29,7 +29,9 @@ def with_weights(workload: Workload, stored: Sequence[Stored]) -> Workload:
     notes = (*workload.notes, f"checkpoint: {len(stored):,} tensors, {size:,} bytes ({listed})")
     tied = [t.elements for t in parameters if t.role == "embedding"]
     if held != total and held not in {total + extra for extra in tied}:
-        warning = f"the config gives {total:,} parameters, the checkpoint holds {held:,}: number formats not taken from it"
+        warning = (
+            f"the config gives {total:,} parameters, the checkpoint holds {held:,}: number formats not taken from it"
+        )
         return replace(workload, notes=notes, warnings=(*workload.warnings, warning))
     return replace(workload, tensors=_typed(workload, real, formats.most_common(1)[0][0]), notes=notes)
 

@@ -121,7 +121,9 @@ def _with_token(g: Graph, x: Tensor, token: Tensor, tower: Tower) -> Tensor:
     return ops.concat(g, [ops.expand(g, token, (batch, 1, tower.width)), rows], 1)
 
 
-def _block(g: Graph, x: Tensor, tower: Tower, style: str, names: tuple[str, str, str, str], masks: Causal | None) -> Tensor:
+def _block(
+    g: Graph, x: Tensor, tower: Tower, style: str, names: tuple[str, str, str, str], masks: Causal | None
+) -> Tensor:
     y = layer_norm(g, x, name=names[0])
     with g.scope(names[2]):
         q, k, v = (split_heads(g, linear(g, y, tower.width, name=f"{part}_proj", bias=tower.bias), tower.heads)

@@ -156,7 +156,9 @@ def norm(g: Graph, x: Tensor, size: Size, *, name: str) -> Tensor:
         return ops.rms_norm(g, x, scale)
 
 
-def _layer(g: Graph, x: Tensor, size: Size, masks: Causal, turns: dict[int, Turns], window: int, sparse: bool) -> Tensor:
+def _layer(
+    g: Graph, x: Tensor, size: Size, masks: Causal, turns: dict[int, Turns], window: int, sparse: bool
+) -> Tensor:
     scaled = partial(norm, g, size=size)
     y = scaled(x, name="input_layernorm")
     with g.scope("self_attn"):
@@ -177,7 +179,9 @@ def _attention(g: Graph, x: Tensor, size: Size, masks: Causal, turns: Turns, win
     counts = {"q_proj": size.heads, "k_proj": size.shared, "v_proj": size.shared}
     if size.packed:
         packed = linear(g, x, sum(counts.values()) * size.head, name="qkv_proj", bias=False)
-        q, k, v = (split_heads(g, ops.slice_view(g, packed, (*x.shape[:-1], n * size.head)), n) for n in counts.values())
+        q, k, v = (
+            split_heads(g, ops.slice_view(g, packed, (*x.shape[:-1], n * size.head)), n) for n in counts.values()
+        )
     else:
         q, k, v = (split_heads(g, linear(g, x, n * size.head, name=part, bias=size.bias), n)
                    for part, n in counts.items())  # fmt: skip

@@ -130,7 +130,8 @@ def _step_size(g: Graph, x: Tensor, inner: int) -> Tensor:
     batch, seq, rank = x.shape
     with g.scope("dt_proj"):
         weight, bias = g.parameter("weight", (inner, rank)), g.parameter("bias", (inner,), "bias")
-        y = ops.transpose(g, ops.linear(g, x, weight), (0, 2, 1))
+        y = ops.linear(g, x, weight)
+        y = g.view(y, (batch, inner, 1)) if seq == 1 else ops.transpose(g, y, (0, 2, 1))
         y = ops.binary(g, "add", y, g.view(bias, (inner, 1)))
     return ops.unary(g, "softplus", g.view(y, (batch, inner, seq)))
 

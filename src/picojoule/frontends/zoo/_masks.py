@@ -15,16 +15,17 @@ class Causal:
 
     run: Run
     masks: dict[int, Tensor | None]
+    slopes: Tensor | None = None
 
     def attend(self, g: Graph, q: Tensor, k: Tensor, v: Tensor, window: int = 0, *, softcap: bool = False,
-               early: bool = False, bias: Tensor | None = None) -> Tensor:  # fmt: skip
+               early: bool = False) -> Tensor:  # fmt: skip
         """Attention of the new rows over all keys; a mask of booleans is turned to numbers in every layer."""
         rows, columns = q.shape[2], k.shape[2]
         mask = self.masks[window]
         if mask is not None and mask.dtype == "bool":
             mask = as_numbers(g, mask)
         visible = self.run.visible(rows, window) if self.run.halved else rows * columns
-        return attend(g, q, k, v, self.run.style, causal=True, mask=mask, bias=bias, visible=visible, softcap=softcap,
+        return attend(g, q, k, v, self.run.style, causal=True, mask=mask, bias=self.slopes, visible=visible, softcap=softcap,
                       early=early)  # fmt: skip
 
 

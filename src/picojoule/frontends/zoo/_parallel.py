@@ -84,7 +84,8 @@ def parallel_decoder(g: Graph, ids: Tensor, size: Size, run: Run) -> None:
         places = arange(g, rows)
         masks = causal(g, batch, rows, run, always=size.falcon)
         if slopes is not None:
-            masks = Causal(run, {0: _sloped(g, slopes, masks.masks[0], rows, run)})
+            twice = slopes if run.style == "eager" else None
+            masks = Causal(run, {0: _sloped(g, slopes, masks.masks[0], rows, run)}, twice)
         turns = rotations(g, places, size.rotary)[0]
         x = repeat_layer(g, names.layers, size.layers, x, lambda y: _layer(g, y, size, masks, turns))
         x = layer_norm(g, x, name=names.last)

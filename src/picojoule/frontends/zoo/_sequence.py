@@ -133,8 +133,10 @@ def split_heads(g: Graph, x: Tensor, heads: int) -> Tensor:
 
 
 def merge_heads(g: Graph, y: Tensor) -> Tensor:
-    """[B, H, S, D] copied to [B, S, H·D]."""
+    """[B, H, S, D] copied to [B, S, H·D]; a view if S is 1."""
     batch, heads, rows, width = y.shape
+    if rows == 1:
+        return g.view(y, (batch, 1, heads * width))
     return g.view(ops.transpose(g, y, (0, 2, 1, 3)), (batch, rows, heads * width))
 
 
@@ -154,7 +156,7 @@ def attend(g: Graph, q: Tensor, k: Tensor, v: Tensor, style: str, *, causal: boo
 
     "sdpa": q and k are scaled by the fourth root each, a causal mask is built and added here if S > 1 and none came.
     "eager": the scores are scaled. "matmul": q is scaled. "kernel": q is scaled, key heads are shared without copies.
-    All S x T pairs are counted, or the `visible` ones. `early`: k is scaled before its heads are shared.
+    All S x T pairs are counted, or the `visible` ones. `early` (Falcon): k is scaled before its heads are shared, eager divides.
     """
     batch, heads, rows, width = q.shape
     shared, columns = k.shape[1], k.shape[2]
@@ -172,7 +174,8 @@ def attend(g: Graph, q: Tensor, k: Tensor, v: Tensor, style: str, *, causal: boo
     k, v = (share_heads(g, k, heads), share_heads(g, v, heads)) if early and style != "kernel" else (k, v)
     turned = g.view(k, (batch, k.shape[1], width, columns), stored=k.stored_elements)
     scores = _visible(g, ops.matmul(g, q, turned, op="attention_scores"), visible, rows * columns)
-    for step in ("mul_scalar",) * (style == "eager") + ("div_scalar", "tanh", "mul_scalar") * softcap:
+    after = ("div_scalar" if early and bias is None else "mul_scalar",) * (style == "eager")
+    for step in (*after, *("div_scalar", "tanh", "mul_scalar") * softcap):
         scores = ops.unary(g, step, scores, kind="elementwise")
     for shift in (bias, mask):
         if shift is not None:

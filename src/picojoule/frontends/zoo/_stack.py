@@ -5,9 +5,7 @@ from collections.abc import Callable, Hashable, Sequence
 from picojoule.workload import Access, Graph, Operator, Tensor
 
 
-def stack(
-    g: Graph, scope: str, kinds: Sequence[Hashable], x: Tensor, layer: Callable[[Tensor, int], Tensor]
-) -> Tensor:
+def stack(g: Graph, scope: str, kinds: Sequence[Hashable], x: Tensor, layer: Callable[[Tensor, int], Tensor]) -> Tensor:
     """x through one layer for each of `kinds` in scopes `scope`.0, `scope`.1, …: what recording each would give.
 
     `layer` records layer number i from its input. Layers of one kind must be equal, take nothing but x from the layer
@@ -30,7 +28,9 @@ def stack(
 class _Template:
     """A recorded layer, ready to be written again under another name."""
 
-    def __init__(self, prefix: str, entry: str, exit_: Tensor, tensors: list[Tensor], operators: list[Operator]) -> None:
+    def __init__(
+        self, prefix: str, entry: str, exit_: Tensor, tensors: list[Tensor], operators: list[Operator]
+    ) -> None:
         self.prefix, self.entry, self.exit = prefix, entry, exit_
         self.tensors, self.operators = tensors, operators
 

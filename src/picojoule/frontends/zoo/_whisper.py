@@ -159,6 +159,8 @@ def _unused(g: Graph, width: int) -> None:
 
 def _copy_heads(g: Graph, x: Tensor, heads: int) -> Tensor:
     batch, rows, width = x.shape
+    if rows == 1:
+        return g.view(x, (batch, heads, 1, width // heads))
     return ops.transpose(g, g.view(x, (batch, rows, heads, width // heads)), (0, 2, 1, 3))
 
 
