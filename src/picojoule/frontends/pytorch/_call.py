@@ -80,9 +80,10 @@ def signature(func: Any) -> Signature:
 
 
 def _composite(func: Any) -> bool:
-    """Whether the operator is written in terms of others: it can be opened where it arrives whole."""
+    """Whether the operator is only written in terms of others: it is opened where it arrives whole."""
+    has = torch._C._dispatch_has_kernel_for_dispatch_key
     try:
-        return bool(torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"))
+        return bool(has(func.name(), "CompositeImplicitAutograd")) and not has(func.name(), "CPU")
     except RuntimeError:  # prim:: operators are unknown to the dispatcher
         return False
 

@@ -1,5 +1,6 @@
 """Global switches of PyTorch and transformers that would make the answer depend on the device; each is put back."""
 
+import gc
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -62,6 +63,18 @@ def _patched(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 def _no_packing(position_ids: Any) -> None:  # noqa: ARG001 -- the signature of what it stands for
     """Whether several sequences are packed in one row depends on values; without values there is one."""
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Without the cycle collector: recording makes many small objects that stay, and it would walk them again and again."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 @contextmanager

@@ -134,6 +134,8 @@ def _count(name: str, program: Program, inputs: Sequence[Input], classes: Mappin
                 value = torch.empty((batch, *value.shape[1:]), dtype=value.dtype, device="meta")
             declare_input(graph, recorder.store, name_, value)
         elif isinstance(value, torch.Tensor) and not recorder.store.knows(value):
+            if kind == "parameter" and value.is_floating_point():
+                value.requires_grad_()  # as in a live module: the kernels of a product depend on it
             declare(recorder.store, full, value, _role(kind, full, classes))
         values.append(value)
     try:

@@ -1,6 +1,7 @@
 """A live module and its inputs to a Workload: run without weights, every operator recorded."""
 
 import contextlib
+import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
@@ -8,7 +9,7 @@ from typing import Any, Final, Literal
 from picojoule.quantity import InputError
 from picojoule.workload import Graph, Workload
 
-from ._environment import random_state, reference_kernels
+from ._environment import no_collection, random_state, reference_kernels
 from ._inputs import batch_of, check_inputs, copied, from_shapes, named_leaves, rebatched, tensor_leaves
 from ._layers import Layers
 from ._modules import watch
@@ -101,7 +102,12 @@ class _Run:
                 made = torch.empty_strided(t.shape, t.stride(), dtype=t.dtype, device="cpu")
             return made
 
-        return self._trace(make, make, failures, around=mode, meta=False)
+        logger = logging.getLogger("torch._subclasses.fake_tensor")
+        before, logger.disabled = logger.disabled, True  # what goes wrong is told in the notes
+        try:
+            return self._trace(make, make, failures, around=mode, meta=False)
+        finally:
+            logger.disabled = before
 
     def on_real(self, failures: list[str]) -> Workload:
         """The real weights and values: for code whose path depends on them."""
@@ -115,21 +121,13 @@ class _Run:
                around: Any = None, meta: bool = True) -> Workload:  # fmt: skip
         graph = Graph(_name(self.module), batch=self.batch)
         recorder = Recorder(graph, meta=meta)
-        args, kwargs = copied((self.args, self.kwargs), make_input)
-        function = self.module
-        if isinstance(function, torch.nn.Module):
-            twin = Twin(function, make)
-            function = twin.module
-            function.train(self.training)
-            declare_module(recorder.store, function)
-            known = Layers(function, recorder) if layers else None
-            watch(function, recorder, layers=known,
-                  closed_form=self.phase == "infer" and make is not same_memory)
-            graph.notes += [f"shared with the module, not copied: {name}" for name in twin.shared]
-        for name, leaf in named_leaves(function, args, kwargs):
-            declare_input(graph, recorder.store, name, leaf)
-        with warnings.catch_warnings(), random_state(), reference_kernels(), around or contextlib.nullcontext():
+        with (warnings.catch_warnings(), random_state(), reference_kernels(), no_collection(),
+              around or contextlib.nullcontext()):  # fmt: skip
             warnings.simplefilter("ignore")
+            args, kwargs = copied((self.args, self.kwargs), make_input)
+            function = self._prepared(recorder, make, layers=layers)
+            for name, leaf in named_leaves(function, args, kwargs):
+                declare_input(graph, recorder.store, name, leaf)
             result = self._run(function, args, kwargs, recorder)
         for leaf in tensor_leaves(_plain(result)):
             graph.output(recorder.store.read(leaf))
@@ -137,6 +135,19 @@ class _Run:
             how = "fake tensors" if around is not None else "real tensors"
             graph.notes.append(f"run on {how}: {'; '.join(failures)}")
         return graph.workload()
+
+    def _prepared(self, recorder: Recorder, make: Maker, *, layers: bool) -> Any:
+        """The copy of the module, its parameters declared and every part of it watched; a function as it is."""
+        if not isinstance(self.module, torch.nn.Module):
+            return self.module
+        infer = self.phase == "infer"
+        twin = Twin(self.module, make, trainable=infer)
+        twin.module.train(self.training)
+        declare_module(recorder.store, twin.module)
+        watch(twin.module, recorder, closed_form=infer and make is not same_memory,
+              layers=Layers(twin.module, recorder) if layers else None)  # fmt: skip
+        recorder.graph.notes += [f"shared with the module, not copied: {name}" for name in twin.shared]
+        return twin.module
 
     def _run(self, function: Callable[..., Any], args: Any, kwargs: Any, recorder: Recorder) -> Any:
         if self.phase == "infer":

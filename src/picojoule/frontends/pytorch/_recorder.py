@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 from picojoule.workload import Access, Axis, Graph, Tensor, Work
@@ -10,7 +11,7 @@ from . import _rules_contract, _rules_elementwise, _rules_move, _rules_rows
 from ._call import Call, Signature, signature, tensors_in
 from ._fused import FUSED, grouped_on_meta
 from ._higher import run_higher
-from ._registry import TABLE, Entry, pointwise
+from ._registry import TABLE, Entry, Pattern, pointwise
 from ._rules_move import EMPTY, FREE
 from ._store import Store, dtype_text, storage_key, stored_elements
 from ._torch import TorchTensor, torch
@@ -81,7 +82,7 @@ class Recorder(_Mode):  # type: ignore[misc]
             return self._run(known.name, func, args, kwargs)
         if known.name in FUSED:
             return FUSED[known.name](self, func, args, kwargs)
-        if known.composite and known.name not in TABLE:
+        if known.composite and (known.name not in FREE or self.meta):
             with self:
                 out = func.decompose(*args, **kwargs)
             if out is not NotImplemented:
@@ -183,8 +184,21 @@ class Recorder(_Mode):  # type: ignore[misc]
         work = entry.rule(call)
         kind = self._kind(call, entry)
         made = self.graph.emit(call.name.rstrip("_"), kind, pattern.space, into, outputs, work, dtype=dtype)
+        if len(outputs) > 1 or isinstance(outputs[0] if outputs else None, Tensor):
+            self._place_writes(pattern, made)
         for t, index in fresh:
             self.store.bind(t, made[index])
+
+    def _place_writes(self, pattern: Pattern, made: Sequence[Tensor]) -> None:
+        """Index results by the operator's own dimensions: further ones as the pattern says, else like the first."""
+        last = self.graph.operators[-1]
+        axes = [pattern.write, *pattern.others]
+        placed = []
+        for index, (access, t) in enumerate(zip(last.outputs, made, strict=True)):
+            given = axes[index] if index < len(axes) else pattern.write if t.shape == made[0].shape else ()
+            fits = len(given) == len(t.shape)
+            placed.append(replace(access, axes=tuple(given) if fits else tuple(() for _ in t.shape)))
+        self.graph.operators[-1] = replace(last, outputs=tuple(placed))
 
     def _whole(self, t: TorchTensor) -> bool:
         """Whether writing `t` in place replaces all that its storage holds; parameters and buffers stay themselves."""

@@ -16,11 +16,12 @@ Named = Sequence[tuple[str, TorchTensor]]
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """The index space of an operator, the axes of each tensor read, the axes of the first one written."""
+    """The index space of an operator, the axes of each tensor read, of the first one written, and of `others`."""
 
     space: Sequence[tuple[str, int]]
     reads: Sequence[Sequence[Axis]]
     write: Sequence[Axis]
+    others: Sequence[Sequence[Axis]] = ()
 
 
 Layout = Callable[[Call, Named], Pattern]

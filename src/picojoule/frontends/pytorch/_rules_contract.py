@@ -130,8 +130,11 @@ def _conv_layout(call: Call, reads: Named) -> Pattern:
     y_axes = [(("b", 1),), out, *(window if transposed else places)]
     w_axes = [into, (("m", 1),), *taps] if transposed else [out, (("c", 1),), *taps]
     known: dict[str, list[Axis]] = {"input": x_axes, "weight": w_axes, "bias": [out], "grad_output": y_axes}
-    axes: list[Sequence[Axis]] = [known.get(name, [()] * t.dim()) for name, t in reads]
-    return Pattern(space, axes, x_axes if backward else y_axes)
+    axes_read: list[Sequence[Axis]] = [known.get(name, [()] * t.dim()) for name, t in reads]
+    if backward:
+        first, *others = [axes for axes, asked in zip((x_axes, w_axes, [out]), call["output_mask"], strict=False) if asked]
+        return Pattern(space, axes_read, first, others)
+    return Pattern(space, axes_read, y_axes)
 
 
 def _linear(call: Call) -> Work:
@@ -163,8 +166,15 @@ def _scaled_mm(call: Call) -> Work:
 
 
 def _trilinear(call: Call) -> Work:
-    points = math.prod({id(call[f"i{i}"]): int(call[f"i{i}"].numel()) for i in (1, 2, 3)}.values())
-    return Work.of(macs=points, muls=2 * points, adds=points)
+    """Products of three tensors over the shape they share, summed over some of its axes: nn.Bilinear."""
+    shapes = []
+    for index in (1, 2, 3):
+        sizes = [int(n) for n in call[f"i{index}"].shape]
+        for dim in sorted(call[f"expand{index}"]):
+            sizes.insert(dim, 1)
+        shapes.append(sizes)
+    points = math.prod(max(sizes) for sizes in zip(*shapes, strict=True))
+    return Work.of(macs=points, muls=2 * points, adds=points - call.n)
 
 
 def _cdist(call: Call) -> Work:
@@ -180,6 +190,7 @@ def _enter() -> None:
     add_rule("addbmm", "matmul", _addbmm, inplace=True)
     add_rule("addr ger outer", "elementwise", _outer, inplace=True)
     add_rule("_grouped_mm", "matmul", _grouped, _grouped_layout)
+    add_rule("_trilinear", "matmul", _trilinear)
     add_rule("linear mkldnn_linear mkldnn::_linear_pointwise", "matmul", _linear)
     add_rule("matmul", "matmul", _matmul)
     add_rule("_scaled_mm", "matmul", _scaled_mm)

@@ -41,8 +41,10 @@ def unwrap(module: Any) -> Any:
 class Twin:
     """`module` is the copy. Modules, parameters and buffers shared in the original are shared in it."""
 
-    def __init__(self, original: Module, make: Maker) -> None:
+    def __init__(self, original: Module, make: Maker, *, trainable: bool = False) -> None:
         self._make = make
+        # Which kernels a product takes depends on what asks for gradients: without a backward pass all is said to.
+        self._trainable = trainable
         self._memo: dict[int, Any] = {}
         self._kept: dict[tuple[Any, ...], TorchTensor] = {}
         self._alive: list[Any] = []
@@ -79,8 +81,9 @@ class Twin:
             self._kept[key] = self._make(t)
         made = self._kept[key]
         if isinstance(t, torch.nn.Parameter):
+            asks = t.requires_grad or (self._trainable and (t.is_floating_point() or t.is_complex()))
             # A new Parameter over the same storage: tied by memory although not by identity.
-            return torch.nn.Parameter(made.detach(), requires_grad=t.requires_grad)
+            return torch.nn.Parameter(made.detach(), requires_grad=asks)
         return made.detach().requires_grad_(t.requires_grad) if t.is_floating_point() else made.detach()
 
     def _copy(self, module: Module) -> Module:
