@@ -18,6 +18,7 @@ from picojoule.lifecycle import (
     Overlap,
     Postprocess,
     Preprocess,
+    Request,
     Spec,
     Stage,
     Storage,
@@ -38,9 +39,10 @@ CORES = Cores({"decode": value(4e-9, "s"), "resize": value(5e-9, "s"), "normalis
               value(6, "W", 1.8, "board"), 4)  # fmt: skip
 
 
-def network(name: str, batch: int, seq: int | None = None) -> Workload:
+def network(request: Request) -> Workload:
     """Two layers, 33-20-10."""
-    g = Graph(name, batch=batch)
+    batch = request.batch or 1
+    g = Graph(request.model, batch=batch)
     x = g.input("x", (batch, 33))
     for index, (n, m) in enumerate(((33, 20), (20, 10))):
         with g.scope(f"fc{index}"):

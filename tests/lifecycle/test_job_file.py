@@ -13,7 +13,7 @@ from picojoule.cost import Interval
 from picojoule.formats import job_schema, read_job, read_references
 from picojoule.formats._job import read_job_text, stage_data
 from picojoule.frontends import read_model
-from picojoule.lifecycle import Job, JobResult, Load, Overlap, Preprocess, Train, Transfer, run_job
+from picojoule.lifecycle import Job, JobResult, Load, Overlap, Preprocess, Request, Train, Transfer, run_job
 from picojoule.quantity import InputError
 from picojoule.report import job_json
 from picojoule.report.terminal import Paint, job_text
@@ -44,8 +44,8 @@ overlap: [{stages: [load, preprocess, transfer], items: 4}]
 """
 
 
-def read(name: str, batch: int, seq: int | None) -> Workload:
-    return read_model(name, batch=batch, seq=seq)
+def read(request: Request) -> Workload:
+    return read_model(request.model, batch=request.batch, seq=request.seq)
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +176,10 @@ FAULTS = [
     ("data: {items: 64, shape: [28, 28, 1], label_bytes: 1}", "epochs: 1", "the job names no data"),
     ("batch: 16", "batch: 16\npower_supply: 1.2", "1.2 is more than the whole"),
     ("batch: 16", "batch: 16\npue: 0.9", "0.9 is less than 1"),
+    ("normalise: true", "resize: [8, 8], crop: [9, 9]", "stages[1]: a crop of [9, 9] is larger than [8, 8]"),
+    ("normalise: true", "crop: [29, 28]", "job.yaml:9: stages[1]: a crop of [29, 28] is larger than [28, 28]"),
+    ("stage: train, on: gpu, model: net, optimiser: adam", "stage: infer, on: gpu, model: net, context: 9",
+     "stages[3].context: a context belongs to a decode step"),
     ("batch: 16", "stages: []", "'stages' stands twice"),
 ]  # fmt: skip
 
@@ -188,6 +192,13 @@ def test_faults(old: str, new: str, says: str) -> None:
         read_job_text(SMALL.replace(old, new), "job.yaml")
     assert says in str(caught.value)
     assert "job.yaml" in str(caught.value) or "nowhere" in str(caught.value)
+
+
+def test_no_images() -> None:
+    """Message: cropping what is no image says what shape an image has."""
+    text = SMALL.replace("[28, 28, 1]", "[784]").replace("normalise: true", "crop: [9, 9]")
+    with pytest.raises(InputError, match=r"job.yaml:9: stages\[1\]: items of shape \[784\] are no images"):
+        read_job_text(text, "job.yaml")
 
 
 def test_all_faults_at_once() -> None:

@@ -25,6 +25,7 @@ from picojoule.lifecycle import (
     Train,
     Transfer,
     Wire,
+    prepared,
 )
 from picojoule.quantity import InputError, Value, product
 from picojoule.training import Precision
@@ -226,7 +227,10 @@ class _Reader:
         if kind == "train":
             return self._train(model, device, at)
         if kind == "infer":
-            return Infer(model.model, model.items, model.seq)
+            if model.context is not None and model.phase != "decode":
+                raise InputError("a context belongs to a decode step", where=self.faults.document.where((*at, "context")),
+                                 expected="phase: decode", example="phase: decode")  # fmt: skip
+            return Infer(model.model, model.items, model.seq, model.phase or "", model.context, model.tokens)
         return Postprocess(tuple(model.do), model.classes, model.boxes, model.items)
 
     def _train(self, model: Any, device: Device, at: Location) -> Train:
@@ -258,8 +262,10 @@ class _Reader:
         if not (decode or model.resize or model.crop or model.normalise):
             raise InputError("nothing is done", where=self.faults.document.where(at),
                              expected="decode, resize, crop or normalise", example="normalise: true")  # fmt: skip
-        return Preprocess(decode, sides[0], sides[1], model.normalise,
-                          self._cores(model, device) if by == "measured" else None)  # fmt: skip
+        cores = self._cores(model, device) if by == "measured" else None
+        spec = Preprocess(decode, sides[0], sides[1], model.normalise, cores)
+        prepared(self._data(), spec)  # complains of shapes that cannot be
+        return spec
 
     def _cores(self, model: Any, device: Device) -> Cores:
         """Power of a busy core above idle: (TDP − static) / cores of this machine, else the shipped figure."""

@@ -148,6 +148,9 @@ class InferModel(OnDevice):
     model: str
     seq: Whole | None = None
     items: Whole | None = None
+    phase: Literal["prefill", "decode"] | None = Field(None, description="of a model that generates text")
+    context: Whole | None = Field(None, description="tokens that the cache holds in a decode step")
+    tokens: Whole = Field(1, description="steps an item: the tokens that are generated")
 
 
 class PostprocessModel(OnDevice):

@@ -29,11 +29,19 @@ from ._pipeline import Partition as Partition
 from ._pipeline import Pipeline as Pipeline
 from ._pipeline import overlapped_s as overlapped_s
 from ._pipeline import partition as partition
+from ._pipelined import PipelinedRun as PipelinedRun
+from ._pipelined import cut_bytes as cut_bytes
+from ._pipelined import pipelined as pipelined
+from ._prepare import prepared as prepared
 from ._prepare import values_of as values_of
 from ._recipes import break_even_runs as break_even_runs
 from ._recipes import frozen_macs as frozen_macs
 from ._recipes import gan_macs as gan_macs
 from ._recipes import training_macs as training_macs
+from ._request import PHASES as PHASES
+from ._request import Reader as Reader
+from ._request import Request as Request
+from ._request import phase_workload as phase_workload
 from ._result import Idle as Idle
 from ._result import JobResult as JobResult
 from ._result import PartCost as PartCost
@@ -44,7 +52,6 @@ from ._schedule import heavy_ball_steps as heavy_ball_steps
 from ._schedule import learning_rate as learning_rate
 from ._schedule import momentum_gain as momentum_gain
 from ._schedule import sparsity as sparsity
-from ._stages import Reader as Reader
 from ._state import state_bytes as state_bytes
 from ._state import update_bytes as update_bytes
 from ._state import weight_bytes as weight_bytes

@@ -2,17 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from picojoule.hardware import Architecture, Technology
 from picojoule.quantity import InputError, Value
+from picojoule.training import OptimiserName, Precision
 
 from ._data import Data
+from ._request import Request
 
-if TYPE_CHECKING:
-    from picojoule.training import Precision
-
-OptimiserName = Literal["sgd", "momentum", "adam", "adamw", "adafactor", "adam8bit"]
 Kind = Literal["load", "preprocess", "convert", "transfer", "train", "infer", "postprocess", "given"]
 
 
@@ -99,21 +97,32 @@ class Train:
 
     model: str
     optimiser: OptimiserName = "sgd"
-    precision: "Precision | None" = None
+    precision: Precision | None = None
     wire: Wire | None = None
     hidden: float = 0.0
     nodes: int = 1
     between: Wire | None = None
     seq: int | None = None
 
+    def request(self, batch: int) -> Request:
+        """The network that one step trains."""
+        return Request(self.model, batch, self.seq)
+
 
 @dataclass(frozen=True, slots=True)
 class Infer:
-    """`items` (all of the data if None) through a model, in batches."""
+    """`items` (all of the data if None) through a model, in batches; a decode step is run `tokens` times an item."""
 
     model: str
     items: int | None = None
     seq: int | None = None
+    phase: str = ""
+    context: int | None = None
+    tokens: int = 1
+
+    def request(self, batch: int) -> Request:
+        """The network that one step runs."""
+        return Request(self.model, batch, self.seq, self.phase, self.context)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,21 +18,16 @@ LERP = Work.of(muls=1, adds=2)  # a + t · (b − a)
 
 def prepared(data: Data, spec: Preprocess) -> tuple[tuple[int, ...], str]:
     """Shape and dtype of an item after preprocessing; sides are height and width of an (h, w, c) item."""
-    shape = data.shape
-    for sides in (spec.resize, spec.crop):
-        if sides is not None:
-            if len(shape) != 3:
-                raise InputError(f"items of shape {shape} are no images", expected="shape: [height, width, channels]",
-                                 example="shape: [500, 375, 3]")  # fmt: skip
-            shape = (*sides, shape[2])
-    if (
-        spec.resize is None
-        and spec.crop is not None
-        and any(c > s for c, s in zip(spec.crop, data.shape, strict=False))
-    ):
-        raise InputError(f"a crop of {spec.crop} is larger than the image {data.shape[:2]}", expected="a smaller crop")
-    if spec.resize and spec.crop and any(c > s for c, s in zip(spec.crop, spec.resize, strict=True)):
-        raise InputError(f"a crop of {spec.crop} is larger than {spec.resize}", expected="a smaller crop")
+    if spec.resize is None and spec.crop is None:
+        return data.shape, "float32" if spec.normalise else data.dtype
+    if len(data.shape) != 3:
+        raise InputError(f"items of shape {list(data.shape)} are no images", expected="shape: [height, width, channels]",
+                         example="shape: [500, 375, 3]")  # fmt: skip
+    sides = spec.resize or data.shape[:2]
+    if spec.crop is not None and any(c > s for c, s in zip(spec.crop, sides, strict=True)):
+        raise InputError(f"a crop of {list(spec.crop)} is larger than {list(sides)}", expected="a smaller crop",
+                         example=f"crop: {list(sides)}")  # fmt: skip
+    shape = (*(spec.crop or sides), data.shape[2])
     return shape, "float32" if spec.normalise else data.dtype
 
 

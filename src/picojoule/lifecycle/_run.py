@@ -8,6 +8,7 @@ Stages at once on one device share its static power by their times, so that noth
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -31,8 +32,9 @@ from ._job import (
     Train,
     Transfer,
 )
+from ._request import Reader, Request
 from ._result import Draws, Idle, JobResult, PartCost, StageCost
-from ._stages import Flow, Reader, convert, given, infer, load, postprocess, preprocess, transfer
+from ._stages import Flow, convert, given, infer, load, postprocess, preprocess, transfer
 from ._train import train
 
 _MIXED = "storage, links and cores are priced by their own sources, beside the machine"
@@ -40,11 +42,11 @@ _STATIC = ".".join(STATIC)
 
 
 def run_job(job: Job, read_model: Reader | None = None, *, draws: int = 1000, seed: int = 0) -> JobResult:
-    """Counts, time and energy of every stage of `job`. `read_model(name, batch, seq)` gives the workload of a model."""
+    """Counts, time and energy of every stage of `job`. `read_model` gives the workload of a request."""
     drafts: dict[str, list[Draft]] = {}
-    flow = Flow(job.data.shape, job.data.dtype)
+    flow, read = Flow(job.data.shape, job.data.dtype), cache(read_model or _no_models)
     for stage in job.stages:
-        drafts[stage.name] = _drafts(job, stage, flow, read_model or _no_models)
+        drafts[stage.name] = _drafts(job, stage, flow, read)
         flow = flow.after(stage, job)
     parts = {stage.name: _parts(job, stage, drafts[stage.name], draws, seed) for stage in job.stages}
     times = {name: _total([part.time_s for part in found]) for name, found in parts.items()}
@@ -82,8 +84,8 @@ def _drafts(job: Job, stage: Stage, flow: Flow, read: Reader) -> list[Draft]:
     return postprocess(job, device, spec)
 
 
-def _no_models(name: str, _: int, __: int | None) -> Workload:
-    raise InputError(f"nobody reads the model {name!r}", expected="a function that gives its workload")
+def _no_models(request: Request) -> Workload:
+    raise InputError(f"nobody reads the model {request.model!r}", expected="a function that gives its workload")
 
 
 def _parts(job: Job, stage: Stage, drafts: Sequence[Draft], draws: int, seed: int) -> tuple[PartCost, ...]:

@@ -20,8 +20,7 @@ from picojoule.workload import Workload, dtype_bits
 from ._activities import Draft, carried, moving, repeated, run, run_items
 from ._job import Convert, Device, Given, Infer, Job, Load, Postprocess, Preprocess, Stage, Train, Transfer
 from ._prepare import conversion, postprocessing, prepared, preprocessing, values_of
-
-Reader = Callable[[str, int, int | None], Workload]  # model, batch, seq
+from ._request import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +106,12 @@ def transfer(job: Job, device: Device, spec: Transfer, flow: Flow, read: Reader)
     items = job.data.items * job.epochs
     batches = job.epochs * -(-job.data.items // (job.batch * device.count))
     data = carried("data", items * (flow.item_bytes + job.data.label_bytes), batches, wire, device.count)
-    models = {(s.spec.model, s.spec.seq): s for s in job.stages
+    models = {s.spec.model: s.spec for s in reversed(job.stages)
               if isinstance(s.spec, Train | Infer) and s.device == device.name}  # fmt: skip
-    weights = [
-        carried(f"weights of {name}", weight_bytes(typed(read(name, job.batch, seq), job.dtype)) * device.count, 1, wire,
-                device.count)
-        for name, seq in models
-    ]  # fmt: skip
+    weights = []
+    for name, user in models.items():
+        n_bytes = weight_bytes(typed(read(user.request(job.batch)), job.dtype)) * device.count
+        weights.append(carried(f"weights of {name}", n_bytes, 1, wire, device.count))
     return [Draft("transfer", (data, *weights), {"wire.byte": wire.energy})]
 
 
@@ -121,8 +119,9 @@ def infer(job: Job, device: Device, spec: Infer, read: Reader) -> list[Draft]:
     """Batches of items through the model; the last one is counted as a full one."""
     items = job.data.items if spec.items is None else spec.items
     steps = -(-items // (job.batch * device.count))
-    found, notes = run(job, device, read(spec.model, job.batch, spec.seq), job.dtype)
-    activities = [repeated(activity, steps * device.count, device.count) for activity in found]
+    found, notes = run(job, device, read(spec.request(job.batch)), job.dtype)
+    times = steps * spec.tokens * device.count
+    activities = [repeated(activity, times, device.count) for activity in found]
     notes += padded(items, steps, job.batch * device.count)
     return [Draft("infer", tuple(activities), {}, tuple(notes))]
 

@@ -9,21 +9,21 @@ The gradient is dW and dX: twice the forward MACs, less the first layer's dX. Al
 from dataclasses import replace
 
 from picojoule.cost import Activity, Term
-from picojoule.quantity import InputError
-from picojoule.workload import Workload
+from picojoule.quantity import InputError, format_quantity
+from picojoule.training import peak_memory, training_step
+from picojoule.workload import Workload, dtype_bits
 
 from ._activities import Draft, moving, repeated, run
 from ._job import Device, Job, Train, Wire
 from ._parallel import ring_bytes, ring_s
-from ._stages import Reader, padded
+from ._request import Reader
+from ._stages import padded
 
 PHASES = ("forward", "gradient", "update")
 
 
 def phases(net: Workload, spec: Train) -> dict[str, Workload]:
     """One training step, split: the operators of the network, those of the gradients, those of the update."""
-    from picojoule.training import training_step
-
     step = training_step(net, optimiser=spec.optimiser, precision=spec.precision)
     first = len(net.operators)
     rest = step.operators[first:]
@@ -32,6 +32,18 @@ def phases(net: Workload, spec: Train) -> dict[str, Workload]:
     # What no rule covers is said once, beside the gradient.
     return {name: replace(step, operators=part, uncounted=step.uncounted if name == "gradient" else ())
             for name, part in zip(PHASES, parts, strict=True)}  # fmt: skip
+
+
+def _memory(job: Job, device: Device, spec: Train, parts: dict[str, Workload]) -> list[str]:
+    """Says so if a step does not fit the device."""
+    outer = device.architecture.memories[0]
+    step = parts["forward"]
+    whole = replace(step, operators=tuple(o for part in parts.values() for o in part.operators))
+    needed = peak_memory(whole if spec.precision or not job.dtype else whole.with_dtype(job.dtype)).total
+    if outer.size is None or needed <= outer.size.nominal:
+        return []
+    return [f"a step needs {format_quantity(needed, 'B')}, {outer.name} holds {format_quantity(outer.size.nominal, 'B')}"
+            ": recompute, or a smaller batch"]  # fmt: skip
 
 
 def gradient_bytes(update: Workload) -> int:
@@ -45,12 +57,12 @@ def train(job: Job, device: Device, spec: Train, read: Reader) -> list[Draft]:
     """The parts of a training, all steps of all epochs."""
     p, items = device.count, job.data.items
     steps = -(-items // (job.batch * p))
-    parts = phases(read(spec.model, job.batch, spec.seq), spec)
+    parts = phases(read(spec.request(job.batch)), spec)
     drafts = []
     for name, workload in parts.items():
         found, notes = run(job, device, workload, None if spec.precision else job.dtype)
         if name == "forward":
-            notes += padded(items, steps, job.batch * p)
+            notes = [*notes, *padded(items, steps, job.batch * p), *_memory(job, device, spec, parts)]
         activities = tuple(repeated(activity, steps * job.epochs * p, p) for activity in found)
         drafts.append(Draft(name, activities, {}, tuple(notes)))
     if p > 1:
@@ -63,27 +75,32 @@ def all_reduce(job: Job, device: Device, spec: Train, update: Workload, steps: i
     if spec.wire is None:
         raise InputError(f"{device.count} devices and no link between them", where=f"device {device.name}",
                          expected="a link of the machine, or one stated", example="link: nvlink")  # fmt: skip
-    typed = update if spec.precision or not job.dtype else update.with_dtype(job.dtype)
-    size = gradient_bytes(typed)
+    exchanged = update if spec.precision or not job.dtype else update.with_dtype(job.dtype)
+    size = gradient_bytes(exchanged)
+    dtype = exchanged.tensors[exchanged.operators[0].inputs[0].tensor].dtype if exchanged.operators else "float32"
     inside = device.count // spec.nodes
     if inside * spec.nodes != device.count or (spec.nodes > 1 and spec.between is None):
         raise InputError(f"{device.count} devices on {spec.nodes} nodes", where=f"device {device.name}",
                          expected="equal nodes, and a link between them", example="between: {link: ethernet}")  # fmt: skip
-    activities = _ring(job, device, "all-reduce", size, inside, spec.wire, "wire") if inside > 1 else []
+    activities = _ring(job, device, "all-reduce", (size, dtype), inside, spec.wire, "wire") if inside > 1 else []
     prices = {"wire.byte": spec.wire.energy}
     if spec.between is not None and spec.nodes > 1:
-        activities += _ring(job, device, "all-reduce between nodes", -(-size // inside), spec.nodes, spec.between,
-                            "between")  # fmt: skip
+        activities += _ring(job, device, "all-reduce between nodes", (-(-size // inside), dtype), spec.nodes,
+                            spec.between, "between")  # fmt: skip
         prices["between.byte"] = spec.between.energy
     p = device.count
     return Draft("all-reduce", tuple(repeated(activity, steps * p, p) for activity in activities), prices)
 
 
-def _ring(job: Job, device: Device, name: str, size: int, p: int, wire: Wire, part: str) -> list[Activity]:
-    """One ring on one device: sends read memory, receipts write it, half of them are added to what is there first."""
+def _ring(job: Job, device: Device, name: str, what: tuple[int, str], p: int, wire: Wire, part: str) -> list[Activity]:
+    """One ring on one device: sends read memory, receipts write it, half of them are added to what is there first.
+
+    `what` are the bytes and the format of the gradients: (p − 1) / p of the values are added in each device.
+    """
+    size, dtype = what
     sent = ring_bytes(size, p)
-    values = -(-sent // 8)  # (p − 1) / p · S / 4 additions of float32
-    found, _ = run(job, device, moving(name, (sent + sent // 2) // 4, sent // 4, values, "float32"))
+    values = -(-sent * 8 // dtype_bits(dtype))
+    found, _ = run(job, device, moving(name, values + values // 2, values, values // 2, dtype))
     time = Term(wire.name, ring_s(size, p, wire.bandwidth.nominal), f"wire.{wire.name}", wire.bandwidth)
     setup = wire.setup
     wait = Term("latency", 2 * (p - 1) * setup.nominal, f"wire.{wire.name}.setup", setup) if setup else None
