@@ -18,6 +18,7 @@ from ._activities import carried
 from ._job import Wire
 from ._pipeline import Partition, Pipeline, partition
 from ._result import Draws
+from ._run import drawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,5 @@ def _size(workload: Workload, name: str) -> int:
 
 
 def _static(estimate: Estimate, draws: int) -> Draws:
-    from ._run import drawn
-
     value = estimate.technology.prices.get(".".join(STATIC))
     return np.zeros(1 + draws) if value is None else drawn(value, draws, estimate.cost.seed)

@@ -1,14 +1,16 @@
 """A job result as picojoule/job-result/1: SI units in the names, stable keys."""
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from picojoule.cost import Interval, interval
-from picojoule.lifecycle import JobResult, PartCost, StageCost
+
+if TYPE_CHECKING:  # a job is loaded by those who have one
+    from picojoule.lifecycle import JobResult, PartCost, StageCost
 
 JOB_SCHEMA: Final = "picojoule/job-result/1"
 
 
-def job_json(result: JobResult) -> dict[str, Any]:
+def job_json(result: "JobResult") -> dict[str, Any]:
     """Stages, what waits, totals; the nominal energies of all rows add up to the total."""
     job, conversion = result.job, result.conversion_j
     return {
@@ -41,7 +43,7 @@ def job_json(result: JobResult) -> dict[str, Any]:
     }
 
 
-def sources(result: JobResult) -> list[str]:
+def sources(result: "JobResult") -> list[str]:
     """Every source that a price or a rate of the job names, in order of first use."""
     costs = [part.cost for stage in result.stages for part in stage.parts]
     values = [value for cost in costs for value in (*cost.prices.values(), *cost.rates.values())]
@@ -49,7 +51,7 @@ def sources(result: JobResult) -> list[str]:
     return list(dict.fromkeys(name for value in values for name in value.source.split(" + ")))
 
 
-def _stage(stage: StageCost, result: JobResult) -> dict[str, Any]:
+def _stage(stage: "StageCost", result: "JobResult") -> dict[str, Any]:
     return {
         "name": stage.name,
         "kind": stage.stage.kind,
@@ -65,7 +67,7 @@ def _stage(stage: StageCost, result: JobResult) -> dict[str, Any]:
     }
 
 
-def _part(part: PartCost) -> dict[str, Any]:
+def _part(part: "PartCost") -> dict[str, Any]:
     return {
         "name": part.name,
         "energy_j": _interval(interval(part.energy_j)),

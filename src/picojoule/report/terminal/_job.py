@@ -1,16 +1,20 @@
 """`picojoule job` as text: one line a stage and a part, what waits, the total, what runs at once."""
 
+from typing import TYPE_CHECKING
+
 from picojoule.cost import Interval, interval
-from picojoule.lifecycle import JobResult, StageCost
 from picojoule.quantity import format_quantity
 
 from .._plain import pad, plain
 from ._paint import Paint
 
+if TYPE_CHECKING:  # a job is loaded by those who have one
+    from picojoule.lifecycle import JobResult, StageCost
+
 _NAME, _ON = 17, 11
 
 
-def job_text(result: JobResult, paint: Paint) -> str:
+def job_text(result: "JobResult", paint: Paint) -> str:
     """At most 80 columns; shares are of the nominal total."""
     lines = [*_head(result, paint), "", paint.dim(f"{'stage':<{_NAME}}{'on':<{_ON}}{'energy':>8}  {'90 %':<13}"
                                                   f"{'share':>6} {'time':>8}  {'90 %':<12}".rstrip())]  # fmt: skip
@@ -28,7 +32,7 @@ def job_text(result: JobResult, paint: Paint) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _head(result: JobResult, paint: Paint) -> list[str]:
+def _head(result: "JobResult", paint: Paint) -> list[str]:
     job = result.job
     machines = ", ".join(f"{plain(d.name, 16)} {d.count} × {plain(d.architecture.name, 20)}"
                          for d in job.devices.values())  # fmt: skip
@@ -44,7 +48,7 @@ def _line(name: str, device: str, energy: Interval, share: float, time: Interval
     return f"{left}{_two(energy.nominal, 'J'):>8}  {_range(energy, 'J'):<13}{share:>6.1%} {clock}".rstrip()
 
 
-def _parts(stage: StageCost, result: JobResult) -> list[str]:
+def _parts(stage: "StageCost", result: "JobResult") -> list[str]:
     """The parts of a stage that has several, and its share of static power."""
     if len(stage.parts) < 2:
         return []
@@ -56,7 +60,7 @@ def _parts(stage: StageCost, result: JobResult) -> list[str]:
     return lines
 
 
-def _order(result: JobResult) -> list[str]:
+def _order(result: "JobResult") -> list[str]:
     """What runs at once, and what the rest waits for."""
     lines = []
     for block in result.job.blocks:
