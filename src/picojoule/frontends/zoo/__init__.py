@@ -11,7 +11,7 @@ from picojoule.workload import Workload
 from ._entry import Entry as Entry
 from ._entry import Options as Options
 
-_SHELVES = ("vision", "detection", "generative", "recurrent", "transformers", "llm", "small")
+_SHELVES = ("vision", "detection", "generative", "recurrent", "transformers", "llm", "small", "classical")
 
 
 @cache
