@@ -176,6 +176,7 @@ FAULTS = [
     ("data: {items: 64, shape: [28, 28, 1], label_bytes: 1}", "epochs: 1", "the job names no data"),
     ("batch: 16", "batch: 16\npower_supply: 1.2", "1.2 is more than the whole"),
     ("batch: 16", "batch: 16\npue: 0.9", "0.9 is less than 1"),
+    ("cores: 2", "cores: 41", "job.yaml:9: stages[1]: Intel Xeon Platinum 8380 has 40 cores, not 41"),
     ("normalise: true", "resize: [8, 8], crop: [9, 9]", "stages[1]: a crop of [9, 9] is larger than [8, 8]"),
     ("normalise: true", "crop: [29, 28]", "job.yaml:9: stages[1]: a crop of [29, 28] is larger than [28, 28]"),
     ("stage: train, on: gpu, model: net, optimiser: adam", "stage: infer, on: gpu, model: net, context: 9",
@@ -208,6 +209,19 @@ def test_all_faults_at_once() -> None:
         read_job_text(text.replace("optimiser: adam", "optimizer: adam"), "job.yaml")
     assert "3 faults" in str(caught.value)
     assert str(caught.value).count("job.yaml:") >= 3
+
+
+def test_model_beside_the_job(tmp_path: Path) -> None:
+    """Equality: a model file beside the job is that file; a name that is no file is left as it is."""
+    (tmp_path / "net.onnx").write_bytes(b"")
+    (tmp_path / "job.yaml").write_text(SMALL.replace("model: net", "model: net.onnx"), encoding="utf-8")
+    spec = read_job(tmp_path / "job.yaml").stages[3].spec
+    assert isinstance(spec, Train)
+    assert spec.model == str(tmp_path / "net.onnx")
+    (tmp_path / "net.onnx").unlink()
+    again = read_job(tmp_path / "job.yaml").stages[3].spec
+    assert isinstance(again, Train)
+    assert again.model == "net.onnx"
 
 
 def test_hardware_beside_the_job(tmp_path: Path) -> None:

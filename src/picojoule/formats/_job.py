@@ -187,6 +187,11 @@ class _Reader:
             return read_hardware(self.folder / name)
         return load_hardware(name)
 
+    def _model(self, name: str) -> str:
+        """A model file is looked for beside the job, then where the command runs; other names are of the zoo."""
+        beside = self.folder / name
+        return str(beside) if Path(name).suffix and beside.is_file() else name
+
     def _data(self) -> Data:
         model = self.head.data
         if model is None:
@@ -230,7 +235,9 @@ class _Reader:
             if model.context is not None and model.phase != "decode":
                 raise InputError("a context belongs to a decode step", where=self.faults.document.where((*at, "context")),
                                  expected="phase: decode", example="phase: decode")  # fmt: skip
-            return Infer(model.model, model.items, model.seq, model.phase or "", model.context, model.tokens)
+            return Infer(
+                self._model(model.model), model.items, model.seq, model.phase or "", model.context, model.tokens
+            )
         return Postprocess(tuple(model.do), model.classes, model.boxes, model.items)
 
     def _train(self, model: Any, device: Device, at: Location) -> Train:
@@ -248,7 +255,7 @@ class _Reader:
             raise InputError(f"{device.count} devices on {model.nodes} nodes", expected="equal nodes and `between`",
                              where=self.faults.document.where(at), example="between: ethernet-400")  # fmt: skip
         precision = None if model.mixed is None else Precision(model.mixed)
-        return Train(model.model, model.optimiser, precision, wire or between, model.hidden, model.nodes, between,
+        return Train(self._model(model.model), model.optimiser, precision, wire or between, model.hidden, model.nodes, between,
                      model.seq)  # fmt: skip
 
     def _preprocess(self, model: Any, device: Device, at: Location) -> Preprocess:
@@ -278,6 +285,8 @@ class _Reader:
             power = Value((limit.nominal - static.nominal) / count.nominal, "W", data.power_spread, limit.source,
                           f"(TDP {limit.nominal:g} W - static {static.nominal:g} W) / {count.nominal:g} cores", "board",
                           "derived")  # fmt: skip
+        if count is not None and model.cores is not None and model.cores > count.nominal:
+            raise ValueError(f"{machine.title} has {count.nominal:g} cores, not {model.cores}")
         return Cores(seconds, power, model.cores or (round(count.nominal) if count is not None else 1))
 
     def _storage(self, given: "str | schema.StorageInline", at: Location) -> Storage:
