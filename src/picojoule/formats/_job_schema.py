@@ -14,7 +14,7 @@ Joules = Annotated[Datum, _of("J")]
 JoulesPerByte = Annotated[Datum, _of("J/B")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]*$", max_length=60)]
 Side = Annotated[int, Field(ge=1, le=100_000)]
-Whole = Annotated[int, Field(ge=1)]
+Whole = Annotated[int, Field(ge=1, le=10**12)]
 
 
 def _bytes(text: str | int) -> str | int:
