@@ -24,6 +24,8 @@ def job_text(result: "JobResult", paint: Paint) -> str:
         lines += [paint.dim(line) for line in _parts(stage, result)]
     for row in result.idle:
         name = f"idle {row.name}"
+        if not row.energy_j.any():
+            continue
         lines.append(_line(name, "", interval(row.energy_j), result.shares[name], interval(row.time_s)))
     if result.conversion_j is not None:
         lines.append(_line("conversion", "", interval(result.conversion_j), result.shares["conversion"], None))
