@@ -25,16 +25,26 @@ def _attention(recorder: Any, func: Any, args: Sequence[Any], kwargs: Mapping[st
 
 
 def _attention_backward(recorder: Any, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Gradients of query, key and value from softmax(q·kᵀ)·v, the probabilities kept from the forward pass."""
     given = _by_name(func, args, kwargs)
-    sources = [given[name].detach().requires_grad_() for name in ("query", "key", "value")]
-    mask = given.get("attn_mask", given.get("attn_bias"))
+    q, k, v = (given[name] for name in ("query", "key", "value"))
     grad = given["grad_out"] if "grad_out" in given else given["grad_out_"]
-    with torch.enable_grad(), recorder:
+    scale = given.get("scale") or q.shape[-1] ** -0.5
+    group = q.shape[-3] // k.shape[-3]
+    with recorder:
         with recorder.unrecorded():
-            y = _math(*sources, mask, given.get("is_causal", False), given.get("scale"), given.get("dropout_p", 0.0))
-        grads = torch.autograd.grad(y, sources, grad)
+            wide_k, wide_v = (t.repeat_interleave(group, -3) for t in (k, v))
+            scaled_q, scaled_k = q * scale**0.5, wide_k * scale**0.5
+            weights = torch.softmax(scaled_q @ scaled_k.transpose(-2, -1), -1)
+        of_v = weights.transpose(-2, -1) @ grad
+        of_weights = grad @ wide_v.transpose(-2, -1)
+        of_scores = aten._softmax_backward_data(of_weights, weights, -1, weights.dtype)
+        of_q = (of_scores @ scaled_k) * scale**0.5
+        of_k = (of_scores.transpose(-2, -1) @ scaled_q) * scale**0.5
+        if group > 1:
+            of_k, of_v = (t.unflatten(-3, (-1, group)).sum(-3) for t in (of_k, of_v))
     out = func(*args, **kwargs)
-    for made, counted in zip(out, grads, strict=False):
+    for made, counted in zip(out, (of_q, of_k, of_v), strict=False):
         recorder.store.alias(made, counted)
     return out
 

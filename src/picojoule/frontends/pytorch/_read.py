@@ -144,7 +144,7 @@ class _Run:
         twin = Twin(self.module, make, trainable=infer)
         twin.module.train(self.training)
         declare_module(recorder.store, twin.module)
-        watch(twin.module, recorder, closed_form=infer and make is not same_memory,
+        watch(twin.module, recorder, closed_form=infer, values=make is same_memory,
               layers=Layers(twin.module, recorder) if layers else None)  # fmt: skip
         recorder.graph.notes += [f"shared with the module, not copied: {name}" for name in twin.shared]
         return twin.module

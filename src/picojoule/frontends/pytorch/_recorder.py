@@ -1,6 +1,6 @@
 """The dispatch mode: every aten operator that runs becomes an Operator of the Graph, on whatever device it runs."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -180,7 +180,7 @@ class Recorder(_Mode):  # type: ignore[misc]
                 outputs.append((tuple(t.shape), pattern.write))
             else:
                 name = self.graph.fresh_name(f"{self.graph.path or call.name}.{call.name}.out{index}")
-                outputs.append(self.graph.tensor(name, tuple(t.shape), dtype_text(t.dtype)))
+                outputs.append(self.graph.tensor(name, _shape(call, t), dtype_text(t.dtype)))
         work = entry.rule(call)
         kind = self._kind(call, entry)
         made = self.graph.emit(call.name.rstrip("_"), kind, pattern.space, into, outputs, work, dtype=dtype)
@@ -239,4 +239,8 @@ class Recorder(_Mode):  # type: ignore[misc]
             and call["input"].shape[1] == groups else "conv"  # fmt: skip
 
 
-Handler = Callable[[Recorder, Any, Sequence[Any], Mapping[str, Any]], Any]
+def _shape(call: Call, t: TorchTensor) -> tuple[int, ...]:
+    """The shape of a further result; the CPU alone leaves out the statistics that batch norm saves in eval mode."""
+    if call.name == "native_batch_norm" and not t.numel():
+        return (int(call["input"].shape[1]),)
+    return tuple(t.shape)

@@ -6,6 +6,7 @@ from typing import Any, Final
 from picojoule.workload import Tensor, Work, ops
 from picojoule.workload.ops.recurrent import GATES, Cell
 
+from ._call import tensors_in
 from ._store import dtype_text
 from ._torch import Module, TorchTensor, torch
 
@@ -54,8 +55,11 @@ def _stack(module: Module) -> Stack:
                  module.bias, bool(module.proj_size))  # fmt: skip
 
 
-def replace_recurrent(module: Module, recorder: Any) -> bool:
-    """Give a copied nn.LSTM, nn.GRU or nn.RNN a forward in closed form. Whether `module` is one."""
+def replace_recurrent(module: Module, recorder: Any, *, values: bool) -> bool:
+    """Give a copied nn.LSTM, nn.GRU or nn.RNN a forward in closed form. Whether `module` is one.
+
+    `values`: what it returns is computed too, step by step, for the code that comes after.
+    """
     plain = (torch.nn.LSTM, torch.nn.GRU, torch.nn.RNN)
     own = next((cls for cls in plain if isinstance(module, cls)), None)
     if own is None or type(module).forward is not own.forward or "forward" in module.__dict__:
@@ -66,7 +70,14 @@ def replace_recurrent(module: Module, recorder: Any) -> bool:
         if not isinstance(x, torch.Tensor):
             return step_by_step(x, hx)
         out, *states = _run(_stack(module), recorder, x, hx is None)
-        return out, tuple(states) if module.mode == "LSTM" else states[0]
+        counted = out, tuple(states) if module.mode == "LSTM" else states[0]
+        if not values:
+            return counted
+        with recorder.unrecorded():
+            real = step_by_step(x, hx)
+        for made, like in zip(tensors_in(real), tensors_in(counted), strict=True):
+            recorder.store.alias(made, like)
+        return real
 
     module.__dict__["forward"] = forward
     return True

@@ -165,6 +165,16 @@ def _scaled_mm(call: Call) -> Work:
     return dot_work(macs, call.n, call.get("bias") is not None) + Work.of(muls=2 * call.n)
 
 
+def _packed(call: Call) -> Work:
+    """A product with packed weights of 4 or 8 bits: scaled (and shifted) back, a weight or an output at a time."""
+    width = int(call["self"].shape[-1])
+    product = dot_work(call.n * width, call.n, False)
+    if "int8" in call.name:
+        return product + Work.of(muls=call.n)
+    weights = width * int(call.out.shape[-1])
+    return product + Work.of(muls=weights, adds=weights)
+
+
 def _trilinear(call: Call) -> Work:
     """Products of three tensors over the shape they share, summed over some of its axes: nn.Bilinear."""
     shapes = []
@@ -182,6 +192,11 @@ def _cdist(call: Call) -> Work:
     return Work.of(macs=call.n * width, muls=call.n * width, adds=call.n * (2 * width - 1), sqrt=call.n)
 
 
+def _pdist(call: Call) -> Work:
+    width = int(call["self"].shape[-1])
+    return Work.of(macs=call.n * width, muls=call.n * width, adds=call.n * (2 * width - 1), sqrt=call.n)
+
+
 def _enter() -> None:
     add_rule("mm bmm _int_mm", "matmul", _mm, _mm_layout)
     add_rule("mv", "matmul", _mm)
@@ -194,7 +209,9 @@ def _enter() -> None:
     add_rule("linear mkldnn_linear mkldnn::_linear_pointwise", "matmul", _linear)
     add_rule("matmul", "matmul", _matmul)
     add_rule("_scaled_mm", "matmul", _scaled_mm)
+    add_rule("_weight_int8pack_mm _weight_int4pack_mm _weight_int4pack_mm_for_cpu", "matmul", _packed)
     add_rule("_cdist_forward _euclidean_dist", "matmul", _cdist)
+    add_rule("_pdist_forward", "matmul", _pdist)
     add_rule("convolution convolution_overrideable _convolution mkldnn_convolution mkldnn::_convolution_pointwise",
              "conv", _conv, _conv_layout)  # fmt: skip
     add_rule("convolution_backward", "conv", _conv_backward, _conv_layout)

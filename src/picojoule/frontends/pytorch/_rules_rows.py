@@ -209,7 +209,7 @@ def _enter_reductions() -> None:
     add("sum nansum trace", lambda call: Work.of(adds=_steps(call)))
     add("mean", lambda call: Work.of(adds=_steps(call), muls=call.n))
     add("amax amin max min argmax argmin aminmax", lambda call: Work.of(compare=_steps(call)))
-    add("any all", lambda call: Work.of(logic=_steps(call)))
+    add("_is_all_true _is_any_true any all", lambda call: Work.of(logic=_steps(call)))
     add("prod", lambda call: Work.of(muls=_steps(call)))
     add("var std var_mean std_mean", _spread)
     add("norm linalg_vector_norm", _norm)
@@ -227,6 +227,8 @@ def _enter_reductions() -> None:
     add("multinomial", lambda call: Work.of(rng=call.n, adds=int(call["self"].numel())))
     add("nll_loss_forward nll_loss2d_forward", _nll)
     add("mse_loss", _loss(1, 1))
+    add("binary_cross_entropy_with_logits", _loss(1, 3, exp=1, log=1, compare=1))
+    add("soft_margin_loss", _loss(1, 1, exp=1, log=1))
     add("smooth_l1_loss huber_loss", _loss(2, 2, compare=1))
     add("binary_cross_entropy", _loss(2, 3, log=2))
 
@@ -255,7 +257,7 @@ def _enter_pools() -> None:
         add_rule(f"avg_pool{rank}d_backward", "pool", _avg_pool_backward(rank))
         add_rule(f"_adaptive_avg_pool{rank}d adaptive_avg_pool{rank}d", "pool", _adaptive_avg(rank), over_input)
         add_rule(f"adaptive_max_pool{rank}d", "pool", _adaptive_max(rank), over_input)
-        add_rule(f"_adaptive_avg_pool{rank}d_backward", "pool", _adaptive_avg_backward)
+        add_rule(f"_adaptive_avg_pool{rank}d_backward adaptive_avg_pool{rank}d_backward", "pool", _adaptive_avg_backward)
         add_rule(f"max_pool{rank}d_with_indices_backward adaptive_max_pool{rank}d_backward", "pool",
                  _scatter_add("grad_output"))  # fmt: skip
 

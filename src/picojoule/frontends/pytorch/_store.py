@@ -69,6 +69,7 @@ class Store:
         self.graph = graph
         self.roots: dict[int, Root] = {}
         self.named: dict[str, Root] = {}
+        self._aliases: list[Any] = []
 
     def bind(self, t: TorchTensor, tensor: Tensor) -> None:
         """From now on the storage of `t` holds `tensor`."""
@@ -85,7 +86,8 @@ class Store:
         """The storage of `t` holds what that of `other` holds."""
         root = self.roots.get(storage_key(other))
         if root is not None:
-            self.bind(t, root.tensor)
+            self.roots[storage_key(t)] = root
+            self._aliases.append(t.untyped_storage() if t.device.type == "meta" else None)
 
     def knows(self, t: TorchTensor) -> bool:
         """Whether the storage of `t` was declared or written."""
