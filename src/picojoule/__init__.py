@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from ._api import Hardware as Hardware
     from ._api import count as count
     from ._api import estimate as estimate
+    from ._api import job as job
     from ._api import read_hardware as read_hardware
     from ._api import read_model as read_model
     from .levels import LEVELS as LEVELS
     from .quantity import InputError as InputError
 
-__all__ = ["LEVELS", "Hardware", "InputError", "__version__", "count", "estimate", "read_hardware", "read_model"]
+__all__ = ["LEVELS", "Hardware", "InputError", "__version__", "count", "estimate", "job", "read_hardware", "read_model"]
 
 _HOMES = {"LEVELS": "picojoule.levels", "InputError": "picojoule.quantity"}
 

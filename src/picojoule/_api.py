@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from picojoule.formats import load_hardware
 from picojoule.formats import read_hardware as _read_file
 from picojoule.frontends import read_model as _read_model
+from picojoule.frontends import read_object as _read_object
 from picojoule.hardware import Architecture, Technology
 from picojoule.levels import Estimate
 from picojoule.levels import estimate as _estimate
@@ -15,6 +16,12 @@ from picojoule.quantity import InputError
 from picojoule.report import Count
 from picojoule.report import count as _count
 from picojoule.workload import Workload, dtype_name
+
+if TYPE_CHECKING:
+    from picojoule.lifecycle import JobResult, Request
+
+
+PHASES: Final = ("infer", "train", "prefill", "decode")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,28 +41,51 @@ class Hardware:
 
 
 def read_model(
-    x: str | Path | Workload,
-    args: Sequence[Any] = (),
+    x: Any,
+    args: Sequence[Any] | Any = (),
     kwargs: Mapping[str, Any] | None = None,
     *,
     batch: int | None = None,
     seq: int | None = None,
     inputs: Mapping[str, Sequence[int]] | None = None,
+    phase: str = "infer",
+    context: int | None = None,
+    halved: bool = False,
+    optimiser: str = "sgd",
+    recompute: str = "none",
 ) -> Workload:
-    """The Workload of a zoo name or an ONNX file; a Workload passes through.
+    """The Workload of a model: a zoo name, a file (ONNX, config.json, .pt2), a torch module; a Workload passes through.
 
-    `args` and `kwargs` are the inputs of a model that is a Python object; no such front-end is built yet.
-    Raises InputError for what cannot be read.
+    `args` and `kwargs` are the inputs of a model that is a Python object. `phase`: "infer"; "train" is one step of
+    training with `optimiser` and `recompute`; "prefill" and "decode" of a model that generates, the latter with
+    `context` tokens in sight. `halved` counts only what a causal mask shows. Raises InputError for what cannot be read.
     """
+    if phase not in PHASES:
+        raise InputError(f"no phase is named {phase!r}", expected=f"one of {', '.join(PHASES)}",
+                         example="--phase train")  # fmt: skip
     if isinstance(x, Workload):
-        return x
-    if not isinstance(x, str | Path):
-        raise InputError(f"cannot read a {type(x).__name__} as a model", expected="a zoo name or an .onnx file",
-                         example='pj.read_model("resnet50")')  # fmt: skip
-    if args or kwargs:
+        net = x
+    elif not isinstance(x, str | Path):
+        # A live module is traced through its own backward pass; its update is added below like any other.
+        return _read_object(x, args, kwargs, batch=batch, inputs=inputs, phase=phase)
+    elif args or kwargs:
         raise InputError("args and kwargs belong to a model that is a Python object", where=str(x),
                          expected="shapes by name for a file", example="inputs={'x': (1, 3, 224, 224)}")  # fmt: skip
-    return _read_model(x, batch=batch, seq=seq, inputs=inputs)
+    else:
+        net = _read_model(x, batch=batch, seq=seq, inputs=inputs, phase="infer" if phase == "train" else phase,
+                          context=context, halved=halved)  # fmt: skip
+    return _trained(net, optimiser, recompute) if phase == "train" else net
+
+
+def _trained(net: Workload, optimiser: str, recompute: str) -> Workload:
+    from picojoule.training import OptimiserName, Recompute, training_step
+
+    for what, given, allowed in (("optimiser", optimiser, get_args(OptimiserName)),
+                                 ("recompute", recompute, get_args(Recompute))):  # fmt: skip
+        if given not in allowed:
+            raise InputError(f"no {what} {given!r}", expected=f"one of {', '.join(allowed)}",
+                             example=f"--{what} {allowed[-1]}")  # fmt: skip
+    return training_step(net, optimiser=cast(OptimiserName, optimiser), recompute=cast(Recompute, recompute))
 
 
 def read_hardware(x: str | Path | Hardware) -> Hardware:
@@ -68,33 +98,42 @@ def read_hardware(x: str | Path | Hardware) -> Hardware:
     return Hardware(*load_hardware(text))
 
 
-def count(
-    model: str | Path | Workload,
-    *,
-    batch: int | None = None,
-    seq: int | None = None,
-    dtype: str | None = None,
-    inputs: Mapping[str, Sequence[int]] | None = None,
-) -> Count:
-    """Parameters, neurons, multiplications, additions, special functions and bytes of a model."""
-    workload = read_model(model, batch=batch, seq=seq, inputs=inputs)
+def count(model: Any, *, dtype: str | None = None, **how: Any) -> Count:
+    """Parameters, neurons, multiplications, additions, special functions and bytes of a model.
+
+    `how` is what `read_model` takes: batch, seq, inputs, phase, context, args, kwargs.
+    """
+    workload = read_model(model, **how)
     return _count(workload.with_dtype(dtype_name(dtype)) if dtype else workload)
 
 
 def estimate(
-    model: str | Path | Workload,
+    model: Any,
     hardware: str | Path | Hardware,
     *,
     level: str = "roofline",
-    batch: int | None = None,
-    seq: int | None = None,
     dtype: str | None = None,
-    inputs: Mapping[str, Sequence[int]] | None = None,
     draws: int = 1000,
     seed: int = 0,
+    **how: Any,
 ) -> Estimate:
-    """Energy [J], time [s] and traffic [B] of `model` on `hardware`, each with a 90 % interval."""
+    """Energy [J], time [s] and traffic [B] of `model` on `hardware`, each with a 90 % interval.
+
+    `how` is what `read_model` takes: batch, seq, inputs, phase, context, args, kwargs.
+    """
     machine = read_hardware(hardware)
-    workload = read_model(model, batch=batch, seq=seq, inputs=inputs)
+    workload = read_model(model, **how)
     return _estimate(workload, machine.architecture, machine.technology, level=level,
                      dtype=dtype_name(dtype) if dtype else None, draws=draws, seed=seed)  # fmt: skip
+
+
+def job(path: str | Path, *, draws: int = 1000, seed: int = 0) -> "JobResult":
+    """Energy, time and interval of every stage of a job file (format: picojoule/job/1)."""
+    from picojoule.formats import read_job
+    from picojoule.lifecycle import run_job
+
+    def read(request: "Request") -> Workload:
+        return read_model(request.model, batch=request.batch, seq=request.seq, phase=request.phase or "infer",
+                          context=request.context)  # fmt: skip
+
+    return run_job(read_job(path), read, draws=draws, seed=seed)

@@ -59,7 +59,7 @@ def test_estimate_json_keeps_its_schema(capsys: pytest.CaptureFixture[str]) -> N
         ["estimate", "resnet50", "--on", "h100,xeon,zcu102,eyeriss,tpuv1"], ["estimate", "llama3-8b", "--on", "h100"],
         ["compare", "resnet50,mobilenet-v2", "--on", "h100,xeon", "--batch", "1,8"],
         ["explain", "resnet50", "--on", "h100"], ["explain", "h100"], ["explain", "h100.dram.read"],
-        ["hardware", "list"], ["hardware", "show", "eyeriss"], ["zoo"], ["exercise", "2.2"], ["exercise", "--list"],
+        ["hardware", "list"], ["hardware", "show", "eyeriss"], ["zoo"], ["exercise", "2.2"], ["exercise", "--list"], ["job", "examples/job.yaml"],
         ["errata"],
     ],
     ids=" ".join,
@@ -154,7 +154,7 @@ def test_every_option_has_help() -> None:
     top = parser()
     verbs = next(a for a in top._actions if isinstance(a, argparse._SubParsersAction))
     queue = list(verbs.choices.values())
-    assert len(queue) == 8
+    assert len(queue) == 9
     while queue:
         one = queue.pop()
         for action in one._actions:

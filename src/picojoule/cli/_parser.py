@@ -20,7 +20,7 @@ class Parser(argparse.ArgumentParser):
 _EXAMPLES = {
     "count": "picojoule count resnet50", "estimate": "picojoule estimate resnet50 --on h100,eyeriss",
     "compare": "picojoule compare resnet50 --on h100,xeon --batch 1,8,64", "zoo": "picojoule zoo",
-    "explain": "picojoule explain h100.hbm.read", "hardware": "picojoule hardware list",
+    "explain": "picojoule explain h100.hbm.read", "hardware": "picojoule hardware list", "job": "picojoule job examples/job.yaml",
     "exercise": "picojoule exercise 2.2", "errata": "picojoule errata --lang zh",
 }  # fmt: skip
 
@@ -70,7 +70,8 @@ def _lazy(verb: str) -> Callable[[argparse.Namespace], int]:
 
 
 def _model(p: argparse.ArgumentParser, *, many: bool = False) -> None:
-    p.add_argument("model", help="an .onnx file or a zoo name (resnet50, mlp:33-512-10, matmul:1024x1024x1024)"
+    p.add_argument("model", help="a zoo name (resnet50, mlp:33-512-10), an .onnx or .pt2 file, a config.json, or a"
+                   " Python object (package.module:callable)"
                    + ("; several with commas" if many else ""))  # fmt: skip
     p.add_argument("--batch", type=_numbers if many else _number, metavar="N", help="samples of one run"
                    + ("; several with commas" if many else ""))  # fmt: skip
@@ -78,6 +79,17 @@ def _model(p: argparse.ArgumentParser, *, many: bool = False) -> None:
     p.add_argument("--dtype", metavar="TYPE", help="replace the floating-point formats: fp32, bf16, fp16, int8, …")
     p.add_argument("--input", action="append", default=[], metavar="NAME=N,N,…",
                    help="shape of one input: x=1,3,224,224; may be given again")  # fmt: skip
+    _phase(p)
+
+
+def _phase(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--phase", default="infer", metavar="PHASE",
+                   help="infer (default), train (one step), prefill or decode (models that generate)")  # fmt: skip
+    p.add_argument("--context", type=_number, metavar="N", help="tokens in sight of a decode step")
+    p.add_argument("--halved", action="store_true", help="count only what a causal mask shows, not the whole square")
+    p.add_argument("--optimiser", default="sgd", metavar="NAME",
+                   help="of a training step: sgd (default), momentum, adam, adamw, adafactor, adam8bit")  # fmt: skip
+    p.add_argument("--recompute", default="none", metavar="HOW", help="in training: none (default), selective, full")
 
 
 def _estimating(p: argparse.ArgumentParser) -> None:
@@ -137,11 +149,20 @@ def _fill_explain(p: argparse.ArgumentParser) -> None:
     p.add_argument("--seq", type=_number, metavar="N", help="sequence length")
     p.add_argument("--dtype", metavar="TYPE", help="replace the floating-point formats")
     p.add_argument("--input", action="append", default=[], metavar="NAME=N,N,…", help="shape of one input")
+    _phase(p)
     p.add_argument("--level", default="roofline", metavar="LEVEL", help="count or roofline (default)")
     p.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the draws (default 0)")
     p.add_argument("--draws", type=_number, default=1000, metavar="N", help="draws of the intervals (default 1000)")
     p.add_argument("--cite", action="store_true", help="print BibTeX of every source that was used")
     p.set_defaults(run=_lazy("explain"))
+
+
+def _fill_job(p: argparse.ArgumentParser) -> None:
+    p.add_argument("file", metavar="JOB.yaml", help="a job file: see examples/job.yaml")
+    p.add_argument("--json", action="store_true", help="print JSON, by a published schema")
+    p.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the draws (default 0)")
+    p.add_argument("--draws", type=_number, default=1000, metavar="N", help="draws of the intervals (default 1000)")
+    p.set_defaults(run=_lazy("job"))
 
 
 def _fill_hardware(p: argparse.ArgumentParser) -> None:
@@ -200,6 +221,7 @@ _VERBS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...] =
     ("estimate", "energy, time and traffic of a model on machines", _fill_estimate),
     ("compare", "models, machines and batch sizes side by side, per sample", _fill_compare),
     ("explain", "where a total or a price comes from", _fill_explain),
+    ("job", "every stage of a whole job: load, prepare, move, train or infer", _fill_job),
     ("hardware", "the machines of the library", _fill_hardware),
     ("zoo", "the models that need no file", _fill_zoo),
     ("exercise", "an exercise of the documents, computed when asked", _fill_exercise),

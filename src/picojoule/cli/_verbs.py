@@ -23,8 +23,7 @@ DONE, GATE = 0, 1
 def count(options: argparse.Namespace) -> int:
     """`picojoule count MODEL`."""
     with Progress(f"counting {options.model}"):
-        counted = api.count(options.model, batch=options.batch, seq=options.seq, dtype=options.dtype,
-                            inputs=_shapes(options.input))  # fmt: skip
+        counted = api.count(_read(options), dtype=options.dtype)
     if options.json:
         _print_json(count_json(counted))
     elif options.csv:
@@ -39,7 +38,7 @@ def count(options: argparse.Namespace) -> int:
 def estimate(options: argparse.Namespace) -> int:
     """`picojoule estimate MODEL --on A,B`."""
     with Progress(f"estimating {options.model}"):
-        workload = api.read_model(options.model, batch=options.batch, seq=options.seq, inputs=_shapes(options.input))
+        workload = _read(options)
         estimates = [_run(options, workload, machine) for machine in _machines(options.on)]
     if options.html:
         _write_page(options, workload, estimates)
@@ -64,7 +63,7 @@ def compare(options: argparse.Namespace) -> int:
     with Progress(f"comparing {options.model}"):
         for model in options.model.split(","):
             for batch in options.batch or [None]:
-                workload = api.read_model(model, batch=batch, seq=options.seq, inputs=_shapes(options.input))
+                workload = _read(options, model, batch)
                 workloads.append(workload)
                 estimates += [_run(options, workload, machine) for machine in machines]
     if options.json:
@@ -80,7 +79,7 @@ def explain(options: argparse.Namespace) -> int:
     from picojoule.report.terminal import explain_device, explain_estimate, explain_price
 
     if options.on:
-        workload = api.read_model(options.model, batch=options.batch, seq=options.seq, inputs=_shapes(options.input))
+        workload = _read(options)
         result = _run(options, workload, api.read_hardware(options.on))
         if options.cite:
             _cite([result])
@@ -194,6 +193,31 @@ def errata(options: argparse.Namespace) -> int:
     else:
         sys.stdout.write(exercises.errata_text(rows))
     return DONE
+
+
+def job(options: argparse.Namespace) -> int:
+    """`picojoule job JOB.yaml`."""
+    from picojoule.report import job_json, plain
+    from picojoule.report.terminal import job_text
+
+    with Progress(f"running {options.file}"):
+        result = api.job(options.file, draws=options.draws, seed=options.seed)
+    if options.json:
+        _print_json(job_json(result))
+    else:
+        sys.stdout.write(job_text(result, _paint()))
+    for note in dict.fromkeys((*result.notes, *(note for stage in result.stages for note in stage.notes))):
+        sys.stderr.write(f"note: {plain(note)}\n")
+    return DONE
+
+
+def _read(options: argparse.Namespace, model: str | None = None, batch: int | None = None) -> Workload:
+    """The workload that the options name; `model` and `batch` one by one where several are compared."""
+    return api.read_model(
+        model or options.model, batch=options.batch if model is None else batch, seq=options.seq,
+        inputs=_shapes(options.input), phase=options.phase, context=options.context, halved=options.halved,
+        optimiser=options.optimiser, recompute=options.recompute,
+    )  # fmt: skip
 
 
 def _run(options: argparse.Namespace, workload: Workload, machine: api.Hardware) -> Estimate:

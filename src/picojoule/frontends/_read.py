@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Final
 
 from picojoule.quantity import InputError
 from picojoule.workload import Workload
+
+_PICKLES: Final = (".pt", ".pth", ".pkl", ".bin", ".ckpt")
 
 
 def read_model(
@@ -13,20 +16,68 @@ def read_model(
     batch: int | None = None,
     seq: int | None = None,
     inputs: Mapping[str, Sequence[int]] | None = None,
+    phase: str = "infer",
+    context: int | None = None,
+    halved: bool = False,
 ) -> Workload:
-    """The Workload of an ONNX file or of a zoo name ("resnet50", "mlp:33-512-10", "matmul:1024x1024x1024").
+    """The Workload of a file or of a name.
 
-    `batch` and `seq` replace the model's own batch size and sequence length; `inputs` gives shapes by input name.
+    An ONNX file, a config.json or the folder that holds one, an exported program (.pt2), a Python object
+    ("package.module:callable"), or a zoo name ("resnet50", "mlp:33-512-10"). `batch` and `seq` replace the model's own
+    batch size and sequence length; `inputs` gives shapes by input name. `phase` is "infer", or "prefill" or "decode"
+    of a model that generates, the latter with `context` tokens in sight; `halved` counts only what a causal mask shows.
     """
     text = str(source)
     path = Path(text)
+    shapes = inputs or {}
+    if path.suffix == ".json" or (path.is_dir() and (isinstance(source, Path) or (path / "config.json").is_file())):
+        from .huggingface import read_config
+
+        return read_config(path, batch=batch, seq=seq, phase="prefill" if phase == "infer" else phase, context=context,
+                           inputs=shapes, halved=halved)  # fmt: skip
+    if phase in ("prefill", "decode") or context is not None or halved:
+        return _generating(text, batch=batch, seq=seq, phase=phase, context=context, inputs=shapes, halved=halved)
+    if path.suffix in _PICKLES:
+        raise InputError(f"{path.name} is a pickle: opening it would run code that it carries", where=text,
+                         expected="a model without code: .onnx, .pt2, config.json, or a Python object you name",
+                         example="picojoule count mypackage.models:build --input x=1,3,224,224")  # fmt: skip
+    if path.suffix == ".pt2":
+        from .pytorch import read_exported
+
+        return read_exported(path, batch=batch)
     if path.suffix == ".onnx" or (path.suffix and path.is_file()):
         from .onnx import read_onnx
 
-        return read_onnx(path, batch=batch, seq=seq, inputs=inputs or {})
+        return read_onnx(path, batch=batch, seq=seq, inputs=shapes)
     if isinstance(source, Path) or "/" in text:
-        raise InputError(f"no such model file: {text}", expected="an .onnx file, or a name of the zoo",
+        raise InputError(f"no such model file: {text}", expected="an .onnx file, a config.json, or a name of the zoo",
                          example="picojoule count resnet50")  # fmt: skip
-    from .zoo import read_zoo
+    from .zoo import known, read_zoo
 
-    return read_zoo(text, batch=batch, seq=seq, inputs=inputs or {})
+    if ":" in text and not known(text):
+        from .pytorch import read_module, resolve
+
+        return read_module(resolve(text), batch=batch, inputs=shapes)
+    return read_zoo(text, batch=batch, seq=seq, inputs=shapes)
+
+
+def read_object(model: Any, args: Sequence[Any] | Any, kwargs: Mapping[str, Any] | None, *, batch: int | None,
+                inputs: Mapping[str, Sequence[int]] | None, phase: str) -> Workload:  # fmt: skip
+    """The Workload of a Python object: a torch module or callable, or an exported program."""
+    from .pytorch import read_exported, read_module
+
+    if type(model).__name__ == "ExportedProgram":
+        return read_exported(model, batch=batch)
+    if not callable(model):
+        raise InputError(f"cannot read a {type(model).__name__} as a model",
+                         expected="a zoo name, a file, a torch module", example='pj.read_model("resnet50")')  # fmt: skip
+    return read_module(model, args, kwargs, batch=batch, inputs=inputs, phase="train" if phase == "train" else "infer")
+
+
+def _generating(text: str, *, batch: int | None, seq: int | None, phase: str, context: int | None,
+                inputs: Mapping[str, Sequence[int]], halved: bool) -> Workload:  # fmt: skip
+    """Phases of generation, for those zoo models whose configuration is known."""
+    from .huggingface import read_known
+
+    return read_known(text, batch=batch, seq=seq, phase="prefill" if phase == "infer" else phase, context=context,
+                      inputs=inputs, halved=halved)  # fmt: skip

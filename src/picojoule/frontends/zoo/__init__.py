@@ -21,15 +21,29 @@ def zoo() -> Mapping[str, Entry]:
     return {name: entry for shelf in shelves for name, entry in shelf.MODELS.items()}
 
 
+def known(name: str) -> bool:
+    """Whether `name` (with or without a ":spec") is of the zoo."""
+    return _key(name) in _names()
+
+
+@cache
+def _names() -> Mapping[str, Entry]:
+    return {alias: entry for first, entry in zoo().items() for alias in (first, *entry.aliases)}
+
+
+def _key(name: str) -> str:
+    """The family of `name` as the zoo spells it."""
+    key = name.partition(":")[0].strip().lower().replace("_", "-")
+    squeezed = {alias.replace("-", ""): alias for alias in _names()}
+    return key if key in _names() else squeezed.get(key.replace("-", ""), key)
+
+
 def read_zoo(
     name: str, *, batch: int | None = None, seq: int | None = None, inputs: Mapping[str, Sequence[int]] | None = None
 ) -> Workload:
     """The Workload of the zoo model `name`, upper or lower case, `_` or `-`, with an optional ":spec"."""
-    family, _, spec = name.partition(":")
-    key = family.strip().lower().replace("_", "-")
-    names = {alias: entry for first, entry in zoo().items() for alias in (first, *entry.aliases)}
-    squeezed = {alias.replace("-", ""): alias for alias in names}
-    key = key if key in names else squeezed.get(key.replace("-", ""), key)
+    spec = name.partition(":")[2]
+    key, names = _key(name), _names()
     if key not in names:
         near = difflib.get_close_matches(key, names, n=3, cutoff=0.5)
         raise InputError(
