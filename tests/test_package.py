@@ -1,6 +1,7 @@
 """The package as a stranger gets it: wheel and sdist, light import, typed."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -36,10 +37,14 @@ def test_estimate_needs_only_numpy() -> None:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """dist/ with an sdist and the wheel made from it, built without network isolation."""
+    """dist/ with an sdist and the wheel made from it; from a copy, so that no build folder is left in the checkout."""
     pytest.importorskip("build")
+    source = tmp_path_factory.mktemp("source")
+    for name in ("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(ROOT / "src", source / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     out = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)]
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(source)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return out

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from picojoule.frontends.huggingface import fit_line, read_config, resident_bytes
+from picojoule.frontends.huggingface import fit_line, read_config, read_known, resident_bytes
 from picojoule.frontends.zoo import _llama, read_zoo
+from picojoule.quantity import InputError
 from picojoule.workload import Graph, Tensor, Workload
 
 Write = Callable[..., Path]
@@ -27,7 +28,13 @@ MIXTRAL = {**MISTRAL, "model_type": "mixtral", "num_local_experts": 8, "num_expe
 BERT = {"model_type": "bert", "architectures": ["BertForMaskedLM"], "hidden_size": 768, "num_hidden_layers": 12,
         "num_attention_heads": 12, "intermediate_size": 3072, "vocab_size": 30522}  # fmt: skip
 GPT2 = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "n_embd": 768, "n_layer": 12, "n_head": 12}
-T5 = {"model_type": "t5", "architectures": ["T5ForConditionalGeneration"], "d_model": 512, "d_ff": 2048, "num_layers": 6}
+T5 = {
+    "model_type": "t5",
+    "architectures": ["T5ForConditionalGeneration"],
+    "d_model": 512,
+    "d_ff": 2048,
+    "num_layers": 6,
+}
 WHISPER = {"model_type": "whisper", "d_model": 384, "encoder_layers": 4, "decoder_layers": 4}
 MAMBA = {"model_type": "mamba", "hidden_size": 768, "num_hidden_layers": 24, "vocab_size": 50280}
 VIT = {"model_type": "vit", "architectures": ["ViTForImageClassification"],
@@ -307,3 +314,28 @@ def test_workloads_are_plain_records(write: Write) -> None:
     assert read_config(path) == read_config(str(path))
     assert read_config(path.parent).name == path.parent.name
     assert replace(read_config(path), name="x").work == read_config(path).work
+
+
+@pytest.mark.parametrize(
+    ("zoo", "config"), [("llama3-70b", LLAMA_70B), ("gpt2", GPT2), ("t5-small", T5), ("Whisper_tiny", WHISPER),
+                        ("mamba-130m", MAMBA), ("mixtral", MIXTRAL)]
+)  # fmt: skip
+def test_zoo_models_decode_as_their_configs(zoo: str, config: dict[str, Any], write: Write) -> None:
+    """Equality: a decode step, and a halved prefill, by name and by config.json."""
+    for options in ({"phase": "decode", "context": 100, "batch": 2}, {"seq": 64, "halved": True}):
+        ours = read_config(write(config), **options).with_dtype("float32")  # type: ignore[arg-type]
+        theirs = read_known(zoo, **options)  # type: ignore[arg-type]
+        assert ours.operators == theirs.operators
+        assert list(ours.tensors.items()) == list(theirs.tensors.items())
+
+
+def test_zoo_models_that_generate_nothing() -> None:
+    """Message: a classifier has no decode step; an unknown name is refused as anywhere; a style is a spec."""
+    for name, message in (
+        ("resnet50", "does not generate"),
+        ("lama3-8b", "did you mean"),
+        ("gpt2:flash", "one of sdpa"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read_known(name, phase="decode", context=8)
+    assert read_known("gpt2:eager", seq=8).operators == read_zoo("gpt2:eager", seq=8).operators

@@ -78,7 +78,9 @@ def test_parameters_are_those_of_transformers(name: str, write: Write) -> None:
         assert net.neurons == case["neurons"]
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if not any(word in name for word in ("deepseek", "moe", "mixtral"))])
+@pytest.mark.parametrize(
+    "name", [name for name in CASES if not any(word in name for word in ("deepseek", "moe", "mixtral"))]
+)
 def test_bytes_are_those_of_transformers(name: str, write: Write) -> None:
     """Equality: bytes of weights, and of activations where transformers copies nothing for a layout.
 
