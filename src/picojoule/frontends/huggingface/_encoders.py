@@ -1,5 +1,7 @@
 """Configurations of encoders, and of networks of an encoder and a decoder."""
 
+from dataclasses import replace
+
 from picojoule.frontends.zoo import _bert, _clip, _t5, _whisper
 from picojoule.frontends.zoo._feed import ACTIVATIONS
 from picojoule.frontends.zoo._layers import linear
@@ -80,31 +82,35 @@ def read_t5(fields: Fields, request: Request) -> Workload:
     feed = fields.choice("feed_forward_proj", (*_ACTS, *(f"gated-{act}" for act in _ACTS)), "relu")
     gated, act = feed.startswith("gated-"), feed.removeprefix("gated-")
     tied = fields.flag("tie_word_embeddings", True)
-    seq = request.seq or 128
     size = _t5.Size(
         fields.whole("d_model", 512), head, fields.whole("d_ff", 2048), layers, heads, decoder,
         fields.whole("vocab_size", 32128), fields.whole("relative_attention_num_buckets", 32),
-        "gelu_new" if feed == "gated-gelu" else act, gated, tied, tied, seq,
+        "gelu_new" if feed == "gated-gelu" else act, gated, tied, tied,
     )  # fmt: skip
     name = architecture(fields)
     if name and not name.endswith("ForConditionalGeneration"):
         raise InputError(f"{name} is not written natively", where=fields.where,
                          expected="an architecture that ends in ForConditionalGeneration",
                          example='"architectures": ["T5ForConditionalGeneration"]')  # fmt: skip
+    return record_t5(size, request)
+
+
+def record_t5(size: _t5.Size, request: Request) -> Workload:
+    """The T5 of `size` as `request` runs it: `seq` tokens in; as many out, or one behind `context`."""
+    seq, heads, decoder = request.seq or 128, size.heads, size.decoder or size.layers
     if request.phase == "decode":
         length = request.context or 128
         g, (target,) = request.start({"decoder_input_ids": ((1,), "int64")})
         _one_token(target)
-        _t5.t5_both(g, None, target, size, request.run(length))
+        _t5.t5_both(g, None, target, replace(size, memory=seq), request.run(length))
         g.notes.append(f"decode: one new token that sees {length:,} tokens and {seq:,} encoder states")
         g.notes.append(ENCODER_RAN)
     else:
-        length = seq
         g, (source, target) = request.start(dict.fromkeys(("input_ids", "decoder_input_ids"), ((seq,), "int64")))
-        _t5.t5_both(g, source, target, size, request.run(length))
+        _t5.t5_both(g, source, target, size, request.run(seq))
         g.notes.append(f"{source.shape[1]} tokens in, {target.shape[1]} out; set --seq, or --input for each")
         length, seq = target.shape[1], source.shape[1]
-    tell_cache(g, f"2 x {heads} heads x {head}", 2 * heads * head, [length] * decoder + [seq] * decoder)
+    tell_cache(g, f"2 x {heads} heads x {size.head}", 2 * heads * size.head, [length] * decoder + [seq] * decoder)
     return g.workload()
 
 
@@ -127,7 +133,12 @@ def read_whisper(fields: Fields, request: Request) -> Workload:
         fields.whole("decoder_ffn_dim", 1536), frames, positions, fields.choice("activation_function", _ACTS, "gelu"),
         fields.flag("scale_embedding"),
     )  # fmt: skip
-    length = request.length(32, positions)
+    return record_whisper(size, request)
+
+
+def record_whisper(size: _whisper.Size, request: Request) -> Workload:
+    """The Whisper of `size` as `request` runs it."""
+    length, frames = request.length(32, size.positions), size.frames
     ids_shape = {"decoder_input_ids": ((1 if request.phase == "decode" else length,), "int64")}
     if request.phase == "decode":
         g, (ids,) = request.start(ids_shape)
@@ -137,15 +148,17 @@ def read_whisper(fields: Fields, request: Request) -> Workload:
         g.notes.append(ENCODER_RAN)
     else:
         g, (features, ids) = request.start({"input_features": ((size.mels, frames), None), **ids_shape})
-        if features.shape[1:] != (size.mels, frames) or ids.shape[1] > positions:
+        if features.shape[1:] != (size.mels, frames) or ids.shape[1] > size.positions:
             raise InputError(f"{request.name} got features {list(features.shape)} and {ids.shape[1]} tokens",
-                             expected=f"{size.mels} mels of {frames} frames and at most {positions} tokens",
+                             expected=f"{size.mels} mels of {frames} frames and at most {size.positions} tokens",
                              example=f"--input input_features=1,{size.mels},{frames}")  # fmt: skip
         _whisper.whisper_both(g, features, ids, size, request.run(length))
         g.notes.append(f"{ids.shape[1]} decoder tokens; set another number with --seq")
         length = ids.shape[1]
-    layers = size.decoder
-    tell_cache(g, f"2 x {others} heads x {width // others}", 2 * width, [length] * layers + [frames // 2] * layers)
+    heads, layers = size.decoder_heads or size.heads, size.decoder or size.layers
+    tell_cache(
+        g, f"2 x {heads} heads x {size.width // heads}", 2 * size.width, [length] * layers + [frames // 2] * layers
+    )
     return g.workload()
 
 

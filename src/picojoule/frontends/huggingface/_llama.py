@@ -1,6 +1,6 @@
 """Configurations of decoders of the Llama sort."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from picojoule.frontends.zoo._experts import Mixture
@@ -8,7 +8,7 @@ from picojoule.frontends.zoo._feed import ACTIVATIONS
 from picojoule.frontends.zoo._latent import Latent
 from picojoule.frontends.zoo._llama import Size, decoder
 from picojoule.quantity import InputError
-from picojoule.workload import Workload
+from picojoule.workload import Graph, Workload
 
 from ._cache import tell_cache
 from ._fields import Fields
@@ -24,11 +24,15 @@ def read_decoder(fields: Fields, request: Request, change: Callable[[Fields, Siz
     """The network of a Llama-like configuration; `change` adds what the family has of its own."""
     size = _common(fields)
     size = change(fields, size) if change else size
-    request = _spoken(request, size)
-    g, ids, run = request.text(SEQ, 0)
-    outputs, note = decoder_outputs(fields)
-    g.notes += note
+    outputs, notes = decoder_outputs(fields)
     size = replace(size, outputs=outputs, tied=size.tied and outputs is None)
+    return record_decoder(size, request, notes, fields.maybe("max_position_embeddings", 8192))
+
+
+def record_decoder(size: Size, request: Request, notes: Sequence[str] = (), promised: int | None = None) -> Workload:
+    """The network of `size` as `request` runs it; `promised` is the longest text it was made for."""
+    g, ids, run = _spoken(request, size).text(SEQ)
+    g.notes += notes
     decoder(g, ids, size, run)
     length = run.past + ids.shape[1]
     windows = [size.window_of(i) for i in range(size.layers)]
@@ -40,15 +44,14 @@ def read_decoder(fields: Fields, request: Request, change: Callable[[Fields, Siz
                            "sdpa and eager expand keys and values of all tokens, as transformers does")  # fmt: skip
     else:
         tell_cache(g, f"2 x {size.shared} key heads x {size.head}", 2 * size.shared * size.head, tokens)
-    tell_positions(fields, g.notes, length)
+    tell_positions(g, length, promised)
     return g.workload()
 
 
-def tell_positions(fields: Fields, notes: list[str], length: int) -> None:
+def tell_positions(g: Graph, length: int, promised: int | None) -> None:
     """Note a length beyond what the configuration promises."""
-    promised = fields.maybe("max_position_embeddings", 8192)
     if promised is not None and length > promised:
-        notes.append(f"{length:,} tokens are more than max_position_embeddings = {promised:,}")
+        g.notes.append(f"{length:,} tokens are more than max_position_embeddings = {promised:,}")
 
 
 def _spoken(request: Request, size: Size) -> Request:

@@ -1,5 +1,6 @@
 """Configurations of decoders of other sorts: GPT-2, GPT-NeoX, Falcon, Phi, Mamba, Mamba 2."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from picojoule.frontends.zoo import _gpt, _mamba, _mamba2, _parallel
@@ -27,11 +28,16 @@ def read_gpt2(fields: Fields, request: Request) -> Workload:
         inner=fields.maybe("n_inner", 3072) or 4 * width, act=fields.choice("activation_function", _ACTS, "gelu_new"),
         tied=fields.flag("tie_word_embeddings", True), outputs=outputs,
     )  # fmt: skip
-    g, ids, run = request.text(128, positions)
+    return record_gpt(size, request, notes)
+
+
+def record_gpt(size: _gpt.Size, request: Request, notes: Sequence[str] = ()) -> Workload:
+    """The GPT of `size` as `request` runs it."""
+    g, ids, run = request.text(size.seq, size.positions)
     g.notes += notes
     _gpt.gpt_decoder(g, ids, size, run)
     length = run.past + ids.shape[1]
-    tell_cache(g, f"2 x {heads} heads x {width // heads}", 2 * width, [length] * layers)
+    tell_cache(g, f"2 x {size.heads} heads x {size.width // size.heads}", 2 * size.width, [length] * size.layers)
     return g.workload()
 
 
@@ -60,7 +66,7 @@ def _record(fields: Fields, request: Request, size: _parallel.Size) -> Workload:
     held = size.heads if size.repeated and run.style != "kernel" else size.shared
     length = run.past + ids.shape[1]
     tell_cache(g, f"2 x {held} key heads x {head}", 2 * held * head, [length] * size.layers)
-    tell_positions(fields, g.notes, length)
+    tell_positions(g, length, fields.maybe("max_position_embeddings", 2048))
     return g.workload()
 
 
@@ -120,6 +126,11 @@ def read_mamba(fields: Fields, request: Request) -> Workload:
         fields.flag("use_conv_bias", True), fields.choice("hidden_act", _ACTS, "silu"),
         fields.flag("tie_word_embeddings", True), 0 if outputs is not None else None,
     )  # fmt: skip
+    return record_mamba(size, request, notes)
+
+
+def record_mamba(size: _mamba.Size, request: Request, notes: Sequence[str] = ()) -> Workload:
+    """The Mamba of `size` as `request` runs it."""
     g, ids, run = request.text(64)
     g.notes += notes
     _mamba.mamba_decoder(g, ids, size, run)

@@ -1,6 +1,7 @@
 """A family that is not written natively: built by transformers on the meta device, where it is installed."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -33,7 +34,8 @@ def through_transformers(model_type: str, fields: Fields, request: Request, know
                          expected="the phase prefill", example="--phase prefill")  # fmt: skip
     model, inputs = _build(model_type, fields.values, architecture(fields), request)
     workload: Workload = read_module(model, kwargs=inputs)
-    return workload
+    note = f"{model_type} is not written natively: built by transformers on the meta device, counted by operator"
+    return replace(workload, name=request.name, notes=(*workload.notes, note))
 
 
 def _build(model_type: str, values: Mapping[str, object], name: str, request: Request) -> tuple[Any, dict[str, Any]]:
@@ -45,8 +47,22 @@ def _build(model_type: str, values: Mapping[str, object], name: str, request: Re
         kind = getattr(transformers, name, None) if name.isidentifier() else None
         with torch.device("meta"):
             model = kind(config) if isinstance(kind, type) else transformers.AutoModel.from_config(config)
-        shape = tuple(request.inputs.get("input_ids", (request.batch or 1, request.seq or 128)))
-        return model.eval(), {"input_ids": torch.zeros(shape, dtype=torch.long, device="meta")}
+        shapes = {key: tuple(shape) for key, shape in request.inputs.items()} or _shapes(model, config, request)
+        return model.eval(), {
+            key: torch.zeros(shape, device="meta", dtype=torch.float32 if "values" in key or "features" in key else torch.long)
+            for key, shape in shapes.items()
+        }  # fmt: skip
     except Exception as error:  # whatever the guest raises is about the user's config
         raise InputError(f"transformers cannot build {shown(model_type)}: {shown(str(error))}", where="config.json",
                          expected="a config that transformers accepts") from error  # fmt: skip
+
+
+def _shapes(model: Any, config: Any, request: Request) -> dict[str, tuple[int, ...]]:
+    """The main input of a model: an image of its own size, or tokens."""
+    batch, seq = request.batch or 1, request.seq or 128
+    if getattr(model, "main_input_name", "input_ids") == "pixel_values":
+        side = getattr(config, "image_size", 224)
+        height, width = side if isinstance(side, list | tuple) else (side, side)
+        return {"pixel_values": (batch, getattr(config, "num_channels", 3), height, width)}
+    shapes: dict[str, tuple[int, ...]] = {"input_ids": (batch, seq)}
+    return {**shapes, "decoder_input_ids": (batch, seq)} if getattr(config, "is_encoder_decoder", False) else shapes

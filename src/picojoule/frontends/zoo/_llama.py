@@ -14,7 +14,7 @@ from ._feed import packed_swiglu, swiglu
 from ._latent import Latent, latent_attention
 from ._layers import embedding, linear, residual
 from ._masks import Causal, causal
-from ._rotary import Turns, complex_rotations, rotate, rotations
+from ._rotary import Turns, complex_rotations, half_tables, rotate, rotations
 from ._run import Run, collect_inputs, remember
 from ._sequence import (
     STYLES,
@@ -141,6 +141,8 @@ def _layers(g: Graph, x: Tensor, size: Size, run: Run) -> Tensor:
         turns = {size.window: made[0], 0: made[1]}
     else:
         turns = dict.fromkeys(size.windows, rotations(g, places, width, long=size.long, again=run.past > 0)[0])
+    if size.latent and size.latent.turn == "pairs":
+        turns = {window: half_tables(g, table) for window, table in turns.items()}
     kinds = [(size.window_of(i), size.is_sparse(i)) for i in range(size.layers)]
     if len(set(kinds)) == 1:
         return repeat_layer(g, "layers", size.layers, x, lambda y: _layer(g, y, size, masks, turns, *kinds[0]))

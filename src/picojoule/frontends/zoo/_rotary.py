@@ -62,10 +62,16 @@ def rotate(g: Graph, x: Tensor, turns: Turns) -> Tensor:
     return ops.concat(g, [y, rest], 3, kind="position")
 
 
-def rotate_pairs(g: Graph, x: Tensor, turns: Turns) -> Tensor:
-    """The same turn of neighbouring columns (x₀, x₁), (x₂, x₃), …: four products, a difference and a sum of halves."""
-    half = (*x.shape[:-1], x.shape[-1] // 2)
+def half_tables(g: Graph, turns: Turns) -> Turns:
+    """The first half of each table's columns, which the second repeats."""
     cos, sin = (ops.slice_view(g, t, (*t.shape[:-1], t.shape[-1] // 2)) for t in turns)
+    return cos, sin
+
+
+def rotate_pairs(g: Graph, x: Tensor, turns: Turns) -> Tensor:
+    """The same turn of neighbouring columns (x₀, x₁), (x₂, x₃), … by half a table: four products, a sum, a difference."""
+    half = (*x.shape[:-1], x.shape[-1] // 2)
+    cos, sin = turns
     even, odd = ops.slice_view(g, x, half), ops.slice_view(g, x, half)
     parts = []
     for op, a, b in (("sub", even, odd), ("add", odd, even)):

@@ -21,6 +21,9 @@ def stack(g: Graph, scope: str, kinds: Sequence[Hashable], x: Tensor, layer: Cal
         with g.scope(scope, index):
             x = layer(entry, index)
         made = list(g.tensors.values())[tensors:]
+        for tensor in made:
+            if not tensor.name.startswith((f"{base}.{index}", f"{entry.root}:")):
+                raise ValueError(f"{tensor.name!r} is made in layer {base}.{index} but not named under it")
         templates[kind] = _Template(f"{base}.{index}", entry.root, x, made, g.operators[operators:])
     return x
 
