@@ -47,12 +47,14 @@ def decode(data: Array, form: str, start: int, stop: int) -> Array:
     width = {"bfloat16": 2, "bool": 1}.get(form) or (1 if form.startswith("float8") else np.dtype(form).itemsize)
     part = np.ascontiguousarray(data[start * width : stop * width])
     if form in _PLAIN:
-        return part.view(np.dtype(form).newbyteorder("<"))
+        plain: Array = part.view(np.dtype(form).newbyteorder("<"))
+        return plain
     if form == "bfloat16":
-        return (part.view("<u2").astype("<u4") << 16).view("<f4")
+        wide: Array = (part.view("<u2").astype("<u4") << 16).view("<f4")
+        return wide
     if form == "bool":
-        return part != 0
-    return _float8(form)[part]
+        return np.asarray(part != 0)
+    return np.asarray(_float8(form)[part])
 
 
 @cache
@@ -98,5 +100,6 @@ def plain_field(proto: "TensorProto", form: str) -> Array:
         narrow = {"int32": "<u4", "float16": "<u2", "bfloat16": "<u2", "int16": "<u2", "uint16": "<u2"}
         kind = narrow.get(form, "u1")
         numbers = np.asarray(proto.int32_data, dtype=np.int64) & (2 ** (8 * np.dtype(kind).itemsize) - 1)
-        return numbers.astype(kind).view(np.uint8)
+        bits: Array = numbers.astype(kind).view(np.uint8)
+        return bits
     return np.asarray(getattr(proto, field), dtype=kind).view(np.uint8)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -196,7 +196,7 @@ def _no_overlap(places: list[tuple[int, int, str]], room: int, where: str) -> No
         )
 
 
-def _wholes(value: Any) -> bool:
+def _wholes(value: Any) -> TypeGuard[list[int]]:
     return isinstance(value, list) and len(value) <= 64 and all(type(n) is int and n >= 0 for n in value)
 
 
