@@ -123,7 +123,7 @@ class Guard:
 
 def run(count: int, seed: int = 0) -> Counter[str]:
     """Try `count` mutations; raises AssertionError at the first that breaks a rule."""
-    guest.find_spec = lambda *_: None  # type: ignore[assignment]  # no guest framework: formulas only
+    guest.find_spec = lambda *_: None  # type: ignore[assignment,attr-defined]  # no guest framework: formulas only
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     dice, known, guard, found = random.Random(seed), seeds(), Guard(), Counter[str]()
     for index in range(count):

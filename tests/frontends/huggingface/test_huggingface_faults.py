@@ -174,8 +174,21 @@ def test_headers_that_disagree_warn(write: Write) -> None:
     data = header({"a": {"dtype": "I32", "shape": [5, 7], "data_offsets": [0, 140]}})
     sparse(folder / "model.safetensors", data, 140)
     net = read_config(folder)
-    assert any("the checkpoint holds 35" in warning for warning in net.warnings)
+    assert any("the checkpoint holds 35: number formats not taken" in warning for warning in net.warnings)
     assert {t.dtype for t in net.parameters} == {"float32"}
+
+
+def test_headers_that_hold_a_little_more(write: Write) -> None:
+    """Message: a checkpoint with one more head gives its formats, and a warning that it is larger."""
+    folder = write(LLAMA).parent
+    plain = read_config(folder)
+    data, size = checkpoint(plain, "BF16", 2)
+    entries = json.loads(data[8:])
+    entries["extra.weight"] = {"dtype": "BF16", "shape": [64], "data_offsets": [size, size + 128]}
+    sparse(folder / "model.safetensors", header(entries), size + 128)
+    net = read_config(folder)
+    assert any("taken where names agree" in warning for warning in net.warnings)
+    assert {t.dtype for t in net.parameters} == {"bfloat16", "float32"}
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,6 @@ def read_whisper(fields: Fields, request: Request) -> Workload:
         width, fields.layers("encoder_layers"), heads, fields.whole("num_mel_bins", 80), fields.whole("vocab_size", 51865),
         fields.whole("encoder_ffn_dim", 1536), fields.layers("decoder_layers"), others,
         fields.whole("decoder_ffn_dim", 1536), frames, positions, fields.choice("activation_function", _ACTS, "gelu"),
-        fields.flag("scale_embedding"),
     )  # fmt: skip
     return record_whisper(size, request)
 
@@ -185,6 +184,7 @@ def _tower(fields: Fields, *, image: bool, act: str) -> _clip.Tower:
                         image=_pair(fields, "image_size", 224) if image else (0, 0),
                         patch=_pair(fields, "patch_size", 16) if image else (1, 1),
                         vocabulary=0 if image else fields.whole("vocab_size", 49408),
+                        oldest=not image and fields.values.get("eos_token_id") == 2,
                         positions=0 if image else fields.whole("max_position_embeddings", 77))  # fmt: skip
     if image and min(a // b for a, b in zip(tower.image, tower.patch, strict=True)) < 1:
         raise fields.fault("patch_size", f"at most image_size = {min(tower.image)}", min(tower.image))
@@ -217,7 +217,7 @@ def read_vit(fields: Fields, request: Request) -> Workload:
 def read_clip(fields: Fields, request: Request) -> Workload:
     """CLIP: both towers; `seq` tokens of text for each image."""
     request.no_decode()
-    parts = [Fields(fields.part(key).values, f"{fields.where}: {key}", defaults)
+    parts = [Fields({**fields.part(key).values, **fields.part(f"{key}_dict").values}, f"{fields.where}: {key}", defaults)
              for key, defaults in (("text_config", CLIP_TEXT), ("vision_config", CLIP_IMAGE))]  # fmt: skip
     text, image = _tower(parts[0], image=False, act="quick_gelu"), _tower(parts[1], image=True, act="quick_gelu")
     length = request.length(text.positions, text.positions)

@@ -29,10 +29,13 @@ def with_weights(workload: Workload, stored: Sequence[Stored]) -> Workload:
     notes = (*workload.notes, f"checkpoint: {len(stored):,} tensors, {size:,} bytes ({listed})")
     tied = [t.elements for t in parameters if t.role == "embedding"]
     if held != total and held not in {total + extra for extra in tied}:
-        warning = (
-            f"the config gives {total:,} parameters, the checkpoint holds {held:,}: number formats not taken from it"
-        )
-        return replace(workload, notes=notes, warnings=(*workload.warnings, warning))
+        # Heads or poolers more or less are still this network; packed or quantised weights are far fewer numbers.
+        near = abs(held - total) <= total // 5
+        said = "number formats taken where names agree" if near else "number formats not taken from it"
+        warning = f"the config gives {total:,} parameters, the checkpoint holds {held:,}: {said}"
+        workload = replace(workload, warnings=(*workload.warnings, warning))
+        if not near:
+            return replace(workload, notes=notes)
     return replace(workload, tensors=_typed(workload, real, formats.most_common(1)[0][0]), notes=notes)
 
 

@@ -80,8 +80,10 @@ def _words(g: Graph, x: Tensor, size: Size, table: Tensor) -> Tensor:
             x = ops.unary(g, "gelu", x) if size.roberta else activate(g, x, size.act, name="transform_act_fn")
             x = layer_norm(g, x, name="layer_norm" if size.roberta else "LayerNorm")
         with g.scope("decoder"):
-            weight = table if size.tied else g.parameter("weight", (size.vocabulary, size.width))
-            return ops.linear(g, x, weight, bias)
+            if size.tied:
+                return ops.linear(g, x, table, bias)
+            weight, own = g.parameter("weight", (size.vocabulary, size.width)), g.parameter("bias", bias.shape, "bias")
+            return ops.linear(g, x, weight, own)  # the outer bias stays, unused
 
 
 def _classes(g: Graph, x: Tensor, size: Size) -> Tensor:

@@ -13,7 +13,10 @@ from ._sequence import attend, fill, merge_heads, split_heads, tell_causal
 
 @dataclass(frozen=True, slots=True)
 class Tower:
-    """Width, feed-forward, layers, heads of one encoder, and what it reads: patches of an image, or words."""
+    """Width, feed-forward, layers, heads of one encoder, and what it reads: patches of an image, or words.
+
+    `oldest`: a text ends at its largest token, as in the first checkpoints, not at the end token.
+    """
 
     width: int
     inner: int
@@ -26,6 +29,7 @@ class Tower:
     vocabulary: int = 0
     positions: int = 0
     bias: bool = True
+    oldest: bool = False
 
     @property
     def patches(self) -> int:
@@ -86,7 +90,7 @@ def clip_text(g: Graph, ids: Tensor, tower: Tower, run: Run) -> tuple[Tensor, Te
         x = repeat_layer(g, "layers", tower.layers, x, lambda y: _block(g, y, tower, run.style, _CLIP, masks))
     x = layer_norm(g, x, name="final_layer_norm")
     place = fill(g, "arange", (batch,), dtype="int64", kind="gather")
-    found = ops.unary(g, "equal", ids, kind="gather", dtype="int32", work=Work.of(compare=1))
+    found = ids if tower.oldest else ops.unary(g, "equal", ids, kind="gather", dtype="int32", work=Work.of(compare=1))
     last = ops.argmax(g, found, -1)
     y = ops.whole_op(g, "gather", [ops.slice_view(g, x, (batch, tower.width)), place, last], [(batch, tower.width)],
                      Work(), kind="gather")[0]  # fmt: skip

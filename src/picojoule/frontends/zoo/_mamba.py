@@ -101,7 +101,7 @@ def _mixer(g: Graph, x: Tensor, size: Size, run: Run) -> Tensor:
     added = ops.binary(g, "mul", wide, g.view(signal, (batch, inner, seq, 1)))
     y = _scan(g, kept, added, out, run)
     y = ops.binary(g, "add", y, ops.binary(g, "mul", signal, g.view(skip, (1, inner, 1))))
-    y = ops.binary(g, "mul", y, activate(g, gate, size.act, name="act"))
+    y = ops.binary(g, "mul", y, activate(g, gate, "silu", name="act"))
     return linear(g, g.view(y, (batch, seq, inner)), size.width, name="out_proj", bias=size.bias)
 
 

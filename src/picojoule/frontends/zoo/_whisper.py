@@ -37,7 +37,6 @@ class Size:
     frames: int = FRAMES
     positions: int = TOKENS
     act: str = "gelu"
-    scaled: bool = False
 
 
 def whisper(size: Size, name: str, options: Options) -> Workload:
@@ -72,16 +71,16 @@ def whisper_both(g: Graph, features: Tensor | None, ids: Tensor, size: Size, run
         tell_causal(g, ids.shape[1], under="model.decoder", cross="encoder_attn", halved=run.halved)
 
 
-def _conv1d(g: Graph, x: Tensor, filters: int, stride: int, name: str, act: str) -> Tensor:
+def _conv1d(g: Graph, x: Tensor, filters: int, stride: int, name: str) -> Tensor:
     with g.scope(name):
         weight = g.parameter("weight", (filters, x.shape[1], 3))
         x = ops.conv(g, x, weight, g.parameter("bias", (filters,), "bias"), stride=(stride,), padding=((1, 1),))
-    return activate(g, x, act)
+    return ops.unary(g, "gelu", x)
 
 
 def _encoder(g: Graph, features: Tensor, size: Size, style: str) -> Tensor:
-    x = _conv1d(g, features, size.width, 1, "conv1", size.act)
-    x = _conv1d(g, x, size.width, 2, "conv2", size.act)
+    x = _conv1d(g, features, size.width, 1, "conv1")
+    x = _conv1d(g, x, size.width, 2, "conv2")
     batch, rows = x.shape[0], x.shape[2]
     places = fill(g, "arange", (rows,), dtype="int64", kind="position")
     with g.scope("embed_positions"):
@@ -106,7 +105,6 @@ def _decoder(g: Graph, ids: Tensor, memory: Tensor | int, size: Size, run: Run) 
     with g.scope("embed_tokens"):
         table = g.parameter("weight", (size.vocabulary, size.width), "embedding")
         x = ops.gather(g, table, ids, op="embedding")
-    x = ops.unary(g, "mul_scalar", x) if size.scaled else x
     places = repeat(g, arange(g, rows), (batch, rows), kind="position")
     with g.scope("embed_positions"):
         learned = g.parameter("weight", (size.positions, size.width), "embedding")
