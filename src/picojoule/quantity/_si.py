@@ -13,8 +13,8 @@ _BINARY: Final = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50}
 _WHOLE: Final = {"kWh": ("J", Decimal(3_600_000)), "Wh": ("J", Decimal(3600)), "h": ("s", Decimal(3600)),
                  "min": ("s", Decimal(60)), "bit": ("B", Decimal("0.125"))}  # fmt: skip
 _NUMBER: Final = re.compile(r"\s*([+-]?(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([^\d\s].*)?$")
-_PREFIXES: Final = (("E", 18), ("P", 15), ("T", 12), ("G", 9), ("M", 6), ("k", 3), ("", 0), ("m", -3), ("µ", -6), ("n", -9), ("p", -12),
-                    ("f", -15))  # fmt: skip
+_PREFIXES: Final = (("E", 18), ("P", 15), ("T", 12), ("G", 9), ("M", 6), ("k", 3), ("", 0), ("m", -3), ("µ", -6),
+                    ("n", -9), ("p", -12), ("f", -15))  # fmt: skip
 
 
 def parse_quantity(text: str, unit: str) -> float:
