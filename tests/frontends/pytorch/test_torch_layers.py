@@ -15,14 +15,15 @@ from picojoule.frontends.pytorch import _layers, _read, read_module  # noqa: E40
 torch.set_num_threads(1)
 
 
+MADE: list[_layers.Layers] = []
+
+
 class Counting(_layers.Layers):
     """Layers that remember how many runs were copied."""
 
-    made: list["Counting"] = []
-
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.made.append(self)
+        MADE.append(self)
 
 
 @pytest.fixture
@@ -31,9 +32,9 @@ def copies(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def read(module: nn.Module, *args: Any) -> Any:
         monkeypatch.setattr(_read, "Layers", Counting)
-        Counting.made.clear()
+        MADE.clear()
         net = read_module(module, args)
-        return net, Counting.made[0].copied
+        return net, MADE[0].copied
 
     return read
 

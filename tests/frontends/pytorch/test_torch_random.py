@@ -1,5 +1,6 @@
 """Random networks: what PyTorch dispatches against the closed forms that the other front-ends use."""
 
+from itertools import pairwise
 from typing import Any
 from unittest.mock import patch
 
@@ -120,7 +121,7 @@ def test_random_transformer_layers(heads: int, head: int, inner: int, rows: int,
 @given(st.lists(sizes, min_size=2, max_size=6), st.integers(1, 4))
 def test_training_of_random_perceptrons(widths: list[int], batch: int) -> None:
     """By hand: every product once forward and twice backward, but for the input's gradient, which nobody asks for."""
-    module = nn.Sequential(*[nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False)])
-    products = [batch * a * b for a, b in zip(widths, widths[1:], strict=False)]
+    module = nn.Sequential(*[nn.Linear(a, b) for a, b in pairwise(widths)])
+    products = [batch * a * b for a, b in pairwise(widths)]
     net = read_module(module, (torch.zeros(batch, widths[0]),), phase="train")
     assert net.work.macs == 3 * sum(products) - products[0]

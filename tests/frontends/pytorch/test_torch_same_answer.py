@@ -8,8 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs PyTorch")
 
-import torch.nn.functional as F  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
+from torch.nn import functional  # noqa: E402
 from torch_laws import faults, signature, totals  # noqa: E402
 from torch_nets import UNet, ViT, mobilenet_v2  # noqa: E402
 
@@ -31,7 +31,7 @@ class Head(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         x = self.rnn(self.embed(ids))[0]
-        x = F.scaled_dot_product_attention(x[:, None], x[:, None], x[:, None], is_causal=True)[:, 0]
+        x = functional.scaled_dot_product_attention(x[:, None], x[:, None], x[:, None], is_causal=True)[:, 0]
         return self.head(self.norm(self.encoder(x)).mean(1))
 
 
@@ -139,7 +139,7 @@ def test_every_form_of_attention_is_its_parts(causal: bool) -> None:
     q = torch.zeros(2, 4, 6, 8)
 
     def plain(q: Tensor) -> Tensor:
-        return F.scaled_dot_product_attention(q, q, q, is_causal=causal)
+        return functional.scaled_dot_product_attention(q, q, q, is_causal=causal)
 
     def flash(q: Tensor) -> Tensor:
         return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(q, q, q, 0.0, causal)[0]
@@ -164,7 +164,7 @@ def test_backward_of_fused_attention_is_that_of_its_parts() -> None:
         def forward(self, x: Tensor) -> Tensor:
             if self.fused:
                 return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(self.q, x, x)[0]
-            return F.scaled_dot_product_attention(self.q, x, x)
+            return functional.scaled_dot_product_attention(self.q, x, x)
 
     x = torch.zeros(1, 2, 4, 8)
     fused, parts = (read_module(Attend(flag), (x,), phase="train") for flag in (True, False))

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 def alexnet() -> nn.Module:
@@ -147,7 +147,9 @@ def mobilenet_v2() -> nn.Module:
             layers.append(Inverted(into, out, 1 if index else stride, factor))
             into = out
     layers.append(unit(320, 1280, 1))
-    return Classifier(nn.Sequential(*layers), nn.AdaptiveAvgPool2d(1), nn.Sequential(nn.Dropout(0.2), nn.Linear(1280, 1000)))
+    return Classifier(
+        nn.Sequential(*layers), nn.AdaptiveAvgPool2d(1), nn.Sequential(nn.Dropout(0.2), nn.Linear(1280, 1000))
+    )
 
 
 class UNet(nn.Module):
@@ -205,7 +207,7 @@ class SelfAttention(nn.Module):
         q, k, v = self.qkv(x).reshape(b, n, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
         scale = (d // self.heads) ** -0.5
         if self.mode == "sdpa":
-            y = F.scaled_dot_product_attention(q, k, v)
+            y = functional.scaled_dot_product_attention(q, k, v)
         elif self.mode == "matmul":
             y = ((q * scale) @ k.transpose(-2, -1)).softmax(-1) @ v
         else:

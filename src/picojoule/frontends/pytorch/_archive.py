@@ -29,7 +29,9 @@ _PYTHON: Final = {
     for name in ("add", "sub", "mul", "floordiv", "truediv", "mod", "pow", "neg", "eq", "ne", "lt", "le", "gt", "ge",
                  "getitem", "and_", "or_", "not_")
 }  # fmt: skip
-_SYMBOLIC: Final = {f"sym_{name}": getattr(torch, f"sym_{name}") for name in ("min", "max", "int", "float", "ite", "not")}
+_SYMBOLIC: Final = {
+    f"sym_{name}": getattr(torch, f"sym_{name}") for name in ("min", "max", "int", "float", "ite", "not")
+}
 
 
 def read_graph(path: Path) -> Mapping[str, Any]:
@@ -41,7 +43,9 @@ def read_graph(path: Path) -> Mapping[str, Any]:
                 raise InputError(f"{len(found)} models in the archive", where=str(path), expected="one model",
                                  example="torch.export.save(program, 'net.pt2')")  # fmt: skip
             if found[0].file_size > LIMIT:
-                raise InputError(f"its graph has {found[0].file_size:,} bytes", where=str(path), expected=f"at most {LIMIT:,}")
+                raise InputError(
+                    f"its graph has {found[0].file_size:,} bytes", where=str(path), expected=f"at most {LIMIT:,}"
+                )
             with archive.open(found[0]) as file:
                 text = file.read(LIMIT + 1)
         data = json.loads(text)
@@ -49,7 +53,9 @@ def read_graph(path: Path) -> Mapping[str, Any]:
         raise InputError(f"not a .pt2 archive: {error}", where=str(path), expected="a file of torch.export.save",
                          example="torch.export.save(program, 'net.pt2')") from None  # fmt: skip
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"its graph is not JSON: {error}", where=str(path), expected="a file of torch.export.save") from None
+        raise InputError(
+            f"its graph is not JSON: {error}", where=str(path), expected="a file of torch.export.save"
+        ) from None
     if not isinstance(data, dict) or "graph_module" not in data:
         raise InputError("its JSON has no graph_module", where=str(path), expected="a file of torch.export.save")
     return data["graph_module"]  # type: ignore[no-any-return]

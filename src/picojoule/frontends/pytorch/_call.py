@@ -42,7 +42,7 @@ class Call:
 
     def get(self, name: str, default: Any = None) -> Any:
         """The argument `name`, or `default` where the overload has none of that name."""
-        return self[name] if name in self else default
+        return self[name] if name in self else default  # noqa: SIM401 -- this is get
 
     @property
     def out(self) -> TorchTensor:

@@ -61,7 +61,7 @@ def _patched(owner: Any, name: str, value: Any) -> Iterator[None]:
         setattr(owner, name, before)
 
 
-def _no_packing(position_ids: Any) -> None:  # noqa: ARG001 -- the signature of what it stands for
+def _no_packing(position_ids: Any) -> None:
     """Whether several sequences are packed in one row depends on values; without values there is one."""
 
 

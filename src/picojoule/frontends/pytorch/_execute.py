@@ -73,7 +73,9 @@ class Runner:
         if isinstance(target, torch._ops.OpOverload):
             known = signature(target)
             if known.name in WHOLE and target._overloadname == "input":
-                return run_operator(self.recorder, known.name, dict(zip(known.arguments, args, strict=False)) | dict(kwargs))
+                return run_operator(
+                    self.recorder, known.name, dict(zip(known.arguments, args, strict=False)) | dict(kwargs)
+                )
         with self.recorder:
             return target(*args, **kwargs)
 

@@ -65,8 +65,7 @@ def _from_archive(path: Path, batch: int | None) -> Workload:
 
 
 def _from_program(exported: Any, batch: int | None) -> Workload:
-    from torch.export.graph_signature import InputKind
-
+    InputKind = torch.export.graph_signature.InputKind
     values = {node.name: node.meta.get("val") for node in exported.graph.nodes if node.op == "placeholder"}
     kinds = {InputKind.PARAMETER: "parameter", InputKind.BUFFER: "buffer", InputKind.CONSTANT_TENSOR: "tensor_constant"}
     inputs: list[Input] = []
@@ -120,7 +119,9 @@ def _constant(value: Any) -> Any:
     return on_meta(value) if isinstance(value, torch.Tensor) and value.dim() else value
 
 
-def _count(name: str, program: Program, inputs: Sequence[Input], classes: Mapping[str, str], batch: int | None) -> Workload:
+def _count(
+    name: str, program: Program, inputs: Sequence[Input], classes: Mapping[str, str], batch: int | None
+) -> Workload:
     """Run the program on meta tensors and record it."""
     user = [value for _, kind, _, value in inputs if kind == "user_input" and isinstance(value, torch.Tensor)]
     samples = next((int(t.shape[0]) for t in user if t.dim()), 1)
@@ -128,7 +129,8 @@ def _count(name: str, program: Program, inputs: Sequence[Input], classes: Mappin
     recorder = Recorder(graph)
     recorder.everything_on_meta = True
     values = []
-    for name_, kind, full, value in inputs:
+    for name_, kind, full, given in inputs:
+        value = given
         if kind == "user_input" and isinstance(value, torch.Tensor):
             if batch is not None and value.dim() and value.shape[0] == samples:
                 value = torch.empty((batch, *value.shape[1:]), dtype=value.dtype, device="meta")

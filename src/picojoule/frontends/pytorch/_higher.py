@@ -30,7 +30,7 @@ def _cost(work: Work) -> tuple[int, int]:
     return work.macs, work.muls + work.adds + sum(n for _, n in work.special)
 
 
-def _cond(recorder: Any, predicate: Any, true: Any, false: Any, operands: Any = ()) -> Any:
+def _cond(recorder: Any, _: Any, true: Any, false: Any, operands: Any = ()) -> Any:
     """Both branches are recorded; the operators of the costlier stay."""
     graph = recorder.graph
     kept: tuple[Any, Any, Work] | None = None

@@ -62,7 +62,7 @@ class Layers:
     def _group(self, path: str, container: Module) -> None:
         alike: dict[Any, list[str]] = defaultdict(list)
         children = [(name, child) for name, child in container._modules.items() if child is not None]
-        classes = defaultdict(int)
+        classes: dict[type, int] = defaultdict(int)
         for _, child in children:
             classes[type(child)] += 1
         for name, child in children:

@@ -10,7 +10,10 @@ from ._torch import Module
 
 
 def watch(module: Module, recorder: Recorder, *, closed_form: bool, values: bool, layers: Layers | None) -> None:
-    """Wrap the forward of each module of the copy `module`. `closed_form`: recurrent layers are not unrolled; `values`: on real tensors."""
+    """Wrap the forward of each module of the copy `module`.
+
+    `closed_form`: recurrent layers are not unrolled; `values`: the run is on real tensors.
+    """
     for path, part in list(module.named_modules()):
         if closed_form:
             replace_recurrent(part, recorder, values=values)

@@ -1,6 +1,7 @@
 """A live module and its inputs to a Workload: run without weights, every operator recorded."""
 
 import contextlib
+import importlib
 import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -46,16 +47,16 @@ def read_module(
     if not callable(module):
         raise InputError(f"a {type(module).__name__} cannot be called", expected="a torch.nn.Module or a function",
                          example="read_module(net, (torch.zeros(1, 3, 224, 224),))")  # fmt: skip
-    args, kwargs = check_inputs(args, kwargs)
-    kwargs |= from_shapes(inputs or {})
-    leaves = tensor_leaves((args, kwargs))
+    args, named = check_inputs(args, kwargs)
+    named |= from_shapes(inputs or {})
+    leaves = tensor_leaves((args, named))
     samples = batch_of(leaves)
     if batch is not None and batch != samples:
         if batch < 1:
             raise InputError(f"batch {batch}", expected="1 or more", example="batch=8")
-        args, kwargs = rebatched((args, kwargs), samples, batch)
+        args, named = rebatched((args, named), samples, batch)
         samples = batch
-    run = _Run(module, args, kwargs, samples, phase, phase == "train" if training is None else training)
+    run = _Run(module, args, named, samples, phase, phase == "train" if training is None else training)
     return run.first_that_works()
 
 
@@ -70,7 +71,11 @@ class _Run:
     def first_that_works(self) -> Workload:
         """On meta tensors; failing that on fake ones; failing that on the real ones."""
         failures: list[str] = []
-        for name, way in (("meta tensors", self.on_meta), ("fake tensors", self.on_fake), ("real tensors", self.on_real)):
+        for name, way in (
+            ("meta tensors", self.on_meta),
+            ("fake tensors", self.on_fake),
+            ("real tensors", self.on_real),
+        ):
             try:
                 workload = way(failures)
             except InputError:
@@ -93,9 +98,7 @@ class _Run:
 
     def on_fake(self, failures: list[str]) -> Workload:
         """Tensors that say they live on the CPU and have no memory: for code that asks the device."""
-        from torch._subclasses.fake_tensor import FakeTensorMode
-
-        mode = FakeTensorMode(allow_non_fake_inputs=True)
+        mode = importlib.import_module("torch._subclasses.fake_tensor").FakeTensorMode(allow_non_fake_inputs=True)
 
         def make(t: TorchTensor) -> TorchTensor:
             with mode:

@@ -127,8 +127,9 @@ def run_operator(recorder: Any, name: str, arguments: dict[str, Any]) -> Any:
     """aten's whole recurrent operators, as exported programs keep them: lstm, gru, rnn_tanh, rnn_relu."""
     params, biases = arguments["params"], arguments["has_biases"]
     projected = name == "lstm" and len(params) % (5 if biases else 3) == 0 and _is_projection(params, biases)
-    stack = Stack(name.upper(), arguments["num_layers"], int(params[1].shape[0]) // (GATES[_CELLS[name.upper()]]),
-                  bool(arguments["bidirectional"]), bool(arguments["batch_first"]), list(params), bool(biases), projected)  # fmt: skip
+    hidden = int(params[1].shape[0]) // GATES[_CELLS[name.upper()]]
+    both, first = bool(arguments["bidirectional"]), bool(arguments["batch_first"])
+    stack = Stack(name.upper(), arguments["num_layers"], hidden, both, first, list(params), bool(biases), projected)
     return _run(stack, recorder, arguments["input"], False)
 
 

@@ -23,7 +23,9 @@ def resolve(spec: str) -> Any:
     except ModuleNotFoundError as error:
         missing = error.name or module
         what = f"no module named {missing!r}" if module.startswith(missing) else f"{module} needs {missing!r}"
-        raise InputError(what, where=spec, expected="a module that Python can import from here", example=EXAMPLE) from None
+        raise InputError(
+            what, where=spec, expected="a module that Python can import from here", example=EXAMPLE
+        ) from None
     for part in parts:
         if not hasattr(found, part):
             raise InputError(f"{getattr(found, '__name__', module)} has no {part!r}", where=spec,

@@ -15,13 +15,8 @@ def _axis(*names: str) -> list[Axis]:
     return [((name, 1),) for name in names]
 
 
-def _product(call: Call, first: str, second: str, bias: bool) -> Work:
-    outputs = call.n
-    return dot_work(outputs * int(call[first].shape[-1]), outputs, bias)
-
-
 def _mm(call: Call) -> Work:
-    return _product(call, "self", "mat2" if "mat2" in call else "tensor" if "tensor" in call else "vec", False)
+    return dot_work(call.n * int(call["self"].shape[-1]), call.n, False)
 
 
 def _addmm(call: Call) -> Work:
@@ -113,7 +108,9 @@ def _conv_layout(call: Call, reads: Named) -> Pattern:
     rank = weight.dim() - 2
     if x.dim() != rank + 2:
         return pointwise(call, reads)
-    stride, dilation = ([*call.get(key, [1]), *[call.get(key, [1])[-1]] * rank][:rank] for key in ("stride", "dilation"))
+    stride, dilation = (
+        [*call.get(key, [1]), *[call.get(key, [1])[-1]] * rank][:rank] for key in ("stride", "dilation")
+    )
     small = x if transposed else y
     m = int(weight.shape[1]) if transposed else int(weight.shape[0]) // groups
     c = int(weight.shape[0]) // groups if transposed else int(weight.shape[1])
@@ -132,7 +129,9 @@ def _conv_layout(call: Call, reads: Named) -> Pattern:
     known: dict[str, list[Axis]] = {"input": x_axes, "weight": w_axes, "bias": [out], "grad_output": y_axes}
     axes_read: list[Sequence[Axis]] = [known.get(name, [()] * t.dim()) for name, t in reads]
     if backward:
-        first, *others = [axes for axes, asked in zip((x_axes, w_axes, [out]), call["output_mask"], strict=False) if asked]
+        first, *others = [
+            axes for axes, asked in zip((x_axes, w_axes, [out]), call["output_mask"], strict=False) if asked
+        ]
         return Pattern(space, axes_read, first, others)
     return Pattern(space, axes_read, y_axes)
 

@@ -8,9 +8,36 @@ from picojoule.workload import Work
 from ._call import Call
 from ._registry import Rule, add_rule, over_input
 
-_MOVES: Final = ["clone", "copy", "cat", "stack", "_to_copy", "embedding", "gather", "index", "scatter", "select_backward", "slice_backward", "new_zeros", "zeros", "zeros_like", "ones", "ones_like", "full", "full_like", "arange", "scalar_tensor", "constant_pad_nd", "tril", "triu", "repeat", "fill", "zero", "index_select", "masked_scatter", "roll", "flip", "new_ones", "new_full", "eye", "linspace", "logspace", "index_fill", "index_copy", "masked_select", "take", "reflection_pad1d", "reflection_pad2d", "reflection_pad3d", "replication_pad1d", "replication_pad2d", "replication_pad3d", "im2col", "unfold_copy", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "repeat_interleave", "rot90", "tril_indices", "triu_indices", "diag_embed", "put", "slice_scatter", "select_scatter", "diagonal_scatter", "as_strided_scatter", "_reshape_copy", "contiguous", "concat", "complex", "_conj_physical", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d", "_upsample_nearest_exact1d", "_upsample_nearest_exact2d", "nll_loss_backward", "nll_loss2d_backward", "diagonal_backward", "take_along_dim", "lift_fresh_copy", "block_diag", "cartesian_prod", "view_copy", "transpose_copy", "permute_copy", "expand_copy", "squeeze_copy", "unsqueeze_copy", "slice_copy", "select_copy", "split_copy", "detach_copy", "alias_copy", "t_copy", "split_with_sizes_copy", "as_strided_copy", "hann_window"]
+_MOVES: Final = """
+clone copy cat stack _to_copy embedding gather index scatter select_backward slice_backward new_zeros zeros zeros_like
+ones ones_like full full_like arange scalar_tensor constant_pad_nd tril triu repeat fill zero index_select
+masked_scatter roll flip new_ones new_full eye linspace logspace index_fill index_copy masked_select take
+reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d im2col
+unfold_copy pixel_shuffle pixel_unshuffle channel_shuffle repeat_interleave rot90 tril_indices triu_indices diag_embed
+put slice_scatter select_scatter diagonal_scatter as_strided_scatter _reshape_copy contiguous concat complex
+_conj_physical upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d
+_upsample_nearest_exact2d nll_loss_backward nll_loss2d_backward diagonal_backward take_along_dim lift_fresh_copy
+block_diag cartesian_prod view_copy transpose_copy permute_copy expand_copy squeeze_copy unsqueeze_copy slice_copy
+select_copy split_copy detach_copy alias_copy t_copy split_with_sizes_copy as_strided_copy hann_window hamming_window
+blackman_window kaiser_window bartlett_window native_channel_shuffle range conj_physical max_unpool2d max_unpool3d
+_pack_sequence _pack_padded_sequence fft_fftfreq fft_rfftfreq _lazy_clone nonzero_static as_tensor
+"""
 # Views, allocation and questions about metadata: no operator, no bytes.
-FREE: Final = frozenset(["detach", "view", "t", "transpose", "permute", "expand", "unsqueeze", "squeeze", "select", "slice", "split", "split_with_sizes", "unbind", "unsafe_split", "unsafe_chunk", "unsafe_split_with_sizes", "_unsafe_view", "alias", "as_strided", "transpose_", "unsqueeze_", "squeeze_", "t_", "chunk", "lift_fresh", "_reshape_alias", "unfold", "detach_", "diagonal", "view_as_real", "view_as_complex", "real", "imag", "swapaxes", "movedim", "_conj", "conj", "resolve_conj", "resolve_neg", "lift", "narrow", "view_as", "expand_as", "reshape_as", "_local_scalar_dense", "item", "is_same_size", "sym_size", "sym_numel", "sym_stride", "sym_storage_offset", "size", "stride", "numel", "is_contiguous", "is_nonzero", "requires_grad_", "set_", "_assert_async", "_assert_scalar", "_assert_tensor_metadata", "sym_constrain_range", "sym_constrain_range_for_size", "resize_", "rename_", "_version", "_has_compatible_shallow_copy_type", "is_pinned", "values", "indices", "crow_indices", "col_indices", "dim", "record_stream", "prim::device", "prim::layout", "prim::dtype", "prim::numpy_T", "_fw_primal", "_make_dual", "_unpack_dual", "sparse_dim", "profiler::_record_function_enter_new", "profiler::_record_function_exit", "_linalg_check_errors", "_functional_assert_async", "_functional_sym_constrain_range", "_print", "_make_dep_token", "result_type", "can_cast", "is_floating_point", "is_complex", "retain_grad", "output_nr", "is_leaf", "_is_zerotensor", "is_inference", "_fused_sdp_choice", "is_conj", "is_neg", "__is__", "prims::device_put", "as_strided_", "flatten", "unflatten", "reshape", "swapdims", "moveaxis"])  # fmt: skip
+_FREE: Final = """
+detach view t transpose permute expand unsqueeze squeeze select slice split split_with_sizes unbind unsafe_split
+unsafe_chunk unsafe_split_with_sizes _unsafe_view alias as_strided transpose_ unsqueeze_ squeeze_ t_ chunk lift_fresh
+_reshape_alias unfold detach_ diagonal view_as_real view_as_complex real imag swapaxes movedim _conj conj resolve_conj
+resolve_neg lift narrow view_as expand_as reshape_as _local_scalar_dense item is_same_size sym_size sym_numel
+sym_stride sym_storage_offset size stride numel is_contiguous is_nonzero requires_grad_ set_ _assert_async
+_assert_scalar _assert_tensor_metadata sym_constrain_range sym_constrain_range_for_size resize_ _version
+_has_compatible_shallow_copy_type is_pinned values indices crow_indices col_indices dim record_stream prim::device
+prim::layout prim::dtype prim::numpy_T _fw_primal _make_dual _unpack_dual sparse_dim
+profiler::_record_function_enter_new profiler::_record_function_exit _linalg_check_errors _functional_assert_async
+_functional_sym_constrain_range _print _make_dep_token result_type can_cast is_floating_point is_complex retain_grad
+output_nr is_leaf _is_zerotensor is_inference _fused_sdp_choice is_conj is_neg __is__ prims::device_put as_strided_
+flatten unflatten reshape swapdims moveaxis
+"""
+FREE: Final = frozenset(_FREE.split())
 # Allocation: a tensor appears, nothing is written.
 EMPTY: Final = frozenset(["empty_like", "new_empty_strided", "empty", "new_empty", "empty_strided", "empty_permuted"])
 
@@ -47,7 +74,9 @@ def _resample_backward(taps: int) -> Rule:
 
 
 def _grid_sample(call: Call) -> Work:
-    taps = 2 ** (call.out.dim() - 2) if call["interpolation_mode"] == 0 else 16 if call["interpolation_mode"] == 2 else 1
+    taps = (
+        2 ** (call.out.dim() - 2) if call["interpolation_mode"] == 0 else 16 if call["interpolation_mode"] == 2 else 1
+    )
     return Work.of(muls=call.n * taps, adds=call.n * (taps - 1))
 
 
@@ -79,7 +108,7 @@ def _weight_norm(call: Call) -> Work:
 
 
 def _enter() -> None:
-    for name in _MOVES:
+    for name in _MOVES.split():
         kind = "gather" if name in ("embedding", "gather", "index", "index_select", "take", "scatter") else "move"
         add_rule(name, kind, _nothing, inplace=True)
     add_rule("embedding_dense_backward", "gather", _adds("grad_output"))

@@ -257,7 +257,9 @@ def _enter_pools() -> None:
         add_rule(f"avg_pool{rank}d_backward", "pool", _avg_pool_backward(rank))
         add_rule(f"_adaptive_avg_pool{rank}d adaptive_avg_pool{rank}d", "pool", _adaptive_avg(rank), over_input)
         add_rule(f"adaptive_max_pool{rank}d", "pool", _adaptive_max(rank), over_input)
-        add_rule(f"_adaptive_avg_pool{rank}d_backward adaptive_avg_pool{rank}d_backward", "pool", _adaptive_avg_backward)
+        add_rule(
+            f"_adaptive_avg_pool{rank}d_backward adaptive_avg_pool{rank}d_backward", "pool", _adaptive_avg_backward
+        )
         add_rule(f"max_pool{rank}d_with_indices_backward adaptive_max_pool{rank}d_backward", "pool",
                  _scatter_add("grad_output"))  # fmt: skip
 

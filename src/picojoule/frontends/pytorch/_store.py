@@ -4,21 +4,26 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from picojoule.workload import Graph, Tensor
+from picojoule.quantity import InputError
+from picojoule.workload import BITS, Graph, Tensor
 
 from ._torch import TorchTensor, torch
 
 _NAMES: Final = {
     "float8_e4m3fn": "float8", "float8_e5m2": "float8", "float8_e4m3fnuz": "float8", "float8_e5m2fnuz": "float8",
     "float8_e8m0fnu": "float8", "float4_e2m1fn_x2": "float8", "qint8": "int8", "quint8": "uint8", "qint32": "int32",
-    "half": "float16", "complex32": "float32", "bits8": "uint8",
+    "complex32": "float32", "bits8": "uint8", "quint4x2": "uint4", "quint2x4": "uint2",
+    **{f"{sign}int{bits}": f"{sign}int8" for sign in ("", "u") for bits in (1, 3, 5, 6, 7)},  # a byte each in memory
 }  # fmt: skip
 
 
 def dtype_text(dtype: Any) -> str:
     """The library's name of a PyTorch dtype."""
     text = str(dtype).removeprefix("torch.")
-    return _NAMES.get(text, text)
+    name = _NAMES.get(text, text)
+    if name not in BITS:
+        raise InputError(f"a tensor of dtype {text}", expected=f"one of {', '.join(BITS)}", example="module.float()")
+    return name
 
 
 @dataclass(slots=True)

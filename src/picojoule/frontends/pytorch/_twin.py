@@ -91,7 +91,7 @@ class Twin:
             return self._memo[id(module)]
         if hasattr(type(module), "__deepcopy__"):
             return copy.deepcopy(module, self._memo)
-        made = type(module).__new__(type(module))
+        made: Module = object.__new__(type(module))
         self._memo[id(module)] = made
         self._alive.append(module)
         for name, value in module.__dict__.items():
