@@ -1,5 +1,7 @@
 """Config against transformers 5.23.0: small networks of every family, traced operator by operator on meta tensors."""
 
+import importlib
+import importlib.util
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -98,3 +100,40 @@ def test_bytes_are_those_of_transformers(name: str, write: Write) -> None:
     if case["batch"] == 1 and not any(word in name for word in LAYOUT):
         assert sum(t.bytes_in for t in traffic) == case["bytes_in"]
         assert sum(t.bytes_out for t in traffic) + 8 * rows == case["bytes_out"]
+
+
+ROADS = [
+    "llama",
+    "gpt2",
+    "bert",
+    "mamba",
+    "gemma3",
+    "phi",
+    "falcon_40b",
+    "gpt_neox",
+    "mixtral",
+    "deepseek_v3",
+    "qwen2_moe",
+]
+
+
+@pytest.mark.skipif(
+    any(importlib.util.find_spec(name) is None for name in ("torch", "transformers")),
+    reason="needs torch, transformers",
+)
+@pytest.mark.parametrize("name", ROADS)
+def test_roads_meet(name: str, write: Write) -> None:
+    """Equality: a network read from its config and through PyTorch agree to the last operation and parameter."""
+    torch, transformers = (importlib.import_module(guest) for guest in ("torch", "transformers"))
+    from picojoule.frontends.pytorch import read_module
+
+    case = CASES[name]
+    values = {key: value for key, value in case["config"].items() if key != "model_type"}
+    config = transformers.AutoConfig.for_model(case["config"]["model_type"], **values)
+    config.use_cache = False
+    with torch.device("meta"):
+        model = getattr(transformers, values["architectures"][0])(config).to(torch.bfloat16)
+    ids = torch.zeros((1, case["seq"]), dtype=torch.long, device="meta")
+    theirs, ours = read_module(model.eval(), kwargs={"input_ids": ids}), read(case, write)
+    assert ours.work == theirs.work
+    assert sum(t.elements for t in ours.parameters) == sum(t.elements for t in theirs.parameters)

@@ -94,7 +94,7 @@ def as_numbers(g: Graph, mask: Tensor) -> Tensor:
 
 
 def _both(g: Graph, a: Tensor, b: Tensor) -> Tensor:
-    return ops.binary(g, "and", a, b, kind="mask", dtype="bool", work=Work.of(compare=1))
+    return ops.binary(g, "logic", a, b, kind="mask", dtype="bool")
 
 
 def repeat(g: Graph, x: Tensor, shape: Sequence[int], *, kind: str) -> Tensor:
