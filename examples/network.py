@@ -8,6 +8,7 @@ gradient goes to all of them, the mask is drawn again as the share of zeros rise
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ class Network:
     def of(widths: Sequence[int], seed: int) -> "Network":
         """He initialisation: normal, variance 2 / inputs."""
         generator = np.random.default_rng(seed)
-        pairs = list(zip(widths, widths[1:], strict=False))
+        pairs = list(pairwise(widths))
         return Network(
             [(generator.standard_normal((o, i)) * np.sqrt(2 / i)).astype(np.float32) for i, o in pairs],
             [np.zeros(o, np.float32) for _, o in pairs],
@@ -155,18 +156,22 @@ class _Update:
     def __call__(self, gradients: Sequence[Array]) -> None:
         self.step += 1
         rate = np.float32(self.plan.rate)
-        for p, g, m, v in zip(self.parameters, gradients, self.first, self.second, strict=True):
-            if self.plan.optimiser == "sgd":
-                p -= rate * g
-            elif self.plan.optimiser == "momentum":
-                m *= np.float32(0.9)
-                m += g
-                p -= rate * m
-            else:  # Kingma and Ba 2015, with their constants
-                m += np.float32(0.1) * (g - m)
-                v += np.float32(0.001) * (g * g - v)
-                mean, square = m / np.float32(1 - 0.9**self.step), v / np.float32(1 - 0.999**self.step)
-                p -= rate * mean / (np.sqrt(square) + np.float32(1e-8))
+        for index, gradient in enumerate(gradients):
+            self.parameters[index] -= rate * self._direction(index, gradient)
+
+    def _direction(self, index: int, gradient: Array) -> Array:
+        if self.plan.optimiser == "sgd":
+            return gradient
+        first, second = self.first[index], self.second[index]
+        if self.plan.optimiser == "momentum":
+            first *= np.float32(0.9)
+            first += gradient
+            return first
+        # Kingma and Ba 2015, with their constants
+        first += np.float32(0.1) * (gradient - first)
+        second += np.float32(0.001) * (gradient * gradient - second)
+        mean, square = first / np.float32(1 - 0.9**self.step), second / np.float32(1 - 0.999**self.step)
+        return np.asarray(mean / (np.sqrt(square) + np.float32(1e-8)), np.float32)
 
 
 def _rounded(x: Array, half: bool) -> Array:

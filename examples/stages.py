@@ -77,7 +77,7 @@ def sparse_note(setting: Setting, on: str, zeros: float) -> str:
     part = shares(answer)
     saved = zeros * part.alpha
     kept = 1 - zeros
-    bytes_ = [weight_bytes(kept, form) for form in ("dense", "bitmap", "csr")]  # type: ignore[arg-type]
+    bytes_ = [weight_bytes(kept, form) for form in ("dense", "bitmap", "csr")]
     text = (
         f"{zeros:.0%} zeros: {bytes_[0]:g} B a weight dense, {bytes_[1]:g} as bitmap, {bytes_[2]:g} as CSR. Dense hardware "
         f"multiplies by zero like by anything else; one that skips zeros saves {saved:.2g} of the energy of an answer: "

@@ -61,8 +61,8 @@ def decode(data: Array, form: str, start: int, stop: int) -> Array:
 def _float8(form: str) -> Array:
     """The value of each of the 256 bytes."""
     if form == "float8_e8m0":  # a power of two, 2^(byte - 127); 255 is NaN
-        powers = np.ldexp(np.float32(1), np.arange(256) - 127).astype(np.float32)
-        powers[255] = np.nan
+        powers = np.full(256, np.nan, np.float32)
+        powers[:255] = 2.0 ** (np.arange(255) - 127.0)
         return powers
     exponents, mantissas, bias, ieee, unsigned_zero = _FLOAT8[form]
     codes = np.arange(256)

@@ -190,14 +190,15 @@ def fleet_text(found: LoadCurve, paint: Paint, profile: Profile | None = None) -
     for h, row in enumerate(found.power_w):
         mark = "  over the limit" if h in found.over_limit else ""
         lines.append(f"{h:02d}:00 {_two(float(row[0]), 'W'):>8}  {'█' * round(float(row[0]) / top * 46)}{mark}")
-    lines.append(f"peak {_with_range(peak, 'W')} in the hour from {hour:02d}:00; a day {_with_range(found.day_j, 'J')}")
+    lines.append(f"peak {_with_range(peak, 'W')} in the hour from {hour:02d}:00")
+    lines.append(f"energy of a day {_with_range(found.day_j, 'J')}")
     if profile is not None:
         carbon = found.carbon_kg(profile)
         lines.append(f"carbon of a day {carbon.nominal:,.4g} kg ({carbon.low:,.3g} – {carbon.high:,.3g}) by {profile.title}, "
                      f"{profile.year}")  # fmt: skip
     if found.embodied_kg.nominal:
         kg = found.embodied_kg
-        lines.append(f"embodied, apart: {kg.nominal:,.3g} kg a day ({kg.low:,.2g} – {kg.high:,.2g})")
+        lines.append(f"embodied, apart: {kg.nominal:,.3g} kg a day ({kg.low:,.3g} – {kg.high:,.3g})")
     return "\n".join(lines) + "\n"
 
 
@@ -210,7 +211,14 @@ def _row(label: str, cells: Sequence[str]) -> str:
 
 
 def _percent(value: Interval) -> str:
-    return f"{value.nominal:.1%} ({value.low:.0%}–{value.high:.0%})"
+    if value.nominal < 1e-4:
+        return "0%" if value.high == 0 else "<0.01%"
+    return f"{_hundredths(value.nominal, 3)}% ({_hundredths(value.low, 2)}–{_hundredths(value.high, 2)}%)"
+
+
+def _hundredths(share: float, digits: int) -> str:
+    """A share in percent without its sign: three digits at most, nothing below a hundredth."""
+    return f"{100 * share:.0f}" if share > 0.995 else f"{max(100 * share, 0.01):.{digits}g}"
 
 
 def _with_range(value: Interval, unit: str) -> str:
