@@ -53,8 +53,9 @@ class Workload:
 
     @property
     def neurons(self) -> int:
-        """Output elements of the convolutions and matrix products that carry weights, of one sample."""
-        return sum(o.outputs[0].elements * o.repeats for o in self.operators if self.bears_weights(o)) // self.batch
+        """Output elements of the convolutions and matrix products that carry weights, of one sample, backward left out."""
+        forward = (o for o in self.operators if self.bears_weights(o) and not o.op.endswith("_backward"))
+        return sum(o.outputs[0].elements * o.repeats for o in forward) // self.batch
 
     def bears_weights(self, operator: Operator) -> bool:
         """Whether `operator` multiplies by a parameter."""

@@ -123,18 +123,42 @@ def test_bad_input_is_told() -> None:
         read_module(nn.LazyLinear(3), (x,))
 
 
+USER_CODE = """
+from torch import nn
+class Zoo:
+    net = nn.Linear(3, 4)
+class Sized(nn.Linear):
+    pass
+class Plain(nn.Linear):
+    def __init__(self):
+        super().__init__(3, 2)
+def build(width=5):
+    return nn.Linear(3, width)
+def run(x):
+    return x + 1
+def number():
+    return 1
+three = 3
+"""
+
+
 def test_resolve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Message: the user's module is imported, its object found, and what is missing is named."""
-    (tmp_path / "some_user_nets.py").write_text("class Zoo:\n    net = 3\ndef build():\n    return 1\nimport_me = 2\n")
+    """Message: the user's module is imported, its object found or made on meta, and what is missing is named."""
+    (tmp_path / "some_user_nets.py").write_text(USER_CODE)
     (tmp_path / "some_broken_nets.py").write_text("import some_missing_package\n")
     monkeypatch.syspath_prepend(tmp_path)
-    assert resolve("some_user_nets:build")() == 1
-    assert resolve("some_user_nets:Zoo.net") == 3
+    assert resolve("some_user_nets:Zoo.net").out_features == 4
+    assert resolve("some_user_nets:Plain").weight.device.type == "meta"
+    assert resolve("some_user_nets:build").out_features == 5
+    assert read_module(resolve("some_user_nets:run"), inputs={"x": (2, 3)}).work == Work.of(adds=6)
     for spec, message in [
         ("some_user_nets", "names no Python object"),
         ("some_user_nets:", "names no Python object"),
         ("some user:x", "names no Python object"),
-        ("some_user_nets:bild", "one of Zoo, build"),
+        ("some_user_nets:bild", "one of Zoo, Sized, Plain, build"),
+        ("some_user_nets:Sized", "Sized needs arguments"),
+        ("some_user_nets:number", "it made a int"),
+        ("some_user_nets:three", "it is a int"),
         ("some_nets_nobody_has:x", "no module named 'some_nets_nobody_has'"),
         ("some_broken_nets:x", "needs 'some_missing_package'"),
     ]:

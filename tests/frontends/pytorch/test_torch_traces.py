@@ -62,6 +62,7 @@ def test_training_is_that_of_the_trace(name: str) -> None:
     """Equality: forward and backward of the sum of the outputs, with dropout and batch statistics."""
     net = read(name, phase="train")
     assert totals(net) == golden(name, "counts_train")["train"]
+    assert net.neurons == golden(name)["neurons_per_sample"]
     assert (net.uncounted, faults(net)) == ((), set())
 
 

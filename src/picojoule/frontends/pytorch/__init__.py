@@ -49,7 +49,10 @@ def read_exported(source: str | Path | Any, *, batch: int | None = None) -> Work
 
 
 def resolve(spec: str) -> Any:
-    """The object that "package.module:name" names: a module, or a function that makes one."""
+    """The module that "package.module:name" names or makes; a function that takes arguments is returned as it is.
+
+    A class or a function without arguments is called on PyTorch's meta device: no weights are made.
+    """
     return _part("_resolve").resolve(spec)
 
 

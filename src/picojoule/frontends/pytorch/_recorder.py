@@ -183,11 +183,16 @@ class Recorder(_Mode):  # type: ignore[misc]
                 outputs.append(self.graph.tensor(name, _shape(call, t), dtype_text(t.dtype)))
         work = entry.rule(call)
         kind = self._kind(call, entry)
-        made = self.graph.emit(call.name.rstrip("_"), kind, pattern.space, into, outputs, work, dtype=dtype)
+        made = self.graph.emit(self._label(call.name), kind, pattern.space, into, outputs, work, dtype=dtype)
         if len(outputs) > 1 or isinstance(outputs[0] if outputs else None, Tensor):
             self._place_writes(pattern, made)
         for t, index in fresh:
             self.store.bind(t, made[index])
+
+    def _label(self, name: str) -> str:
+        """The operator's name without the mark of writing in place; what a backward pass runs says so."""
+        plain = name.rstrip("_")
+        return f"{plain}_backward" if self.backward and "_backward" not in plain else plain
 
     def _place_writes(self, pattern: Pattern, made: Sequence[Tensor]) -> None:
         """Index results by the operator's own dimensions: further ones as the pattern says, else like the first."""

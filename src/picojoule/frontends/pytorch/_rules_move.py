@@ -107,6 +107,12 @@ def _weight_norm(call: Call) -> Work:
     return Work.of(muls=2 * v, adds=max(0, v - g), sqrt=g, div=g)
 
 
+def _weight_norm_backward(call: Call) -> Work:
+    """Of w = g·v/‖v‖: v·dw a row, then g/‖v‖·(dw - v·(v·dw)/‖v‖²)."""
+    v, g = int(call["saved_v"].numel()), int(call["saved_g"].numel())
+    return Work.of(muls=3 * v + 2 * g, adds=2 * v - g, div=2 * g)
+
+
 def _enter() -> None:
     for name in _MOVES.split():
         kind = "gather" if name in ("embedding", "gather", "index", "index_select", "take", "scatter") else "move"
@@ -134,6 +140,7 @@ def _enter() -> None:
     add_rule("_fft_r2c _fft_c2c _fft_c2r", "fft", _fourier, over_input)
     add_rule("col2im", "move", _col_to_image, over_input)
     add_rule("_weight_norm_interface", "norm", _weight_norm, over_input)
+    add_rule("_weight_norm_interface_backward", "norm", _weight_norm_backward)
     add_rule("affine_grid_generator", "interpolate", lambda call: Work.of(muls=3 * call.n, adds=2 * call.n))
 
 
