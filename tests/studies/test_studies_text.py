@@ -24,7 +24,7 @@ def test_methods_and_shares() -> None:
     for part in ("22,016", "44,032", "FLOP, true", "14,249,558,016", "None of the counts is an energy"):
         assert part in shown
     shown = fits(text.shares_text([studies.shares(pj.estimate(n, "h100")) for n in names], PLAIN))
-    assert shown.count("100%") == 4
+    assert shown.count("  100%") == 4
     assert "α" in shown
     assert "board" in shown
     blocks = studies.block_shares(pj.estimate("bert-base", "h100"), depth=4)

@@ -73,13 +73,13 @@ def shift(power_w: float, hours: float, profile: Profile, *, earliest_h: float =
 def _starts(hours: float, earliest: float, deadline: float | None) -> list[float]:
     """All starts that can be best: the ends of the window, and those with one end of the job on a full hour."""
     last = earliest + 24 if deadline is None else deadline - hours
-    if deadline is not None and not (math.isfinite(deadline) and last >= earliest):
+    if deadline is not None and not (math.isfinite(deadline) and last >= earliest - 1e-9):
         raise InputError(
             f"a job of {hours:g} h that may start at {earliest:g} h cannot be done by {deadline:g} h",
             where="shift", expected=f"a deadline of {earliest + hours:g} h or later; 24 and more is the next day",
             example=f"deadline_h={math.ceil(earliest + hours):g}",
         )  # fmt: skip
-    last = min(last, earliest + 24)
+    last = max(earliest, min(last, earliest + 24))
     whole = range(math.ceil(earliest), math.floor(last) + 1)
     ends = range(math.ceil(earliest + hours), math.floor(last + hours) + 1)
     found = {earliest, *map(float, whole), *(end - hours for end in ends)}

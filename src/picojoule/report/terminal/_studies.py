@@ -217,8 +217,10 @@ def _percent(value: Interval) -> str:
 
 
 def _hundredths(share: float, digits: int) -> str:
-    """A share in percent without its sign: three digits at most, nothing below a hundredth."""
-    return f"{100 * share:.0f}" if share > 0.995 else f"{max(100 * share, 0.01):.{digits}g}"
+    """A share in percent without its sign: `digits` digits, hundredths below one."""
+    if share < 0.01:
+        return f"{100 * share:.2f}"
+    return f"{100 * share:.0f}" if share > 0.995 else f"{100 * share:.{digits}g}"
 
 
 def _with_range(value: Interval, unit: str) -> str:
