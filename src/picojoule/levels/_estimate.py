@@ -7,7 +7,7 @@ from typing import Final
 from picojoule.cost import Activity, Cost, price
 from picojoule.hardware import STATIC, Architecture, Technology
 from picojoule.quantity import InputError, format_quantity
-from picojoule.workload import PARAMETER_ROLES, Workload, is_float
+from picojoule.workload import Workload, is_float
 
 from ._count import Outcome, count
 from ._demand import Demand, demand
@@ -121,11 +121,6 @@ def _notes(workload: Workload, architecture: Architecture, technology: Technolog
         notes.append(f"the bandwidth of {outer.name} is unknown: time is that of the rest")
     if STATIC not in cost.prices:
         notes.append("its static power is unknown: the energy is without it")
-    weights = sum(t.bytes_of(t.stored_elements) for t in workload.tensors.values()
-                  if t.role in PARAMETER_ROLES and not t.base)  # fmt: skip
-    if outer.size is not None and weights > outer.size.nominal:
-        notes.append(f"the weights alone ({format_quantity(weights, 'B')}) do not fit {outer.name} "
-                     f"({format_quantity(outer.size.nominal, 'B')})")  # fmt: skip
     if technology.mixed_scope:
         notes.append(f"scopes added: {technology.scope}; {technology.mixed_scope}")
     time, energy = cost.total_time_s.nominal, cost.total_energy_j.nominal

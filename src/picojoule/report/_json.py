@@ -5,6 +5,7 @@ from typing import Any
 
 from picojoule.cost import Interval
 from picojoule.levels import Estimate
+from picojoule.training import peak_memory
 from picojoule.workload import Access, Work, Workload
 
 from ._count import Count
@@ -91,9 +92,21 @@ def _result(estimate: Estimate) -> dict[str, Any]:
             }
             for row, activity in enumerate(cost.activities)
         ],
+        "memory_bytes": _memory(estimate),
         "uncounted": _uncounted(estimate.workload),
         "notes": list(estimate.notes),
     }
+
+
+def _memory(estimate: Estimate) -> dict[str, Any]:
+    """What must be held at the worst moment, and the outermost memory's size; null where unknown."""
+    need, size = peak_memory(estimate.workload), estimate.architecture.memories[0].size
+    return {
+        "weights": need.weights, "gradients": need.gradients, "optimiser": need.optimiser,
+        "activations": need.activations, "workspace": need.workspace, "total": need.total,
+        "capacity": None if size is None else size.nominal,
+        "fits": None if size is None else need.total <= size.nominal,
+    }  # fmt: skip
 
 
 def _interval(interval: Interval) -> dict[str, float]:

@@ -9,6 +9,7 @@ import numpy as np
 from picojoule.cost import Interval, ratio
 from picojoule.levels import Estimate
 from picojoule.quantity import format_quantity
+from picojoule.training import peak_memory
 from picojoule.workload import Operator
 
 from .._plain import columns, pad, plain
@@ -20,7 +21,8 @@ NAME: Final = 12  # columns of a machine's name
 def estimate_text(estimates: Sequence[Estimate], paint: Paint, *, rows: int = 5) -> str:
     """What was read, the devices with their intervals, their parts, the dearest operators, a comparison."""
     first = estimates[0]
-    lines = [_headline(first, paint), "", *_devices(estimates, paint), "", *_parts(estimates, paint)]
+    lines = [_headline(first, paint), "", *_devices(estimates, paint), *_fit(estimates), ""]
+    lines += _parts(estimates, paint)
     for estimate in estimates:
         lines += ["", *_dearest(estimate, paint, rows)]
     if len(estimates) > 1:
@@ -100,6 +102,24 @@ def _devices(estimates: Sequence[Estimate], paint: Paint) -> list[str]:
         power = format_quantity(joules_all / seconds_all, "W") if seconds_all > 0 else "unknown"
         text = f"{estimate.dtype}, {power}, scope {estimate.cost.scope}, bound by {_bound(estimate)}"
         lines.append(paint.dim(f"{label(estimate):<{NAME}}  {text}"))
+    return lines
+
+
+def _fit(estimates: Sequence[Estimate]) -> list[str]:
+    """What each machine must hold at the worst moment, and whether its outermost memory does."""
+    lines = []
+    for estimate in estimates:
+        need, outer = peak_memory(estimate.workload), estimate.architecture.memories[0]
+        parts = {"weights": need.weights, "gradients": need.gradients, "optimiser": need.optimiser,
+                 "activations": need.activations + need.workspace}  # fmt: skip
+        named = ", ".join(f"{name} {format_quantity(n, 'B', 2)}" for name, n in parts.items() if n)
+        if outer.size is None:
+            verdict = f"size of {outer.name} unknown"
+        else:
+            size = format_quantity(outer.size.nominal, "B", 2)
+            verdict = f"fits {size}" if need.total <= outer.size.nominal else f"DOES NOT FIT {size} {outer.name}"
+        text = f"{label(estimate):<{NAME}}  {verdict}: {named or 'nothing to hold'}"
+        lines.append(text if columns(text) <= 80 else text[:79] + "…")
     return lines
 
 
