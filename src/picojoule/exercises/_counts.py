@@ -61,12 +61,10 @@ def total_parameters(workload: Workload) -> int:
 
 
 def training_macs(workload: Workload) -> int:
-    """Forward, weight gradients and input gradients: 3 x MACs, without the gradient of the network's own input."""
-    roots = set(workload.inputs)
-    first = sum(
-        o.total.macs for o in weighted(workload) if any(workload.tensors[a.tensor].root in roots for a in o.inputs)
-    )
-    return 3 * macs(weighted(workload)) - first
+    """MACs of forward and backward, without the gradient of the network's own input."""
+    from picojoule.training import training_step
+
+    return training_step(workload, optimiser=None).work.macs
 
 
 def outputs(operator: Operator) -> int:

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from picojoule.lifecycle import momentum_gain, update_bytes
 from picojoule.quantity import InputError
 
 from ._counts import chain, macs, total_parameters, weighted
@@ -86,10 +87,9 @@ def _layers(task: Task) -> list[int]:
 @solves("2.3")
 def update(task: Task, findings: Findings) -> None:
     """Work and bytes of one weight update."""
-    size = task["bytes_per_value"]
-    # Tensors read and written each step: weight and gradient read, weight written; each state read and written.
-    for name, states in (("sgd", 0), ("momentum", 1), ("adam", 2)):
-        findings.put(f"{name}_bytes_per_parameter", size * (3 + 2 * states), "B")
+    for name in ("sgd", "momentum", "adam"):
+        each = update_bytes(1, name, element_bytes=task["bytes_per_value"])
+        findings.put(f"{name}_bytes_per_parameter", each, "B")
     findings.say("read w, read g, write w; each state (momentum: 1, Adam: 2) is read and written too",
                  "读 w、读 g、写 w；每个状态（动量 1 个，Adam 2 个）再各读写一次")  # fmt: skip
 
@@ -156,10 +156,10 @@ def momentum(task: Task, findings: Findings) -> None:
         if not -1 < a < 1:
             raise InputError(f"momentum {a} never settles", where=f"exercise {task.id}", expected="between -1 and 1",
                              example="--set momentum=[0.9]")  # fmt: skip
+        gains.append(momentum_gain(a))
         step, steps = 0.0, 0
-        while steps < 10**6 and abs(step - 1 / (1 - a)) > 1e-12 * abs(1 / (1 - a)):
+        while steps < 10**6 and abs(step - gains[-1]) > 1e-12 * abs(gains[-1]):
             step, steps = a * step + 1, steps + 1
-        gains.append(1 / (1 - a))
         findings.say(f"a = {a:g}: v <- a·v + g settles at {step:.6g}·g after {steps} steps; 1/(1 - a) = {gains[-1]:.6g}",
                      f"a = {a:g}：v <- a·v + g 经 {steps} 步收敛到 {step:.6g}·g；1/(1 - a) = {gains[-1]:.6g}")  # fmt: skip
     findings.put("gain_on_constant_gradient", gains)

@@ -2,7 +2,10 @@
 
 import math
 
+from picojoule.lifecycle import descent_steps, frozen_macs, gan_macs, heavy_ball_steps
+from picojoule.lifecycle import training_macs as whole_training_macs
 from picojoule.quantity import InputError
+from picojoule.training import gan_iteration
 from picojoule.workload import Graph, Workload, ops
 from picojoule.workload.ops.recurrent import GATES
 
@@ -77,7 +80,7 @@ def support_vectors(task: Task, findings: Findings) -> None:
     rows = {
         "linear_svm_inference_macs": macs(linear.operators), "kernel_svm_inference_macs": macs(kernel.operators),
         "alexnet_inference_macs": macs(weighted(net)), "kernel_gram_macs": n * (n - 1) // 2 * features,
-        "alexnet_train_macs": per_image * n * task["epochs"],
+        "alexnet_train_macs": whole_training_macs(per_image, n, task["epochs"]),
     }  # fmt: skip
     for name, value in rows.items():
         findings.put(name, value, "MAC")
@@ -164,26 +167,26 @@ def recurrent_cells(task: Task, findings: Findings) -> None:
 @solves("3.8", "3.8-gan")
 def adversaries(task: Task, findings: Findings) -> None:
     """Passes of one iteration, in forward passes of generator G and discriminator D."""
-    # A backward pass with weight gradients is two forwards, one to the input alone is one.
-    forward, whole_backward, input_backward = 1, 2, 1
-    d_step = (forward, 2 * forward + 2 * whole_backward)  # D sees real and made; G only makes
-    g_step = (forward + whole_backward, forward + input_backward)  # D passes the gradient on, it does not learn
-    total = d_step[0] + g_step[0], d_step[1] + g_step[1]
-    for name, passes in (("d_step", d_step), ("g_step", g_step), ("per_iteration", total)):
-        findings.put(name, _passes(*passes))
-    findings.put("value", total[0] * task["FG"] + total[1] * task["FD"], "forward passes")
+    # Steps in forward passes of each network: what the recipe gives for one pass of the one and none of the other.
+    passes = tuple(zip(gan_macs(1, 0), gan_macs(0, 1), strict=True))
+    total = sum(g for g, _ in passes), sum(d for _, d in passes)
+    for name, row in zip(("d_step", "g_step", "per_iteration"), (*passes, total), strict=True):
+        findings.put(name, _passes(*row))
+    findings.put("value", sum(gan_macs(task["FG"], task["FD"])), "forward passes")
     findings.say("D step: G forward; D forward on real and on made; D backward (dW and dX) on both",
                  "判别器一步：G 前向；D 对真、假样本各前向一次，并各反向一次（dW 与 dX）")  # fmt: skip
     findings.say("G step: G forward, D forward, D backward to its input only, G backward",
                  "生成器一步：G 前向，D 前向，D 只把梯度传到输入，G 反向")  # fmt: skip
-    made, judged = (macs(weighted(network(task[name]))) for name in ("generator", "discriminator"))
+    once = gan_iteration(network(task["generator"]), network(task["discriminator"]))
+    made, judged = once.generator_forward, once.discriminator_forward
     findings.put("generator_macs", made, "MAC")
     findings.put("discriminator_macs", judged, "MAC")
-    findings.put("iteration_macs", total[0] * made + total[1] * judged, "MAC")
+    findings.put("iteration_macs", once.law, "MAC")
+    findings.put("iteration_macs_without_useless_gradients", once.exact, "MAC")
     findings.say(f"{task['generator']}: FG = {made:,}; {task['discriminator']}: FD = {judged:,}; "
-                 f"{_passes(*total)} = {total[0] * made + total[1] * judged:,} MACs a sample",
+                 f"{_passes(*total)} = {once.law:,} MACs a sample; counted operator by operator, {once.exact:,}",
                  f"{task['generator']}：FG = {made:,}；{task['discriminator']}：FD = {judged:,}；"
-                 f"{_passes(*total)} = 每个样本 {total[0] * made + total[1] * judged:,} 次乘加")  # fmt: skip
+                 f"{_passes(*total)} = 每个样本 {once.law:,} 次乘加；逐算子计得 {once.exact:,}")  # fmt: skip
 
 
 def _passes(g: int, d: int) -> str:
@@ -197,16 +200,17 @@ def style(task: Task, findings: Findings) -> None:
     from picojoule.frontends import read_model
 
     forward = convolution_macs(read_model(task["model"], inputs={"x": (1, 3, size, size)}))
-    findings.put("macs_per_iteration", 2 * forward, "MAC")
-    findings.put("total", 2 * forward * task["iterations"], "MAC")
-    findings.say(f"forward {forward:,} and dX as much again, no dW: {2 * forward:,}; {task['iterations']} iterations",
-                 f"前向 {forward:,}，dX 同样多，没有 dW：{2 * forward:,}；迭代 {task['iterations']} 次")  # fmt: skip
+    once = frozen_macs(forward)
+    findings.put("macs_per_iteration", once, "MAC")
+    findings.put("total", frozen_macs(forward, task["iterations"]), "MAC")
+    findings.say(f"forward {forward:,} and dX as much again, no dW: {once:,}; {task['iterations']} iterations",
+                 f"前向 {forward:,}，dX 同样多，没有 dW：{once:,}；迭代 {task['iterations']} 次")  # fmt: skip
 
 
 @solves("3.11", "3.11-<kappa>")
 def optimisers(task: Task, findings: Findings) -> None:
     """Gradient descent against the heavy ball on a quadratic, both with their best constants."""
-    rows = [(_descent(k, task["tolerance"]), _heavy_ball(k, task["tolerance"])) for k in _kappas(task)]
+    rows = [(descent_steps(k, task["tolerance"]), heavy_ball_steps(k, task["tolerance"])) for k in _kappas(task)]
     findings.put("gd_steps", [plain for plain, _ in rows])
     findings.put("heavy_ball_steps", [ball for _, ball in rows])
     findings.put("speedup", [plain / ball for plain, ball in rows])
@@ -223,35 +227,11 @@ def _kappas(task: Task) -> list[int]:
     return kappas
 
 
-def _descent(kappa: float, tolerance: float) -> int:
-    """Steps of x <- x - eta·lambda·x from (1, 1) with eta = 2 / (1 + kappa)."""
-    x = [1.0, 1.0]
-    eta = 2 / (1 + kappa)
-    steps = 0
-    while math.hypot(*x) / math.sqrt(2) > tolerance:
-        x = [x[0] - eta * x[0], x[1] - eta * kappa * x[1]]
-        steps += 1
-    return steps
-
-
-def _heavy_ball(kappa: float, tolerance: float) -> int:
-    """Steps with a momentum term: eta = 4 / (sqrt kappa + 1)², beta = ((sqrt kappa - 1) / (sqrt kappa + 1))²."""
-    root = math.sqrt(kappa)
-    eta, beta = 4 / (root + 1) ** 2, ((root - 1) / (root + 1)) ** 2
-    now, before = [1.0, 1.0], [1.0, 1.0]
-    steps = 0
-    while math.hypot(*now) / math.sqrt(2) > tolerance:
-        step = [now[i] - eta * (1, kappa)[i] * now[i] + beta * (now[i] - before[i]) for i in range(2)]
-        now, before = step, now
-        steps += 1
-    return steps
-
-
 @solves("3.12", "3.12-<model>")
 def imagenet(task: Task, findings: Findings) -> None:
     """What the training costs in MACs; accuracy is measured, not computed."""
     per_image = training_macs(network(task["model"]))
-    total = per_image * task["images"] * task["epochs"]
+    total = whole_training_macs(per_image, task["images"], task["epochs"])
     findings.put("train_macs_per_image", per_image, "MAC")
     findings.put("train_macs", total, "MAC")
     findings.say(f"{per_image:,} MACs an image, forward and backward; times {task['images']:,} images and "

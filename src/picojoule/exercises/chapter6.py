@@ -5,6 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 from picojoule.quantity import InputError
+from picojoule.studies import amdahl
 from picojoule.workload import Operator, Workload
 
 from ._counts import convolution_macs, is_convolution, layer_bytes, macs, network, product_macs, weighted
@@ -20,13 +21,13 @@ def whole_speedup(task: Task, findings: Findings) -> None:
     total = sum(parts.values(), Fraction(0))
     if total == 0:
         raise InputError(f"{task['model']} has no work", where=f"exercise {task.id}", expected="a network with layers")
-    slow = sum((parts[name] / total / gains[name] for name in parts), Fraction(0))
-    exact = 1 / slow
-    findings.put("speedup", float(exact))
+    whole = amdahl({name: part / total for name, part in parts.items()}, {name: task[name] for name in parts})
+    findings.put("speedup", whole)
     if not task.hardware:
+        exact = 1 / sum((parts[name] / total / gains[name] for name in parts), Fraction(0))
         findings.put("exact", f"{exact.numerator}/{exact.denominator}")
     terms = " + ".join(f"{float(parts[name] / total):.6f}/{float(gains[name]):g}" for name in parts if parts[name])
-    findings.say(f"1 / ({terms}) = {float(exact):.4f}", f"1 / ({terms}) = {float(exact):.4f}")
+    findings.say(f"1 / ({terms}) = {whole:.4f}", f"1 / ({terms}) = {whole:.4f}")
 
 
 def _mac_shares(task: Task, findings: Findings) -> dict[str, Fraction]:
