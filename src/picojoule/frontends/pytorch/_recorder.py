@@ -27,6 +27,11 @@ class Recorder(_Mode):  # type: ignore[misc]
 
     supports_higher_order_operators = True
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Telling the compiler to keep out would import it, a second and 100 MB, at the first operator.
+        return False
+
     def __init__(self, graph: Graph, *, meta: bool = True) -> None:
         super().__init__()
         self.graph = graph
