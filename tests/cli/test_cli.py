@@ -60,7 +60,9 @@ def test_estimate_json_keeps_its_schema(capsys: pytest.CaptureFixture[str]) -> N
         ["compare", "resnet50,mobilenet-v2", "--on", "h100,xeon", "--batch", "1,8"],
         ["explain", "resnet50", "--on", "h100"], ["explain", "h100"], ["explain", "h100.dram.read"],
         ["hardware", "list"], ["hardware", "show", "eyeriss"], ["zoo"], ["exercise", "2.2"], ["exercise", "--list"],
-        ["job", "examples/job.yaml"],
+        ["job", "examples/job.yaml"], ["methods", "resnet50,lstm:128x256,bert-base", "--on", "h100"],
+        ["diff", "resnet50", "resnet101"], ["estimate", "resnet50", "--on", "a100", "--phase", "train", "--batch", "8"],
+        ["estimate", "llama3-8b", "--on", "h100", "--phase", "decode", "--context", "512"],
         ["errata"],
     ],
     ids=" ".join,
@@ -155,7 +157,7 @@ def test_every_option_has_help() -> None:
     top = parser()
     verbs = next(a for a in top._actions if isinstance(a, argparse._SubParsersAction))
     queue = list(verbs.choices.values())
-    assert len(queue) == 9
+    assert len(queue) == 11
     while queue:
         one = queue.pop()
         for action in one._actions:

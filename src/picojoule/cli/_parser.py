@@ -21,6 +21,7 @@ _EXAMPLES = {
     "count": "picojoule count resnet50", "estimate": "picojoule estimate resnet50 --on h100,eyeriss",
     "compare": "picojoule compare resnet50 --on h100,xeon --batch 1,8,64", "zoo": "picojoule zoo",
     "explain": "picojoule explain h100.hbm.read", "hardware": "picojoule hardware list", "job": "picojoule job examples/job.yaml",
+    "methods": "picojoule methods resnet50,bert-base --on h100", "diff": "picojoule diff resnet50 resnet101",
     "exercise": "picojoule exercise 2.2", "errata": "picojoule errata --lang zh",
 }  # fmt: skip
 
@@ -157,6 +158,26 @@ def _fill_explain(p: argparse.ArgumentParser) -> None:
     p.set_defaults(run=_lazy("explain"))
 
 
+def _fill_methods(p: argparse.ArgumentParser) -> None:
+    _model(p, many=True)
+    p.add_argument("--on", metavar="DEVICE", help="also show the shares of energy on this machine")
+    p.add_argument("--blocks", type=_number, metavar="DEPTH", help="with --on: shares of the modules at this depth")
+    p.add_argument("--level", default="roofline", metavar="LEVEL", help="count or roofline (default)")
+    p.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the draws (default 0)")
+    p.add_argument("--draws", type=_number, default=1000, metavar="N", help="draws of the intervals (default 1000)")
+    p.set_defaults(run=_lazy("methods"))
+
+
+def _fill_diff(p: argparse.ArgumentParser) -> None:
+    p.add_argument("model", metavar="A", help="a model: a name, a file, or .safetensors weights alone")
+    p.add_argument("other", metavar="B", help="the model to set against it")
+    p.add_argument("--batch", type=_number, metavar="N", help="samples of one run")
+    p.add_argument("--seq", type=_number, metavar="N", help="sequence length")
+    p.add_argument("--input", action="append", default=[], metavar="NAME=N,N,…", help="shape of one input")
+    _phase(p)
+    p.set_defaults(run=_lazy("diff"))
+
+
 def _fill_job(p: argparse.ArgumentParser) -> None:
     p.add_argument("file", metavar="JOB.yaml", help="a job file: see examples/job.yaml")
     p.add_argument("--json", action="store_true", help="print JSON, by a published schema")
@@ -221,6 +242,8 @@ _VERBS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...] =
     ("estimate", "energy, time and traffic of a model on machines", _fill_estimate),
     ("compare", "models, machines and batch sizes side by side, per sample", _fill_compare),
     ("explain", "where a total or a price comes from", _fill_explain),
+    ("methods", "the counts of the literature side by side, shares of energy", _fill_methods),
+    ("diff", "two networks or checkpoints: structure, counts, distance", _fill_diff),
     ("job", "every stage of a whole job: load, prepare, move, train or infer", _fill_job),
     ("hardware", "the machines of the library", _fill_hardware),
     ("zoo", "the models that need no file", _fill_zoo),

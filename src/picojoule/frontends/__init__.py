@@ -2,3 +2,4 @@
 
 from ._read import read_model as read_model
 from ._read import read_object as read_object
+from ._weights import read_weights as read_weights

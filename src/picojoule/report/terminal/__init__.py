@@ -11,3 +11,11 @@ from ._library import hardware_table as hardware_table
 from ._library import hardware_text as hardware_text
 from ._library import zoo_text as zoo_text
 from ._paint import Paint as Paint
+from ._studies import blocks_text as blocks_text
+from ._studies import diff_text as diff_text
+from ._studies import fit_text as fit_text
+from ._studies import fleet_text as fleet_text
+from ._studies import human_text as human_text
+from ._studies import methods_text as methods_text
+from ._studies import shares_text as shares_text
+from ._studies import shift_text as shift_text
