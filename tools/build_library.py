@@ -12,7 +12,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from picojoule.formats import hardware_schema, job_schema, technology_schema  # noqa: E402
+from picojoule.formats import hardware_schema, job_schema, operators_schema, technology_schema  # noqa: E402
 from picojoule.formats._built import pack, write_value  # noqa: E402
 from picojoule.formats._convert import Converter  # noqa: E402
 from picojoule.formats._faults import Faults  # noqa: E402
@@ -61,6 +61,7 @@ def wanted(check: bool = False) -> list[tuple[Path, str]]:
     files.append((schemas / "hardware.schema.json", json.dumps(hardware_schema(), indent=1) + "\n"))
     files.append((schemas / "technology.schema.json", json.dumps(technology_schema(), indent=1) + "\n"))
     files.append((schemas / "job.schema.json", json.dumps(job_schema(), indent=1) + "\n"))
+    files.append((schemas / "operators.schema.json", json.dumps(operators_schema(), indent=1) + "\n"))
     return files
 
 

@@ -16,12 +16,20 @@ if TYPE_CHECKING:
     from ._api import job as job
     from ._api import read_hardware as read_hardware
     from ._api import read_model as read_model
+    from ._api import register as register
+    from ._api import register_file as register_file
     from .levels import LEVELS as LEVELS
     from .quantity import InputError as InputError
+    from .workload import CustomWork as CustomWork
+    from .workload import Work as Work
 
-__all__ = ["LEVELS", "Hardware", "InputError", "__version__", "count", "estimate", "job", "read_hardware", "read_model"]
+__all__ = [
+    "LEVELS", "CustomWork", "Hardware", "InputError", "Work", "__version__", "count", "estimate", "job",
+    "read_hardware", "read_model", "register", "register_file",
+]  # fmt: skip
 
-_HOMES = {"LEVELS": "picojoule.levels", "InputError": "picojoule.quantity"}
+_HOMES = {"LEVELS": "picojoule.levels", "InputError": "picojoule.quantity", "Work": "picojoule.workload",
+          "CustomWork": "picojoule.workload"}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

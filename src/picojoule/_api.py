@@ -15,7 +15,7 @@ from picojoule.levels import estimate as _estimate
 from picojoule.quantity import InputError
 from picojoule.report import Count
 from picojoule.report import count as _count
-from picojoule.workload import Workload, dtype_name
+from picojoule.workload import CustomWork, Work, Workload, dtype_name
 
 if TYPE_CHECKING:
     from picojoule.lifecycle import JobResult, Request
@@ -137,3 +137,23 @@ def job(path: str | Path, *, draws: int = 1000, seed: int = 0) -> "JobResult":
                           context=request.context)  # fmt: skip
 
     return run_job(read_job(path), read, draws=draws, seed=seed)
+
+
+def register(name: str, work: Work | CustomWork, *, kind: str = "other") -> None:
+    """Teach every front-end the work of an operator: ONNX's "domain::Name", PyTorch's "library::op".
+
+        pj.register("com.acme::Swish", pj.Work.of(muls=2, sigmoid=1))
+
+    A Work is for each element of the output, which has the shape of the first input; a CustomWork says otherwise.
+    """
+    from picojoule.frontends import register_operator
+
+    register_operator(name, work if isinstance(work, CustomWork) else CustomWork(work), kind=kind)
+
+
+def register_file(path: str | Path) -> None:
+    """Teach every front-end the operators of a YAML file (format: picojoule/operators/1)."""
+    from picojoule.formats import read_operators
+
+    for name, work in read_operators(path).items():
+        register(name, work)

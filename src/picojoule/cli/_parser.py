@@ -90,6 +90,7 @@ def _phase(p: argparse.ArgumentParser) -> None:
     p.add_argument("--halved", action="store_true", help="count only what a causal mask shows, not the whole square")
     p.add_argument("--optimiser", default="sgd", metavar="NAME",
                    help="of a training step: sgd (default), momentum, adam, adamw, adafactor, adam8bit")  # fmt: skip
+    p.add_argument("--ops", metavar="FILE", help="YAML file with the work of operators of your own")
     p.add_argument("--recompute", default="none", metavar="HOW", help="in training: none (default), selective, full")
 
 

@@ -261,6 +261,8 @@ def job(options: argparse.Namespace) -> int:
 
 def _read(options: argparse.Namespace, model: str | None = None, batch: int | None = None) -> Workload:
     """The workload that the options name; `model` and `batch` one by one where several are compared."""
+    if options.ops:
+        api.register_file(options.ops)
     return api.read_model(
         model or options.model, batch=options.batch if model is None else batch, seq=options.seq,
         inputs=_shapes(options.input), phase=options.phase, context=options.context, halved=options.halved,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from picojoule.hardware import Architecture, Technology
+from picojoule.workload import CustomWork
 
 from ._catalogue import CatalogueEntry as CatalogueEntry
 from ._catalogue import catalogue_entry as catalogue_entry
@@ -56,3 +57,17 @@ def job_schema() -> dict[str, Any]:
     from ._job_schema import JobFile
 
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **JobFile.model_json_schema()}
+
+
+def read_operators(path: Path | str) -> dict[str, CustomWork]:
+    """The work of a user's own operators (format: picojoule/operators/1)."""
+    from ._operators import read_operators as read
+
+    return read(path)
+
+
+def operators_schema() -> dict[str, Any]:
+    """JSON Schema of files of operators, for editors."""
+    from ._operators_schema import OperatorsFile
+
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **OperatorsFile.model_json_schema()}

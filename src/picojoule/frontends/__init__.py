@@ -2,4 +2,5 @@
 
 from ._read import read_model as read_model
 from ._read import read_object as read_object
+from ._read import register_operator as register_operator
 from ._weights import read_weights as read_weights

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from picojoule.quantity import InputError
-from picojoule.workload import Workload
+from picojoule.workload import CustomWork, Work, Workload
 
+_CUSTOM: Final[dict[str, tuple[CustomWork, str]]] = {}
 _PICKLES: Final = (".pt", ".pth", ".pkl", ".bin", ".ckpt")
 
 
@@ -44,6 +45,7 @@ def read_model(
     if path.suffix == ".pt2":
         from .pytorch import read_exported
 
+        _teach_pytorch()
         return read_exported(path, batch=batch)
     if path.suffix == ".onnx" or (path.suffix and path.is_file()):
         from .onnx import read_onnx
@@ -57,6 +59,7 @@ def read_model(
     if ":" in text and not known(text):
         from .pytorch import read_module, resolve
 
+        _teach_pytorch()
         return read_module(resolve(text), batch=batch, inputs=shapes)
     return read_zoo(text, batch=batch, seq=seq, inputs=shapes)
 
@@ -66,6 +69,7 @@ def read_object(model: Any, args: Sequence[Any] | Any, kwargs: Mapping[str, Any]
     """The Workload of a Python object: a torch module or callable, or an exported program."""
     from .pytorch import read_exported, read_module
 
+    _teach_pytorch()
     if type(model).__name__ == "ExportedProgram":
         return read_exported(model, batch=batch)
     if not callable(model):
@@ -81,3 +85,28 @@ def _generating(text: str, *, batch: int | None, seq: int | None, phase: str, co
 
     return read_known(text, batch=batch, seq=seq, phase="prefill" if phase == "infer" else phase, context=context,
                       inputs=inputs, halved=halved)  # fmt: skip
+
+
+def register_operator(name: str, custom: CustomWork, *, kind: str = "other") -> None:
+    """Count the operator `name` by `custom`, in ONNX files now and in PyTorch programs when one is read."""
+    from .onnx import register_formula
+
+    def formula(shapes: Sequence[tuple[int, ...]], _: Mapping[str, object]) -> tuple[list[tuple[int, ...]], Work]:
+        shape, work = custom.of(shapes)
+        return [shape], work
+
+    register_formula(name, formula)
+    _CUSTOM[name] = (custom, kind)
+
+
+def _teach_pytorch() -> None:
+    """Hand what was registered to the PyTorch table; its import is too dear for those who never read a program."""
+    from .pytorch import register
+
+    for name, (custom, kind) in _CUSTOM.items():
+
+        def rule(call: Any, custom: CustomWork = custom) -> Work:
+            shapes = [tuple(tensor.shape) for _, tensor in call.tensors()]
+            return custom.work * int(call.n) if custom.per == "output" else custom.of(shapes)[1]
+
+        register(name, rule, kind=kind)

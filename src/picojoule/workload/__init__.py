@@ -1,5 +1,6 @@
 """What is computed: operators over integer index spaces, and the tensors they touch. Knows no hardware and no file."""
 
+from ._custom import CustomWork as CustomWork
 from ._dtype import BITS as BITS
 from ._dtype import dtype_bits as dtype_bits
 from ._dtype import dtype_name as dtype_name
