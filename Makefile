@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check bench library clean help
+.PHONY: demo test check bench fuzz library clean help
 
 help:            ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,10 @@ check: $(VENV)/check            ## format, lint, types, layers, tests: what a co
 
 bench: $(VENV)/bench            ## start-up, estimate and pricing speed beside peers, in one run
 	$(BIN)/python benchmarks/run.py
+
+fuzz: $(VENV)/installed            ## 10,000 mutated ONNX files and 2,000 mutated configs: no traceback, hang or stray file
+	$(BIN)/python tools/fuzz_onnx.py
+	$(BIN)/python tools/fuzz_configs.py
 
 library: $(VENV)/installed            ## rebuild what is generated from the library's YAML
 	$(BIN)/python tools/build_library.py

@@ -10,7 +10,7 @@ from ._validate import validate
 from ._yaml import Document, parse_document, read_document
 
 if TYPE_CHECKING:
-    from ._operators_schema import OperatorsFile
+    from . import _operators_schema as schema
 
 
 def read_operators(path: Path | str) -> dict[str, CustomWork]:
@@ -28,7 +28,7 @@ def operators_of(document: Document) -> dict[str, CustomWork]:
     from ._operators_schema import OperatorsFile
 
     faults = Faults(document)
-    model: OperatorsFile | None = validate(document, OperatorsFile, faults)
+    model: schema.OperatorsFile | None = validate(document, OperatorsFile, faults)
     faults.raise_all()
     assert model is not None
     found = {}

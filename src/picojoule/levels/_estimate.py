@@ -81,7 +81,7 @@ def estimate(
     typed = workload.with_dtype(used) if dtype is not None or used != wanted else workload
     activities = _activities(typed, architecture, LEVELS[level])
     cost = price(activities, technology, draws=draws, seed=seed)
-    notes += _notes(typed, architecture, technology, cost)
+    notes += _notes(architecture, technology, cost)
     return Estimate(typed, architecture, technology, level, used, cost, tuple(notes))
 
 
@@ -114,7 +114,7 @@ def _dtype_notes(architecture: Architecture, wanted: str, used: str) -> list[str
     return [f"{architecture.title} has no {wanted} arithmetic on its sheet: computed in {used}"]
 
 
-def _notes(workload: Workload, architecture: Architecture, technology: Technology, cost: Cost) -> list[str]:
+def _notes(architecture: Architecture, technology: Technology, cost: Cost) -> list[str]:
     notes = []
     outer = architecture.memories[0]
     if outer.bandwidth is None:

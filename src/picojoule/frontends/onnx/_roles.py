@@ -120,7 +120,8 @@ def _is_table(value: Value, store: Store) -> bool:
     data = reader(LIMIT) if reader is not None else None
     if data is None or data.size == 0 or data.dtype.kind not in "fV":
         return False
-    flat = np.asarray(data, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # NaN payloads of a damaged file are no table either
+        flat = np.asarray(data, dtype=np.float64)
     if bool(np.all((flat == 0) | (flat <= -1e4))) and bool(np.any(flat != 0)):
         return True
     rows = flat.reshape(-1, flat.shape[-1]) if flat.ndim >= 2 else flat.reshape(1, -1)
