@@ -40,11 +40,11 @@ $(VENV)/installed: pyproject.toml
 	touch $@
 
 $(VENV)/test: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,huggingface]'
 	touch $@
 
 $(VENV)/check: $(VENV)/test
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,check]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,huggingface,check]'
 	touch $@
 
 $(VENV)/bench: $(VENV)/installed
