@@ -94,7 +94,7 @@ def update(task: Task, findings: Findings) -> None:
                  "读 w、读 g、写 w；每个状态（动量 1 个，Adam 2 个）再各读写一次")  # fmt: skip
 
 
-@solves("2.4")
+@solves("2.4", "004.2.3")
 def activation_ranges(task: Task, findings: Findings) -> None:
     """Smallest and largest value of each activation on the grid."""
     found = re.fullmatch(r"(?:numpy|np)\.linspace\(\s*([-+.\de]+)\s*,\s*([-+.\de]+)\s*,\s*(\d+)\s*\)", task["grid"])

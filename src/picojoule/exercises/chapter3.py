@@ -157,7 +157,7 @@ def recurrent_cell(task: Task, findings: Findings) -> None:
         findings.put(name, value, "MAC" if name == "macs_per_step" else "1")
 
 
-@solves("3.7")
+@solves("3.7", "004.3.3.1", "004.3.3.2")
 def recurrent_cells(task: Task, findings: Findings) -> None:
     """All three cells."""
     for name in GATES:
@@ -242,7 +242,7 @@ def imagenet(task: Task, findings: Findings) -> None:
                  "精度不作预测：必须实际训练，且至少三个随机种子才能比较")  # fmt: skip
 
 
-@solves("004-mac-not-params", "004-mac-not-params-<model>")
+@solves("004.3.1.1", "004-mac-not-params", "004-mac-not-params-<model>")
 def macs_are_not_parameters(task: Task, findings: Findings) -> None:
     """MACs per parameter of the convolutions or of the products."""
     workload = network(task["model"])

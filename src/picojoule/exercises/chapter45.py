@@ -88,14 +88,19 @@ def lenet(task: Task, findings: Findings) -> None:
                      f"{operator.path}：输出 {shape}，{operator.total.macs:,} 次乘加")  # fmt: skip
 
 
-@solves("5.7")
-def convolution_algorithms(task: Task, findings: Findings) -> None:
-    """Direct, through im2col, and by Winograd's F(2x2, 3x3)."""
+def convolution_of(task: Task) -> tuple[int, ...]:
+    """Kernel, channels in and out, map and padding of "3x3 256->256 at 56x56, pad 1"."""
     found = _CONVOLUTION.fullmatch(task["conv"].strip())
     if found is None or "0" in found.groups()[:6]:
         raise InputError(f"conv is {task['conv']!r}", where=f"exercise {task.id}", expected="kernel, channels, map, padding",
                          example='--set conv="3x3 256->256 at 56x56, pad 1"')  # fmt: skip
-    k, wide, channels, filters, height, width, pad = (int(n) for n in found.groups("0"))
+    return tuple(int(n) for n in found.groups("0"))
+
+
+@solves("5.7")
+def convolution_algorithms(task: Task, findings: Findings) -> None:
+    """Direct, through im2col, and by Winograd's F(2x2, 3x3)."""
+    k, wide, channels, filters, height, width, pad = convolution_of(task)
     workload, y = one_convolution(height, width, channels, filters, (k, wide), padding=pad, bias=False)
     _, _, rows, columns = y.shape
     copied = channels * k * wide * rows * columns

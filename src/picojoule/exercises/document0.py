@@ -90,7 +90,7 @@ def little_parameters(task: Task, findings: Findings) -> None:
     findings.put("macs", {**by_layer, "all": sum(by_layer.values())}, "MAC")
 
 
-@solves("000.14", "000-conv-shape")
+@solves("000.14", "000-conv-shape", "004.3.2.2")
 def convolution_shape(task: Task, findings: Findings) -> None:
     """Output of a convolution."""
     height, width, channels = _image(task)

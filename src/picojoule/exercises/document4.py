@@ -65,7 +65,7 @@ def part_macs(workload: Workload, parts: Sequence[str]) -> dict[str, int]:
     return {part: macs(o for o in workload.operators if o.path.split(".")[0] == part) for part in parts}
 
 
-@solves("004-transformer", "004-transformer-n<tokens>")
+@solves("004.3.4.5", "004-transformer", "004-transformer-n<tokens>")
 def transformer(task: Task, findings: Findings) -> None:
     """MACs of one block by part, times the layers."""
     tokens, width = task["tokens"], task["width"]
