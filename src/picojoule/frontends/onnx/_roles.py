@@ -46,6 +46,7 @@ _FIXED: Final[Mapping[str, Mapping[int, Role]]] = {
     _MS + "SkipGroupNorm": {1: _N, 2: _N, 4: _B}, _MS + "QEmbedLayerNormalization": {2: "embedding", 3: "embedding"},
     _MS + "MoE": {1: _W, 2: _W, 3: _B, 4: _W, 5: _B}, _MS + "GatherBlockQuantized": {0: "embedding"},
 }  # fmt: skip
+_CELLS: Final = frozenset(("RNN", "GRU", "LSTM"))  # inputs 5 and 6 are their first states, no parameters
 _CONTRACTIONS: Final = frozenset(("MatMul", "Einsum", "Gemm"))
 _TABLES: Final = {"Gather": (0,), "GatherND": (0,), "Concat": tuple(range(64)), "Expand": (0,), "Tile": (0,)}
 
@@ -55,6 +56,9 @@ def claim(call: Call, store: Store) -> None:
     fixed = _FIXED.get(call.key)
     for index, value in enumerate(call.inputs):
         if value is None or not value.constant:
+            continue
+        if call.op in _CELLS and index in (5, 6):
+            call.session.states.update(value.sources or ())
             continue
         if not value.rooted:
             if fixed is None or index not in fixed or not _counts(value):

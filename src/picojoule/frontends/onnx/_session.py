@@ -66,6 +66,7 @@ class Session:
         self.functions: dict[tuple[str, str], FunctionProto] = {}
         self.parameters: dict[str, Value] = {}
         self.claims: dict[str, set[Role]] = {}
+        self.states: set[str] = set()  # first states of recurrent layers: stored, but no parameters
         self.reasons: list[str] = []
         self.lies: list[str] = []
         self.reshaped = False  # the user changed a concrete size: declared shapes are then no witnesses
@@ -114,7 +115,7 @@ class Session:
         roles: dict[str, Role] = {}
         for source, claimed in self.claims.items():
             tensor = self.parameters[source].tensor
-            if tensor is not None:
+            if tensor is not None and source not in self.states:
                 roles[tensor.name] = next(role for role in _PRECEDENCE if role in claimed)
         for name, tensor in self.g.tensors.items():
             role = roles.get(tensor.root)
