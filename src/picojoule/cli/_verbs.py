@@ -369,7 +369,7 @@ def _write_page(options: argparse.Namespace, workload: Workload, estimates: Sequ
         for level in ("count", "roofline") if level != options.level
     }  # fmt: skip
     command = f"picojoule estimate {options.model} --on {options.on} --level {options.level}"
-    text = page(estimates, count=counted(workload), lang=options.lang, other_levels=other, command=command,
+    text = page(estimates, count=counted(estimates[0].workload), lang=options.lang, other_levels=other, command=command,
                 references=_references())  # fmt: skip
     target = Path(options.html)
     if not target.parent.is_dir():
