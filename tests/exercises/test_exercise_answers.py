@@ -12,6 +12,11 @@ from picojoule.quantity import InputError
 IDS = [row.id for row in list_exercises()]
 CHINESE = re.compile("[\u4e00-\u9fff]")
 PLAIN = [f"1.{n}" for n in range(1, 11)] + [f"2.{n}" for n in range(1, 13)] + [f"3.{n}" for n in range(1, 13)]
+PLAIN += [f"4.{n}" for n in range(1, 13)] + [f"5.{n}" for n in range(1, 13)]
+PLAIN += ["002.0", "002.2.1.1", "002.2.1.2", *(f"002.2.2.{n}" for n in range(1, 6)), "002.3.1", "002.3.2", "002.4"]
+PLAIN += [f"002.3.1.{a}.{b}" for a, many in ((1, 5), (2, 3), (3, 3)) for b in range(1, many + 1)]
+PLAIN += ["004.0", *(f"004.2.{n}" for n in range(1, 6)), *(f"004.3.1.{n}" for n in range(1, 4)), "004.conclusion"]
+PLAIN += [f"004.3.{a}.{b}" for a, many in ((2, 3), (3, 3), (4, 5)) for b in range(1, many + 1)]
 PLAIN += ["6.2", "6.3", "6.8", "6.9", "6.10", "7.1"] + [f"000.{n}" for n in range(1, 17)]
 MACHINE = """
 format: picojoule/hardware/1
@@ -59,7 +64,7 @@ def test_json_shape(id_: str) -> None:
 
 @pytest.mark.parametrize("id_", PLAIN)
 def test_every_plain_number(id_: str) -> None:
-    """Equality: chapters 1 to 3 and the numbered questions are all there."""
+    """Equality: chapters 1 to 5, the numbered questions and the sections of both other documents are all there."""
     assert id_ in IDS
 
 
@@ -88,7 +93,32 @@ def test_list_in_both_languages() -> None:
 
 
 @pytest.mark.parametrize(
-    "id_", ["6.2", "6.3", "6.8", "6.8-T16", "6.9", "6.9-b4", "6.10", "7.1", "000.3", "000.4", "000.9", "1.6"]
+    "id_",
+    [
+        "6.2",
+        "6.3",
+        "6.8",
+        "6.8-T16",
+        "6.9",
+        "6.9-b4",
+        "6.10",
+        "7.1",
+        "000.3",
+        "000.4",
+        "000.9",
+        "1.6",
+        "4.12",
+        "002.0",
+        "002.2.2.3",
+        "002.2.2.4",
+        "002.2.2.5",
+        "002.3.1.2.3",
+        "002.3.1.3.3",
+        "004.0",
+        "004.3.1.2",
+        "004.3.2.3",
+        "004.3.3.3",
+    ],
 )
 def test_another_machine_another_answer(id_: str, machine: str) -> None:
     """Metamorphic: a user's hardware file changes what an exercise on a machine answers."""

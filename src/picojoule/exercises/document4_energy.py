@@ -71,7 +71,7 @@ def rates(task: Task, findings: Findings) -> None:
 
     result = estimate(task["model"], task.hardware or task["machine"], draws=1)
     found = methods(result.workload)
-    unit = result.architecture.unit(result.dtype, "matrix") or result.architecture.unit(result.dtype)
+    unit = result.architecture.unit(result.dtype, "matrix") or result.architecture.unit(result.dtype, "vector")
     time = result.cost.total_time_s.nominal
     if unit is None:  # the estimate chose a format that some unit has
         raise InputError(
