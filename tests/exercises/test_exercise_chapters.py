@@ -180,6 +180,7 @@ def test_sparse() -> None:
     assert found["bitmap_bytes_per_weight"].value == 1.125
     assert found["csr16_bytes_per_weight"].value == 1.5
     assert found["macs_if_zeros_are_skipped"].value == 2
+    assert value("5.12", "bitmap_bytes_per_weight", target=0.9) == pytest.approx(0.525, rel=1e-15)
 
 
 @pytest.mark.parametrize(

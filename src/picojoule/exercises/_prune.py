@@ -4,13 +4,19 @@ from picojoule.workload import Graph, Operator, Workload, ops
 
 
 def dead(net: Workload) -> tuple[Operator, ...]:
-    """Operators that no output is computed from, in order: those not met on the way back from the outputs."""
+    """Operators that no output is computed from, in order: those not met on the way back from the outputs.
+
+    A repeated operator may read what a later one wrote a step before, so the way back is walked until nothing is new.
+    """
     needed = {net.tensors[name].root for name in net.outputs}
-    alive = set()
-    for operator in reversed(net.operators):
-        if any(net.tensors[a.tensor].root in needed for a in operator.outputs):
-            alive.add(operator.name)
-            needed |= {net.tensors[a.tensor].root for a in operator.inputs}
+    alive: set[str] = set()
+    before = -1
+    while len(alive) > before:
+        before = len(alive)
+        for operator in reversed(net.operators):
+            if any(net.tensors[a.tensor].root in needed for a in operator.outputs):
+                alive.add(operator.name)
+                needed |= {net.tensors[a.tensor].root for a in operator.inputs}
     return tuple(o for o in net.operators if o.name not in alive)
 
 

@@ -1,5 +1,6 @@
 """Chapter 5: eager and static graphs, several devices, registering operators, mixed precision, pruning, fusion, sparsity."""
 
+from fractions import Fraction
 from typing import Any
 
 from picojoule.lifecycle import (
@@ -285,7 +286,7 @@ def sparse_training(task: Task, findings: Findings) -> None:
         raise InputError(f"target is {target:g}", where="exercise 5.12", expected="a share from 0 to 1",
                          example="--set target=0.5")  # fmt: skip
     shares = [sparsity(target, t) for t in task["t"]]
-    density = 1 - target
+    density = float(1 - Fraction(str(target)))
     findings.put("sparsity", shares)
     findings.put("bitmap_bytes_per_weight", weight_bytes(density, "bitmap"), "B")
     findings.put("csr16_bytes_per_weight", weight_bytes(density, "csr"), "B")

@@ -203,6 +203,9 @@ def core_energy(task: Task, findings: Findings) -> None:
         if sign == "/" and float(factor) == 0:
             raise InputError("a division by 0", where=f"exercise {task.id}", expected="numbers above 0")
         value = value / float(factor) if sign == "/" else value * float(factor)
+    if not math.isfinite(value):
+        raise InputError(f"expr is {task['expr']!r}", where=f"exercise {task.id}", expected="a product below 1e308",
+                         example='--set expr="1.2e9*8e-9*8e-9"')  # fmt: skip
     findings.put("value", value)
     findings.say(f"{text} = {value:.6g}; its unit is Hz·s·s, not J: a rate, times counts or times, is no energy",
                  f"{text} = {value:.6g}；单位是 Hz·s·s 而不是 J：频率乘以次数或时间不是能量")  # fmt: skip
