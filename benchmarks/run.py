@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import peers
 
 from picojoule.formats import list_hardware, load_hardware
 from picojoule.levels import estimate
@@ -99,3 +100,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    sys.stdout.write("\n")
+    sys.exit(peers.main([]))
