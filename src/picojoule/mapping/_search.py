@@ -1,0 +1,227 @@
+"""The best mapping and the proof: every unrolling is either solved exactly or its lower bound is no better."""
+
+import math
+import time
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+
+from ._accelerator import Accelerator
+from ._bound import Floor, floor
+from ._convention import Convention
+from ._covered import chains
+from ._field import Ints, field
+from ._latency import latency
+from ._legality import require, torn_windows
+from ._mapping import Mapping
+from ._ports import PortBound, has_ports, within_ports
+from ._problem import Problem, UnmappableError
+from ._seat import Factors, unrollings
+from ._solve import check_assumption, solve
+from ._trace import trace
+from ._traffic import Traffic, traffic
+from ._weights import Prices, Weights, cost, prices
+
+Objective = Literal["energy", "latency", "edp"]
+TIE = 1e-12  # relative: bounds within it count as equal
+
+
+class NoMappingError(ValueError):
+    """No mapping fits; the text gives the unrollings tried and the smallest tile that was refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Optimum:
+    """The best mapping under named conventions. `gap` = value / lower_bound - 1 is 0 where optimality is proven.
+
+    `root_bound` is what was known before the search. `mappings_covered` counts tile shapes times unrollings times
+    bypass masks, each in every loop order; `solved` of `unrollings` needed the full search.
+    """
+
+    problem: Problem
+    accelerator: Accelerator
+    weights: Weights
+    objective: Objective
+    convention: Convention
+    factors: Factors
+    mapping: Mapping
+    traffic: Traffic
+    value: float
+    energy: float
+    cycles: float
+    lower_bound: float
+    root_bound: float
+    mappings_covered: int
+    unrollings: int
+    solved: int
+    search_s: float
+
+    @property
+    def gap(self) -> float:
+        """value / lower_bound - 1."""
+        return 0.0 if self.value <= self.lower_bound * (1 + TIE) else self.value / self.lower_bound - 1
+
+    @property
+    def utilisation(self) -> float:
+        """MACs / (cycles · PEs of the whole array)."""
+        return self.problem.macs / (self.cycles * self.accelerator.array.size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Space:
+    """All unrollings under one bypass mask, with their bounds."""
+
+    bypass: tuple[tuple[str, str], ...]
+    machine: Accelerator
+    spatial: Ints
+    prices: Prices
+    floor: Floor
+    bound: list[float]
+
+
+@dataclass(slots=True)
+class _Best:
+    """The incumbent and what is proven so far."""
+
+    key: tuple[float, float] = (math.inf, math.inf)
+    mapping: Mapping | None = None
+    proven: float = math.inf
+    solved: int = 0
+
+
+def optimum(
+    problem: Problem, accelerator: Accelerator, weights: Weights, objective: Objective = "energy", *,
+    convention: Convention | None = None, factors: Factors | None = None,
+) -> Optimum:  # fmt: skip
+    """The mapping of least energy, latency or energy · latency over tile shapes, loop orders, unrollings and bypass.
+
+    `factors`: "perfect" spatial factors divide the extents (default for energy), "ragged" ones need not (default for
+    latency and edp). Equal layers are searched once. Among mappings of least compute-bound latency the one of least
+    energy is taken. Not searched: temporal factors that do not divide, halo `consecutive-overlap`.
+    """
+    chosen = convention or Convention()
+    kind: Factors = factors or ("perfect" if objective == "energy" else "ragged")
+    found = _optimum(problem.shape, accelerator, weights, objective, chosen, kind)
+    return replace(found, problem=problem)
+
+
+@lru_cache(maxsize=4096)
+def _optimum(
+    problem: Problem, accelerator: Accelerator, weights: Weights, objective: Objective, convention: Convention, kind: Factors
+) -> Optimum:  # fmt: skip
+    start = time.process_time()
+    if convention.halo == "consecutive-overlap":
+        raise UnmappableError(
+            "the search counts halo refetch or perfect; consecutive-overlap is a convention of `traffic` only"
+        )
+    check_assumption(problem)
+    spaces = [_space(problem, accelerator, mask, weights, objective, convention, kind) for mask in masks(accelerator)]
+    candidates = sorted((bound, m, i) for m, space in enumerate(spaces) for i, bound in enumerate(space.bound))
+    root = candidates[0][0] if candidates else math.inf
+    best = _Best()
+    for bound, m, i in candidates:
+        if bound > best.key[0] * (1 - TIE) and not (objective == "latency" and bound <= best.key[0]):
+            best.proven = min(best.proven, max(bound, best.key[0]))
+            break
+        _explore(problem, spaces[m], i, objective, convention, best)
+    if best.mapping is None:
+        raise NoMappingError(_refusal(problem, accelerator, spaces, convention))
+    spent = time.process_time() - start
+    covered = sum(chains(problem, space.machine, space.spatial) for space in spaces)
+    return _result(
+        problem, accelerator, weights, objective, convention, kind, best, root, covered, len(candidates), spent
+    )
+
+
+def masks(accelerator: Accelerator) -> list[tuple[tuple[str, str], ...]]:
+    """Every set of optional (level, role) pairs, none first."""
+    able = [(level.name, role) for level in accelerator.levels[1:] for role in level.keeps if role in level.optional]
+    return [mask for size in range(len(able) + 1) for mask in combinations(able, size)]
+
+
+def _space(
+    problem: Problem, accelerator: Accelerator, mask: tuple[tuple[str, str], ...], weights: Weights,
+    objective: Objective, convention: Convention, kind: Factors,
+) -> _Space:  # fmt: skip
+    machine = accelerator.without(mask)
+    spatial = lawful(problem, machine, unrollings(problem, machine.array, kind), convention)
+    table = prices(problem, machine, weights)
+    below = floor(problem, machine, spatial, table, convention)
+    bound = {"energy": below.least, "latency": below.steps, "edp": below.least * below.steps}[objective]
+    return _Space(mask, machine, spatial, table, below, bound.tolist())
+
+
+def lawful(problem: Problem, machine: Accelerator, spatial: Ints, convention: Convention) -> Ints:
+    """The unrollings that need no missing reduction and tear no window."""
+    keep = np.ones(len(spatial), dtype=bool)
+    output = problem.operands[-1]
+    if not machine.array.reduction:
+        for d in range(len(problem.dims)):
+            keep &= (spatial[:, d] == 1) | (d in output.relevant)
+    if any(torn_windows(problem, machine, (2,) * len(problem.dims), convention)):
+        keep &= np.array([not torn_windows(problem, machine, tuple(row), convention) for row in spatial.tolist()])
+    return spatial[keep]
+
+
+def _explore(
+    problem: Problem, space: _Space, index: int, objective: Objective, convention: Convention, best: _Best
+) -> None:  # fmt: skip
+    """Solve one unrolling and update the incumbent and the proven bound."""
+    spatial = tuple(int(s) for s in space.spatial[index])
+    steps, fixed = float(space.floor.steps[index]), float(space.floor.fixed[index])
+    if objective == "latency" and (steps, float(space.floor.least[index])) >= best.key:
+        best.proven = min(best.proven, best.key[0])
+        return
+    grid = field(problem, space.machine, spatial, convention)
+    best.solved += 1
+    energy = fixed + float(solve(grid, [space.prices]).least[0])
+    if not math.isfinite(energy):
+        return
+    if objective != "energy" and has_ports(space.machine):
+        found: PortBound = within_ports(grid, space.prices, fixed, steps, objective, convention, best.key[0])
+        best.proven = min(best.proven, found.lower_bound)
+        if found.mapping is not None and found.key < best.key:
+            best.key, best.mapping = found.key, replace(found.mapping, bypass=space.bypass)
+        return
+    value = {"energy": energy, "latency": steps, "edp": energy * steps}[objective]
+    best.proven = min(best.proven, value)
+    key = (value, energy)
+    if key[0] < best.key[0] * (1 - TIE) or (key[0] <= best.key[0] and key < best.key):
+        mapping = trace(grid, solve(grid, [space.prices], keep=True))
+        if mapping is not None:
+            best.key, best.mapping = key, replace(mapping, bypass=space.bypass)
+
+
+def _refusal(problem: Problem, accelerator: Accelerator, spaces: list[_Space], convention: Convention) -> str:
+    """Why nothing fits: the faults of the smallest tiles everywhere."""
+    from ._legality import faults
+
+    loops = tuple(
+        tuple((dim, extent) for dim, extent in problem.space if extent > 1 and i == 0)
+        for i in range(len(accelerator.levels))
+    )
+    reasons = "; ".join(str(fault) for fault in faults(problem, accelerator, Mapping(loops), convention))
+    tried = sum(len(space.bound) for space in spaces)
+    return f"no mapping on {accelerator.name} fits in any of {tried} unrollings: {reasons or 'loops may not stand where needed'}"
+
+
+def _result(
+    problem: Problem, accelerator: Accelerator, weights: Weights, objective: Objective, convention: Convention,
+    kind: Factors, best: _Best, root: float, covered: int, count: int, spent: float,
+) -> Optimum:  # fmt: skip
+    """Evaluate the winner by the law, which shares nothing with the columns, and insist on equality."""
+    assert best.mapping is not None
+    require(problem, accelerator, best.mapping, convention)
+    moved = traffic(problem, accelerator, best.mapping, convention)
+    energy, cycles = cost(problem, moved, weights), latency(accelerator, moved)
+    value = {"energy": energy, "latency": cycles, "edp": energy * cycles}[objective]
+    if not math.isclose(value, best.key[0], rel_tol=1e-9, abs_tol=1e-300):
+        raise AssertionError(f"the search says {best.key[0]!r}, the traffic law {value!r}: {best.mapping}")
+    proven = min(best.proven, value)
+    return Optimum(
+        problem, accelerator, weights, objective, convention, kind, best.mapping, moved, value, energy, cycles,
+        proven, min(root, value), covered, count, best.solved, spent,
+    )  # fmt: skip
