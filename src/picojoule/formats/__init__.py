@@ -22,6 +22,7 @@ from ._references import reference as reference
 
 if TYPE_CHECKING:
     from picojoule.lifecycle import Job
+    from picojoule.machine import Machine
 
 
 def read_hardware(path: Path | str) -> tuple[Architecture, Technology]:
@@ -71,3 +72,24 @@ def operators_schema() -> dict[str, Any]:
     from ._operators_schema import OperatorsFile
 
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **OperatorsFile.model_json_schema()}
+
+
+def read_machine(path: Path | str) -> "Machine":
+    """Read a machine for programs (format: picojoule/machine/1). Raises one InputError that lists every fault."""
+    from ._machine import read_machine as read
+
+    return read(path)
+
+
+def load_machine(name: str) -> "Machine":
+    """A shipped machine for programs by name ("textbook-core", "textbook-cluster")."""
+    from ._machine import load_machine as load
+
+    return load(name)
+
+
+def machine_schema() -> dict[str, Any]:
+    """JSON Schema of files of machines for programs, for editors."""
+    from ._machine_schema import MachineFile
+
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **MachineFile.model_json_schema()}

@@ -1,0 +1,83 @@
+"""Machines for programs, from YAML (format: picojoule/machine/1)."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from picojoule.machine import Machine
+from picojoule.quantity import InputError
+
+from ._faults import Faults
+from ._parse import parse
+from ._place import LIBRARY
+from ._validate import validate
+from ._yaml import Document, parse_document, read_document
+
+if TYPE_CHECKING:
+    from . import _machine_schema as schema
+
+_MACHINES = LIBRARY / "machines"
+_LARGEST = {"dram": 1 << 36, "sram": 1 << 24, "nram": 1 << 24, "wram": 1 << 24}  # what an address can reach
+
+
+def read_machine(path: Path | str) -> Machine:
+    """The machine of a file. Raises one InputError that lists every fault, with lines."""
+    return machine_of(read_document(path))
+
+
+def read_machine_text(text: str, file: str = "<text>") -> Machine:
+    """As read_machine, from text; `file` names it in errors."""
+    return machine_of(parse_document(text, file))
+
+
+def machine_names() -> tuple[str, ...]:
+    """The shipped machines."""
+    return tuple(sorted(path.stem for path in _MACHINES.glob("*.yaml")))
+
+
+def load_machine(name: str) -> Machine:
+    """A shipped machine by name."""
+    if name not in machine_names():
+        raise InputError(f"no machine is named {name[:60]!r}", expected=f"one of {', '.join(machine_names())}, or a file",
+                         example=machine_names()[0])  # fmt: skip
+    return read_machine(_MACHINES / f"{name}.yaml")
+
+
+def machine_of(document: Document) -> Machine:
+    """As read_machine, from a parsed document."""
+    from ._machine_schema import MachineFile
+
+    faults = Faults(document)
+    model: schema.MachineFile | None = validate(document, MachineFile, faults)
+    faults.raise_all()
+    assert model is not None
+    clock = _positive(model.clock, "Hz", ("clock",), "clock: 1 GHz", faults)
+    bus = _positive(model.off_chip, "B/s", ("off_chip",), "off_chip: 64 GB/s", faults)
+    link = _positive(model.on_chip, "B/s", ("on_chip",), "on_chip: 1 TB/s", faults)
+    sizes = {scope: _size(getattr(model.memories, scope), scope, faults) for scope in _LARGEST}
+    faults.raise_all()
+    return Machine(
+        name=model.name, title=model.title, clock_hz=clock, cores=model.cores, macs=dict(model.matrix.macs),
+        lanes=dict(model.vector.lanes), special=dict(model.vector.special), sizes=sizes, bus=bus / clock,
+        link=link / clock, tile=model.matrix.tile, setup=model.dma.setup, burst=model.dma.burst,
+        whole=model.whole_cycles, assumptions=tuple(model.assumptions),
+    )  # fmt: skip
+
+
+def _positive(text: str, unit: str, at: tuple[str, ...], example: str, faults: Faults) -> Fraction:
+    with faults.at(at, expected=f"a quantity above 0 in {unit}", example=example):
+        number = parse(text, unit)
+        if not 0 < number < 1e18:
+            raise ValueError(f"{at[-1]} is {text}")
+        return Fraction(number).limit_denominator(1_000_000)
+    return Fraction(1)
+
+
+def _size(text: str, scope: str, faults: Faults) -> int:
+    at = ("memories", scope)
+    with faults.at(at, expected=f"whole bytes, at most {_LARGEST[scope]}", example=f"{scope}: 128 KiB"):
+        number = parse(text, "B")
+        if not (0 if scope == "sram" else 1) <= number <= _LARGEST[scope] or number % 1:
+            raise ValueError(f"{scope} is {text}")
+        return int(number)
+    return 0

@@ -1,0 +1,133 @@
+"""Program files, `.pjx`: header, table of sections, then memory list, constants, code and lines; little-endian.
+
+header    "PJX\\x01", version (u16), sections (u16), length of the file (u64), CRC-32 of all that follows (u32)
+section   kind (u16: 1 memory list, 2 constant, 3 code, 4 lines), length of its name (u16), bytes (u64), name, bytes
+"""
+
+import struct
+import zlib
+from pathlib import Path
+from typing import Final
+
+from picojoule.quantity import InputError
+
+from ._isa import WORD, Instruction, decode, encode
+from ._program import Buffer, Program
+
+MAGIC: Final = b"PJX\x01"
+VERSION: Final = 1
+_HEADER: Final = struct.Struct("<4sHHQI")
+_SECTION: Final = struct.Struct("<HHQ")
+_LIST, _CONSTANT, _CODE, _LINES = 1, 2, 3, 4
+
+
+def dump_program(program: Program) -> bytes:
+    """The bytes of a program file."""
+    rows = (f"{b.name} {b.scope} {b.address} {b.dtype} {'x'.join(map(str, b.shape))} {b.role}" for b in program.buffers)
+    sections = [(_LIST, "", "\n".join(rows).encode())]
+    sections += [(_CONSTANT, name, content) for name, content in program.constants.items()]
+    for agent, code in program.sections.items():
+        sections.append((_CODE, agent, b"".join(encode(one).to_bytes(WORD, "little") for one in code)))
+        sections.append((_LINES, agent, b"".join(one.line.to_bytes(4, "little") for one in code)))
+    body = b"".join(
+        _SECTION.pack(kind, len(name.encode()), len(content)) + name.encode() + content
+        for kind, name, content in sections
+    )
+    return _HEADER.pack(MAGIC, VERSION, len(sections), _HEADER.size + len(body), zlib.crc32(body)) + body
+
+
+def parse_program(content: bytes, source: str = "program.pjx") -> Program:
+    """A program from the bytes of a file. Raises InputError, with the place in the file, for whatever is damaged."""
+    if len(content) < _HEADER.size or content[:4] != MAGIC:
+        raise InputError("no program file", where=f"{source}: byte 0", expected="a file that begins with PJX and 01")
+    _, version, count, length, crc = _HEADER.unpack_from(content)
+    if version != VERSION:
+        raise InputError(f"version {version}", where=f"{source}: byte 4", expected=f"version {VERSION}")
+    if length != len(content):
+        raise InputError(
+            f"{len(content)} bytes", where=f"{source}: byte 8", expected=f"{length} bytes, as the header says"
+        )
+    if zlib.crc32(content[_HEADER.size :]) != crc:
+        raise InputError("the checksum does not fit", where=f"{source}: byte 16", expected="a file as it was written")
+    try:
+        return _sections(content, count, source)
+    except UnicodeDecodeError:
+        raise InputError("a name is not UTF-8", where=source, expected="a file as it was written") from None
+
+
+def _sections(content: bytes, count: int, source: str) -> Program:
+    at = _HEADER.size
+    buffers: list[Buffer] = []
+    constants: dict[str, bytes] = {}
+    code: dict[str, tuple[Instruction, ...]] = {}
+    lines: dict[str, bytes] = {}
+    start: dict[str, int] = {}
+    for _ in range(count):
+        where = f"{source}: byte {at}"
+        if at + _SECTION.size > len(content):
+            raise InputError("a section is cut off", where=where, expected=f"{count} sections")
+        kind, named, size = _SECTION.unpack_from(content, at)
+        at += _SECTION.size
+        if at + named + size > len(content):
+            raise InputError("a section is longer than the file", where=where, expected="a length within the file")
+        name, body = content[at : at + named].decode(), content[at + named : at + named + size]
+        if kind == _LIST and not buffers:
+            buffers = [_buffer(row, where) for row in body.decode().splitlines()]
+        elif kind == _CONSTANT and name not in constants:
+            constants[name] = body
+        elif kind == _LINES and name not in lines and name in code and size == 4 * len(code[name]):
+            lines[name] = body
+        elif kind == _CODE and name not in code and size % WORD == 0:
+            code[name], start[name] = _code(body, f"{source}: byte", at + named), at + named
+        else:
+            raise InputError(f"a section of kind {kind} and {size} bytes", where=where,
+                             expected="each section once: list, constants, code, lines")  # fmt: skip
+        at += named + size
+    if at != len(content):
+        raise InputError("bytes after the last section", where=f"{source}: byte {at}", expected="the end of the file")
+    numbered = {
+        name: tuple(_numbered(one, int.from_bytes(lines[name][4 * i : 4 * i + 4], "little")) for i, one in enumerate(part))
+        if name in lines else part
+        for name, part in code.items()
+    }  # fmt: skip
+    return Program(numbered, tuple(buffers), constants, source)
+
+
+def _numbered(one: Instruction, line: int) -> Instruction:
+    return Instruction(one.name, one.values, one.tokens, line)
+
+
+def _code(body: bytes, where: str, at: int) -> tuple[Instruction, ...]:
+    code = []
+    for i in range(0, len(body), WORD):
+        try:
+            code.append(decode(int.from_bytes(body[i : i + WORD], "little")))
+        except InputError as error:
+            raise InputError(error.what, where=f"{where} {at + i}", expected=error.expected) from None
+    return tuple(code)
+
+
+def _buffer(row: str, where: str) -> Buffer:
+    words = row.split()
+    try:
+        name, scope, address, dtype, shape, role = words
+        return Buffer(name, scope, int(address), dtype, tuple(int(size) for size in shape.split("x")), role)
+    except InputError as error:
+        raise InputError(error.what, where=where, expected=error.expected) from None
+    except ValueError:
+        raise InputError(f"not a row of the memory list: {row[:60]!r}", where=where,
+                         expected="name, memory, address, type, shape and role") from None  # fmt: skip
+
+
+def write_program(program: Program, path: Path | str) -> None:
+    """Write a program file."""
+    Path(path).write_bytes(dump_program(program))
+
+
+def read_program(path: Path | str) -> Program:
+    """Read a program file. Raises InputError if it cannot be read or is damaged."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read the file: {error.strerror}", where=str(path), expected="a .pjx file") from None
+    return parse_program(content, str(path))
