@@ -77,22 +77,40 @@ def together(run: Run, buffer_bytes: float, elementwise: bool) -> tuple[Plan | N
     operators, made = run.operators, run.made
     if len({operator.repeats for operator in operators}) != 1 or len(made) != len(operators):
         return None, False
+    if not _connected(run, made):
+        return None, False
     streams = _streams(run, made)
     if elementwise:
         net = run.seq.workload
         single = all(run.stays(root) and len(run.seq.readers[root]) == 1 for root in list(made)[:-1])
         fits = all(simple(net, o) for o in operators[1:])
-        ready = fits and streams and single and _connected(run, made) and net.bears_weights(operators[0])
+        ready = fits and streams and single and net.bears_weights(operators[0])
         return (_streamed(run, made) if ready else None), fits
     if streams:
-        return (_streamed(run, made) if _connected(run, made) else None), True
+        return _streamed(run, made), True
     if not buffer_bytes or not all(tiled(operator) for operator in operators) or operators[0].repeats != 1:
         return None, False
     walks = [walk for loops in _loops(run) if (walk := Walk(run, made, loops)).need(1) <= buffer_bytes]
-    if not walks or not _connected(run, made):
-        return None, bool(walks)
-    plans = [plan for walk in walks if walk.legal() for plan in _walked(walk, buffer_bytes)]
-    return min(plans, key=lambda plan: (plan.total, plan.need), default=None), True
+    walks.sort(key=lambda walk: walk.need(1))
+    if not walks:
+        return None, False
+    return _best(run, made, walks, buffer_bytes), True
+
+
+def _best(run: Run, made: Mapping[str, int], walks: list["Walk"], room: float) -> Plan | None:
+    """The least bytes of all nests and tiles; looks no further once every operand crosses once."""
+    folded, best = _folded(run, made), None
+    operators = run.operators
+    outer = [key for key in walks[0].outer if not (key[0] in folded and key[1])]
+    once = {(index, place): operators[index].inputs[place].elements for index, place in outer}
+    floor = _total(run, made, once, folded)
+    for walk in walks:
+        if walk.legal():
+            for plan in _walked(walk, room):
+                best = plan if best is None or plan.total < best.total else best
+                if best.total <= floor:
+                    return best
+    return best
 
 
 def _connected(run: Run, made: Mapping[str, int]) -> bool:
@@ -186,7 +204,7 @@ def _walked(walk: "Walk", room: float) -> Iterator[Plan]:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if walk.need(middle) <= room else (low, middle - 1)
     tiles = {-(-size // n) for n in (2**i for i in range(size.bit_length() + 1))}
-    for tile in sorted({one for one in tiles if one < low} | {low}):
+    for tile in sorted({one for one in tiles if one < low} | {low}, reverse=True):
         yield walk.plan(tile, room)
 
 
@@ -201,6 +219,7 @@ class Walk:
         self.least = self._tile(1)
         self.held = self._held()
         self.online = self._online()
+        self.outer = tuple(self._boxes(self.least)[1])
 
     def _tile(self, t: int, **grown: int) -> Box:
         tile = [1 if axis in self.loops else size for axis, size in enumerate(self.shape)]
@@ -225,9 +244,12 @@ class Walk:
         return tuple(found)
 
     def _waits(self, root: str, reader: int) -> bool:
-        """Whether `reader` needs more than one element of `root` at a time, or one of them more than once."""
+        """Whether `reader` needs elements of `root` together or again, or waits for an operand written later."""
         operator = self.run.seq.workload.operators[reader]
-        return not pointwise(operator) or self.tensors[root].elements != operator.outputs[0].elements
+        if not pointwise(operator) or self.tensors[root].elements != operator.outputs[0].elements:
+            return True
+        others = [self.made.get(self.run.seq.root(access), -1) for access in operator.inputs]
+        return max(others) > self.made[root]
 
     def _online(self) -> dict[str, int]:
         """Softmax results and what they read, whose rows need not be whole; and the operator that sums over them."""
@@ -292,7 +314,7 @@ class Walk:
         need, folded = self.need(t), _folded(self.run, self.made)
         elements: dict[tuple[int, int], int] = {}
         stay: list[tuple[int, int, tuple[int, int], int]] = []
-        for key in self._boxes(self.least)[1]:
+        for key in self.outer:
             if key[0] in folded and key[1]:
                 continue
             once, streamed, box = self._reads(key, t)

@@ -39,10 +39,12 @@ def boxes(
 
 
 def _footprint(access: Access, tensor: Tensor, sweep: Mapping[str, int]) -> Box:
-    """The box of one operand; an axis that depends on data is touched whole."""
+    """The box of one operand; each axis no more than the tensor has."""
     box = []
     for axis, size in zip(access.axes, tensor.shape, strict=True):
-        span = 1 + sum(stride * (sweep[dim] - 1) for dim, stride in axis)
+        span = 1
+        for dim, stride in axis:
+            span += stride * (sweep[dim] - 1)
         box.append(min(size, span))
     return tuple(box)
 
@@ -53,7 +55,7 @@ def _sweep(operator: Operator, box: Box) -> dict[str, int]:
     sweep = dict(extents)
     for axis, size in zip(operator.outputs[0].axes, box, strict=True):
         left = size
-        for dim, _ in sorted(axis, key=lambda pair: pair[1]):
+        for dim, _ in axis if len(axis) == 1 else sorted(axis, key=lambda pair: pair[1]):
             sweep[dim] = min(extents[dim], max(1, left))
             left = -(-left // extents[dim])
     axes = operator.outputs[0].axes

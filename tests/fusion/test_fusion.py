@@ -1,0 +1,322 @@
+"""Fusion against tables, hand counts, an exhaustive search and a literal walk of tiles."""
+
+import itertools
+import math
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from picojoule.exercises._fusion import fused as fused_by_exercise
+from picojoule.frontends.zoo import read_zoo
+from picojoule.fusion import compare, fuse, lines
+from picojoule.fusion._cost import Run, Walk
+from picojoule.fusion._fuse import Plans
+from picojoule.fusion._rules import sequence
+from picojoule.levels import demand
+from picojoule.quantity import InputError
+from picojoule.workload import Access, Graph, Operator, Tensor, Workload, ops
+
+TABLE = [  # network, batch, bytes apart, bytes together, times fewer, times faster at 4 MACs a byte
+    ("alexnet", 1, 253606976, 249661504, 1.016, 1.010), ("alexnet", 32, None, None, 1.306, 1.022),
+    ("vgg19", 1, 825282624, 706400320, 1.168, 1.022), ("vgg19", 32, None, None, 1.794, 1.024),
+    ("resnet152", 1, 931016256, 476115264, 1.955, 1.155), ("resnet152", 32, None, None, 2.867, 1.155),
+    ("resnet50", 1, 425995840, 215740736, 1.975, 1.199), ("resnet50", 32, None, None, 2.797, 1.200),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "batch", "apart", "together", "ratio", "faster"), TABLE)
+def test_table(name: str, batch: int, apart: int | None, together: int | None, ratio: float, faster: float) -> None:
+    """Published: bytes of four networks, normalisations, activations and additions fused, as the project's table has."""
+    found = fuse(read_zoo(name, batch=batch), elementwise=True)
+    if apart is not None:
+        assert (found.unfused_bytes, found.fused_bytes) == (apart, together)
+    assert (round(found.ratio, 3), round(found.speedup(4), 3)) == (ratio, faster)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "vgg16", "lenet5", "alexnet"])
+def test_elementwise_is_the_exercise(name: str) -> None:
+    """Equality: the groups of exercise 5.11, which another program finds, move as many bytes."""
+    net = read_zoo(name)
+    assert fuse(net, elementwise=True).fused_bytes == sum(one.total for one in fused_by_exercise(net))
+
+
+def mlp(rows: int = 64) -> Workload:
+    """x[rows, 32] · 32 → 128 · relu · 128 → 16, single precision."""
+    g = Graph("mlp")
+    x = g.input("x", (rows, 32))
+    hidden = ops.unary(g, "relu", ops.linear(g, x, g.parameter("w1", (128, 32))))
+    g.output(ops.linear(g, hidden, g.parameter("w2", (16, 128))))
+    return g.workload()
+
+
+def test_two_layers_by_hand() -> None:
+    """By hand: a row of the hidden layer takes 128 · 4 = 512 B, weights 16,384 + 8,192 B.
+
+    Apart (8,192 + 16,384 + 32,768) + 65,536 + (32,768 + 8,192 + 4,096) = 167,936 B; relu with the first, 102,400 B.
+    16 KiB hold 32 rows: two tiles, weights twice: 8,192 + 4,096 + 2 · 24,576 = 61,440 B. 64 rows fit 32 KiB: 36,864 B.
+    511 B hold no row.
+    """
+    assert fuse(mlp(), 511).fused_bytes == 102400
+    two, one = fuse(mlp(), 16384), fuse(mlp(), 32768)
+    assert (two.unfused_bytes, two.fused_bytes) == (167936, 61440)
+    (group,) = two.groups
+    assert (group.tile, group.need, group.reread) == ((32, 16), 16384, 24576)
+    assert (one.fused_bytes, one.groups[0].reread) == (36864, 0)
+    assert [edge.saved for edge in group.edges] == [65536, 65536]
+
+
+def attention(heads: int = 1, side: int = 64) -> Workload:
+    g = Graph("attention")
+    q, k, v = (g.input(name, (1, heads, side, 16)) for name in "qkv")
+    g.output(ops.attention(g, q, k, v, scales=0) if heads == 0 else ops.matmul(
+        g, ops.softmax(g, ops.matmul(g, q, g.view(k, (1, heads, 16, side)), op="attention_scores")), v,
+        op="attention_values"))  # fmt: skip
+    return g.workload()
+
+
+def test_attention_by_hand() -> None:
+    """By hand: 64 queries of 16: q, k, v and the result 4,096 B each, scores 16,384 B; apart 81,920 B.
+
+    A row needs q 16, result 16, maximum and sum 2, a score and its weight: 36 numbers, 144 B. 2,304 B hold 16 rows:
+    k and v cross four times: 2 · 4,096 + 8 · 4,096 = 40,960 B. 9,216 B hold all rows: 16,384 B.
+    """
+    assert fuse(attention()).unfused_bytes == 81920
+    four, one = fuse(attention(), 2304), fuse(attention(), 9216)
+    assert (four.fused_bytes, one.fused_bytes, one.groups[0].need) == (40960, 16384, 9216)
+    assert fuse(attention(3), 9216).fused_bytes == 3 * 16384  # heads one after another
+
+
+def test_depthwise_by_hand() -> None:
+    """By hand: 8 channels of 10×10, 3×3 depthwise without padding, then 1×1 to 4: a row of 8×8 is 8·8·4 = 256 B.
+
+    Apart: 3,200 + 288 + 2,048 and 2,048 + 128 + 1,024 = 8,736 B. Line by line 8 tiles would read 416 B of weights each
+    and two rows of 320 B again at 7 edges: 12,032 B, so 256 B fuse nothing. 1,216 B hold 4 lines, and the 128 B of 1×1
+    weights stay: 3,200 + 1,024 + 128 + 2 · 288 + 640 = 5,568 B. Room for all: 3,200 + 1,024 + 416 B.
+    """
+    g = Graph("separable")
+    x = g.input("x", (1, 8, 10, 10))
+    y = ops.conv(g, x, g.parameter("d", (8, 1, 3, 3)), groups=8)
+    g.output(ops.conv(g, y, g.parameter("p", (4, 8, 1, 1))))
+    net = g.workload()
+    assert [fuse(net, room).fused_bytes for room in (0, 256, 1216)] == [8736, 8736, 5568]
+    assert fuse(net, 10**6).fused_bytes == 3200 + 1024 + 416
+
+
+KINDS = ["linear", "relu", "add", "norm", "softmax", "mul"]
+
+
+@st.composite
+def chains(draw: st.DrawFn, most: int = 9) -> Workload:
+    """Layers on [2, 6, n] one after another; additions may reach back."""
+    g = Graph("chain")
+    x = g.input("x", (2, 6, 4))
+    made = [x]
+    for kind in draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=most)):
+        if kind == "linear":
+            x = ops.linear(g, x, g.parameter(f"w{len(made)}", (draw(st.sampled_from([4, 8])), x.shape[-1])))
+        elif kind == "add":
+            x = ops.binary(g, "add", x, draw(st.sampled_from([t for t in made if t.shape == x.shape] or [x])))
+        elif kind == "mul":
+            x = ops.binary(g, "mul", x, g.parameter(f"s{len(made)}", (x.shape[-1],), "norm"))
+        elif kind == "norm":
+            x = ops.layer_norm(g, x)
+        else:
+            x = ops.softmax(g, x) if kind == "softmax" else ops.unary(g, "relu", x)
+        made.append(x)
+    g.output(x)
+    return g.workload()
+
+
+ROOMS = st.sampled_from([0, 16, 64, 100, 256, 512, 1024, 10**6])
+
+
+@settings(max_examples=60, deadline=None)
+@given(chains(), ROOMS, st.booleans())
+def test_optimal(net: Workload, room: int, elementwise: bool) -> None:
+    """Equality: the least over every way to cut the chain, tried one by one."""
+    found = fuse(net, room, elementwise=elementwise)
+    seq = sequence(net)
+    plans, count = Plans(seq, room, elementwise), len(seq.workload.operators)
+    least = None
+    for cuts in itertools.product([False, True], repeat=count - 1):
+        edges = [0, *(i + 1 for i, cut in enumerate(cuts) if cut), count]
+        parts = [plans.bytes(a, b) for a, b in itertools.pairwise(edges)]
+        if None not in parts:
+            total = sum(part for part in parts if part is not None)
+            least = total if least is None else min(least, total)
+    assert found.fused_bytes == least
+
+
+@settings(max_examples=60, deadline=None)
+@given(chains(12), ROOMS)
+def test_books_balance(net: Workload, room: int) -> None:
+    """Equality: the fused workload moves fused_bytes; edges, folded and re-read bytes explain the difference."""
+    found = fuse(net, room)
+    assert sum(found.workload.traffic(o).total for o in found.workload.operators) == found.fused_bytes
+    assert found.workload.work.macs == net.work.macs
+    explained = sum(found.saved_by_edge.values()) + sum(g.folded - g.reread for g in found.groups)
+    assert found.unfused_bytes - found.fused_bytes == explained
+    assert all(group.folded >= 0 and group.need <= room for group in found.groups)
+    assert [n for g in found.groups for n in g.names] == [o.name for o in sequence(net).workload.operators]
+
+
+@settings(max_examples=40, deadline=None)
+@given(chains(), st.integers(0, 2000), st.integers(0, 2000))
+def test_more_room_is_never_worse(net: Workload, one: int, two: int) -> None:
+    """Bound: elementwise ≥ no buffer ≥ small ≥ unlimited ≥ inputs and outputs once."""
+    small, large = sorted((one, two))
+    found = [fuse(net, elementwise=True), *(fuse(net, room) for room in (0, small, large, 10**9))]
+    sizes = [each.fused_bytes for each in found]
+    assert sizes[0] >= sizes[1] >= sizes[2] and sizes[1] >= sizes[3] >= sizes[4]
+    ends = {*net.inputs, *net.outputs} & {
+        net.tensors[a.tensor].root for o in net.operators for a in (*o.inputs, *o.outputs)
+    }
+    assert sizes[4] >= sum(net.tensors[name].bytes_of(net.tensors[name].elements) for name in ends)
+
+
+def points(operator: Operator, wanted: set[tuple[int, ...]]) -> Iterator[dict[str, int]]:
+    """Every point of the space that writes one of `wanted`."""
+    names = [name for name, _ in operator.space]
+    for values in itertools.product(*(range(extent) for _, extent in operator.space)):
+        at = dict(zip(names, values, strict=True))
+        if index(operator.outputs[0], at) in wanted:
+            yield at
+
+
+def index(access: Access, at: dict[str, int]) -> tuple[int, ...]:
+    offsets = access.offsets or (0,) * len(access.axes)
+    return tuple(sum(s * at[d] for d, s in axis) + o for axis, o in zip(access.axes, offsets, strict=True))
+
+
+def literal(net: Workload, tile: tuple[int, ...], axis: int) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+    """Walk the tiles: elements of outer tensors read in all and first, most elements held of tensors made inside."""
+    last = net.operators[-1].outputs[0].tensor
+    shape = net.tensors[last].shape
+    streamed: dict[str, int] = {}
+    seen: dict[str, set[tuple[int, ...]]] = {}
+    most: dict[str, int] = {}
+    for start in range(0, shape[axis], tile[axis]):
+        ranges = [range(size) for size in shape]
+        ranges[axis] = range(start, min(start + tile[axis], shape[axis]))
+        wanted: dict[str, set[tuple[int, ...]]] = {last: set(itertools.product(*ranges))}
+        for operator in reversed(net.operators):
+            for at in points(operator, wanted[operator.outputs[0].tensor]):
+                for access in operator.inputs:
+                    wanted.setdefault(access.tensor, set()).add(index(access, at))
+        for name, elements in wanted.items():
+            streamed[name] = streamed.get(name, 0) + len(elements)
+            seen.setdefault(name, set()).update(elements)
+            most[name] = max(most.get(name, 0), len(elements))
+    return streamed, {name: len(elements) for name, elements in seen.items()}, most
+
+
+def convolutions(kernels: tuple[int, int], strides: tuple[int, int], depthwise: bool) -> Workload:
+    g = Graph("convolutions")
+    x = g.input("x", (1, 2, 13, 4 + kernels[1]))
+    first = g.parameter("a", (2, 1 if depthwise else 2, kernels[0], 2))
+    y = ops.unary(g, "relu", ops.conv(g, x, first, stride=(strides[0], 1), groups=2 if depthwise else 1))
+    ops.conv(g, y, g.parameter("b", (3, 2, kernels[1], 2)), stride=(strides[1], 1))
+    return g.workload()
+
+
+CASES = [mlp(7), *(convolutions(kernels, strides, depthwise) for kernels, strides, depthwise in itertools.product(
+    [(1, 3), (3, 1), (3, 3), (2, 4)], [(1, 1), (2, 1), (1, 2)], [False, True])
+    if all(k >= s for k, s in zip(kernels, strides, strict=True))
+    and ((13 - kernels[0]) // strides[0] + 1 - kernels[1]) % strides[1] == 0)]  # no row left over  # fmt: skip
+
+
+@pytest.mark.parametrize("net", CASES)
+def test_tiles_are_those_of_a_walk(net: Workload) -> None:
+    """Equality: what streams, what stays and what lies on the chip, element by element on tiles of several heights."""
+    run = Run(sequence(net), 0, len(net.operators))
+    shape = net.tensors[net.operators[-1].outputs[0].tensor].shape
+    axis = 0 if len(shape) == 2 else 2
+    walk = Walk(run, run.made, (axis,))
+    assert walk.legal()
+    for t in {1, 2, 3, 5, shape[axis]} & set(range(1, shape[axis] + 1)):
+        tile = tuple(t if i == axis else size for i, size in enumerate(shape))
+        streamed, once, most = literal(net, tile, axis)
+        for key in walk.outer:
+            name = net.operators[key[0]].inputs[key[1]].tensor
+            assert walk._reads(key, t)[:2] == (once[name], streamed[name])
+        assert walk.need(t) == sum(4 * most[name] for name in walk.held)
+
+
+def test_two_readers() -> None:
+    """By hand: a value that somebody outside reads is written all the same, but not read again inside.
+
+    x → a → b, and a + x later: 100 elements, 400 B. One group of all three: x read twice, the sum written.
+    """
+    g = Graph("readers")
+    x = g.input("x", (100,))
+    a = ops.unary(g, "relu", x)
+    b = ops.unary(g, "tanh", a)
+    g.output(ops.binary(g, "add", b, a))
+    assert fuse(g.workload()).fused_bytes == 800
+    g.output(a)
+    assert fuse(g.workload()).fused_bytes == 1200
+    h = Graph("apart")
+    y = ops.linear(h, h.input("x", (4, 4)), h.parameter("w", (4, 4)))
+    with h.repeated(3):
+        z = ops.unary(h, "relu", y)
+    h.output(z)
+    assert len(fuse(h.workload()).groups) == 2  # what runs once and what runs three times
+
+
+def test_folded_normalisation() -> None:
+    """By hand: 4 parameters of 8 channels, 128 B, become a shift of 32 B, or nothing where there is a bias."""
+    for bias, shift in ((False, 32), (True, 0)):
+        g = Graph("folded")
+        x = g.input("x", (1, 8, 4, 4))
+        b = g.parameter("b", (8,), "bias") if bias else None
+        y = ops.conv(g, x, g.parameter("w", (8, 8, 1, 1)), b)
+        norm = [g.parameter(f"n{i}", (8,), "norm") for i in range(4)]
+        g.output(ops.batch_norm(g, y, *norm))
+        found = fuse(g.workload())
+        assert found.fused_bytes == 512 + 256 + 512 + 32 * bias + shift
+        assert found.groups[0].folded == 128 - shift
+        assert sum(t.elements for t in found.workload.parameters) == 64 + 8
+        (only,) = found.workload.operators
+        assert only.total.adds == 8 * 16 * 7 + 8 * 16
+        assert demand(found.workload, only).macs == 1024
+
+
+def test_real_networks() -> None:
+    """Bound: deep, thin networks gain most; every network's books balance; text stays within 80 columns."""
+    found = {name: fuse(read_zoo(name), 2**18, longest=8) for name in ("mobilenet_v2", "alexnet", "gpt2", "vgg16")}
+    for one in found.values():
+        assert sum(one.workload.traffic(o).total for o in one.workload.operators) == one.fused_bytes
+        assert max(map(len, lines(one, ridge=4))) <= 80
+    assert found["mobilenet_v2"].ratio > found["gpt2"].ratio > found["alexnet"].ratio > 1
+    table = compare(tuple(found.values()), ridge=4)
+    assert table[1].startswith("mobilenet_v2")
+    assert max(map(len, table)) <= 80
+    assert len(compare(tuple(found.values()))) == 5
+
+
+def test_nothing_to_fuse() -> None:
+    """Message: a network without operators, and one where nothing fuses, say so."""
+    assert lines(fuse(Graph("none").workload()))[-1] == "nothing fuses"
+    assert fuse(Graph("none").workload()).ratio == fuse(Graph("none").workload()).speedup(4) == 1
+
+
+def test_refusals() -> None:
+    """Message: what cannot be says what would pass."""
+    for wrong in ({"buffer_bytes": -1}, {"buffer_bytes": math.nan}, {"longest": 0}):
+        with pytest.raises(InputError, match="expected"):
+            fuse(mlp(), **wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="ridge"):
+        fuse(mlp()).speedup(0)
+
+
+def test_reshaped_boxes() -> None:
+    """By hand: a run of rows keeps its size through a reshape; what is no run becomes all."""
+    from picojoule.fusion._tiles import _reshaped
+
+    a, b = Tensor("a", (2, 6, 4)), Tensor("b", (12, 4))
+    assert _reshaped((1, 3, 4), a, b) == (3, 4)
+    assert _reshaped((3, 4), b, a) == (1, 3, 4)
+    assert _reshaped((12, 2), b, a) == (2, 6, 4)
+    assert _reshaped((5, 4), b, a)[1:] == (5, 4) or math.prod(_reshaped((5, 4), b, a)) >= 20
