@@ -5,8 +5,19 @@ No sensor means "unknown". Nothing here is imported before it is used, and no me
 
 from ._adapters import CodeCarbonMeter as CodeCarbonMeter
 from ._adapters import ZeusMeter as ZeusMeter
+from ._calibrate import Calibration as Calibration
+from ._calibrate import Rate as Rate
+from ._calibrate import calibrate as calibrate
+from ._check import Check as Check
+from ._check import check as check
+from ._check import check_json as check_json
+from ._check import check_text as check_text
+from ._device_file import calibration_json as calibration_json
+from ._device_file import calibration_text as calibration_text
+from ._device_file import calibration_yaml as calibration_yaml
 from ._find import NO_SENSOR as NO_SENSOR
 from ._find import find_meters as find_meters
+from ._host import Host as Host
 from ._hwmon import HwmonMeter as HwmonMeter
 from ._measure import Figure as Figure
 from ._measure import Measurement as Measurement
