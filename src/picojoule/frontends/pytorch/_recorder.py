@@ -11,6 +11,7 @@ from . import _rules_contract, _rules_elementwise, _rules_move, _rules_rows
 from ._call import Call, Signature, signature, tensors_in
 from ._fused import FUSED, grouped_on_meta
 from ._higher import run_higher
+from ._memo import run as run_remembered
 from ._registry import TABLE, Entry, Pattern, pointwise
 from ._rules_move import EMPTY, FREE
 from ._store import Store, dtype_text, storage_key, stored_elements
@@ -106,6 +107,9 @@ class Recorder(_Mode):  # type: ignore[misc]
     def _run(self, name: str, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         if name == "_grouped_mm" and self.meta and args[0].dtype != torch.bfloat16:
             return grouped_on_meta(func, args, kwargs)
+        known = self._signatures[func]
+        if self.meta and not known.view and name not in FREE and name not in EMPTY:
+            return run_remembered(func, args, kwargs)
         return func(*args, **kwargs)
 
     def _to_meta(self, args: Sequence[Any], kwargs: dict[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
