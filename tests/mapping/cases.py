@@ -108,9 +108,15 @@ def convention(rng, halos=("refetch", "consecutive-overlap")):
 
 def random_mapping(rng, target, accelerator):
     """A random spread over the array and random loops, trip-1 loops and split loops included."""
-    spatial = {}
+    spatial, window = {}, rng.random() < 0.3  # now and then both dimensions of a window
     for axis in accelerator.array.axes:
         room = axis.size
+        for dim in ("p", "r") if window else ():
+            extent = dict(target.space).get(dim, 1)
+            if dim in axis.dims and dim not in spatial and extent > 1 and room > 1:
+                size = -(-extent // -(-extent // rng.randint(2, min(room, extent))))
+                room //= size
+                spatial[dim] = size
         for dim in rng.sample(axis.dims, len(axis.dims)):
             if dim in spatial:
                 continue

@@ -27,13 +27,13 @@ def placements(number, homes):
                 yield (first, *rest)
 
 
-def mappings(target, accelerator, ragged, limit=None):
+def mappings(target, accelerator, ragged, convention, limit=None):
     """Every mapping without its order, then every order; None if there are more than `limit`."""
     found, homes = [], len(accelerator.levels)
     for spatial in spreads(target, accelerator, ragged):
         spread = tuple((d, s) for d, s in zip(target.dims, spatial) if s > 1)
         base = Mapping(((),) * homes, spread)
-        if any(fault.where == "array" for fault in faults(target, accelerator, covering(target, base, homes))):
+        if any(fault.where == "array" for fault in faults(target, accelerator, covering(target, base, homes), convention)):
             continue
         passes = [-(-x // s) for x, s in zip(target.extents, spatial)]
         for chain in itertools.product(*[list(placements(y, homes)) for y in passes]):

@@ -1,17 +1,21 @@
 """Mapping a contraction onto an accelerator: legality, the exact traffic law, and provably optimal mappings."""
 
 from ._accelerator import Accelerator, Array, Level, SpatialAxis
+from ._certificate import Potentials, certificate
+from ._check import check
 from ._convention import Convention
 from ._latency import latency, port_cycles
 from ._legality import Fault, IllegalMappingError, faults, require
 from ._mapping import Loop, Mapping
+from ._print import layer_dict, map_dict, nest_lines, text, traffic_lines
 from ._problem import Operand, Problem, UnmappableError, contraction, problem_of
 from ._search import NoMappingError, Optimum, optimum
 from ._traffic import Traffic, traffic
 from ._weights import Weights, cost, per_level
 
 __all__ = [
-    "Accelerator", "Array", "Convention", "Fault", "IllegalMappingError", "Level", "Loop", "Mapping", "NoMappingError", "Operand",
-    "Optimum", "Problem", "SpatialAxis", "Traffic", "UnmappableError", "Weights", "contraction", "cost", "faults",
-    "latency", "optimum", "per_level", "port_cycles", "problem_of", "require", "traffic",
+    "Accelerator", "Array", "Convention", "Fault", "IllegalMappingError", "Level", "Loop", "Mapping", "NoMappingError",
+    "Operand", "Optimum", "Potentials", "Problem", "SpatialAxis", "Traffic", "UnmappableError", "Weights", "certificate",
+    "check", "contraction", "cost", "faults", "latency", "layer_dict", "map_dict", "nest_lines", "optimum", "per_level",
+    "port_cycles", "problem_of", "require", "text", "traffic", "traffic_lines",
 ]  # fmt: skip

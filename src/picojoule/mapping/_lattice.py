@@ -45,13 +45,13 @@ class Lattice:
     @property
     def size(self) -> int:
         """Number of tiles."""
-        return self.tiles.shape[1]
+        return int(self.tiles.shape[1])
 
     def running_minimum(self, values: Column, dims: Collection[int]) -> Column:
         """In place: at every tile T the least value over the T' | T that differ from T in `dims` only."""
         for axis in self.axes:
             if axis.dim in dims:
-                block = values.reshape(axis.before, axis.length, axis.after)
+                block = values.reshape(-1, axis.length, axis.after)  # leading rows are further blocks
                 np.minimum.accumulate(block, axis=1, out=block)
         return values
 

@@ -108,27 +108,32 @@ def _array(problem: Problem, machine: Accelerator, spatial: Tile, convention: Co
     return found
 
 
+def exposed_windows(problem: Problem, machine: Accelerator, convention: Convention) -> list[tuple[str, int, int, bool]]:
+    """(role, dimension, dimension, kept deeper) of windows of a role that is not kept right below the array.
+
+    The union of what its PEs read is scattered and the law cannot count it when PEs share words: kept deeper, if one
+    dimension is spatial and the other longer than 1; kept nowhere in the PE, if both are spatial.
+    """
+    if convention.multicast != "union" or not machine.array.multicast:
+        return []
+    below = machine.fanout + 1
+    return [
+        (operand.role, a, b, machine.holders(operand.role)[-1] > below)
+        for operand in problem.operands
+        if below not in machine.holders(operand.role)
+        for (a, _), (b, _) in operand.windows
+    ]
+
+
 def torn_windows(
     problem: Problem, machine: Accelerator, spatial: Tile, convention: Convention
 ) -> list[tuple[str, str]]:
-    """(role, dimensions) of windows whose union over PEs the law cannot count: the role is not kept right below.
-
-    Kept deeper, tiles overlap in scattered pieces if one dimension is spatial and the other longer than 1; kept
-    nowhere in the PE, single words coincide if both are spatial.
-    """
-    below = machine.fanout + 1
-    if convention.multicast != "union" or not machine.array.multicast:
-        return []
+    """(role, dimensions) of the exposed windows whose words several PEs of this unrolling share."""
     found = []
-    for operand in problem.operands:
-        if machine.fanout + 1 in machine.holders(operand.role):
-            continue
-        reach = problem.extents if machine.holders(operand.role)[-1] > below else spatial
-        found += [
-            (operand.role, f"{problem.dims[a]} and {problem.dims[b]}")
-            for (a, _), (b, _) in operand.windows
-            if (spatial[a] > 1 and reach[b] > 1) or (spatial[b] > 1 and reach[a] > 1)
-        ]
+    for role, a, b, deeper in exposed_windows(problem, machine, convention):
+        reach = problem.extents if deeper else spatial
+        if (spatial[a] > 1 and reach[b] > 1) or (spatial[b] > 1 and reach[a] > 1):
+            found.append((role, f"{problem.dims[a]} and {problem.dims[b]}"))
     return found
 
 

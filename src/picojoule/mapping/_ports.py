@@ -56,7 +56,7 @@ def blend(energy: Prices, port: Prices, share: float) -> Prices:
 
 
 def within_ports(
-    field: Field, energy: Prices, fixed: float, steps: float, objective: str, convention: Convention, beaten: float
+    field: Field, energy: Prices, steps: float, objective: str, convention: Convention, beaten: float
 ) -> PortBound:  # fmt: skip
     """Least cycles D >= max(steps, least cycles of every port); least energy E >= the optimum, and E + λ·t >= c_λ.
 

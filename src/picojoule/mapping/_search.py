@@ -15,7 +15,7 @@ from ._convention import Convention
 from ._covered import chains
 from ._field import Ints, field
 from ._latency import latency
-from ._legality import require, torn_windows
+from ._legality import exposed_windows, faults, require
 from ._mapping import Mapping
 from ._ports import PortBound, has_ports, within_ports
 from ._problem import Problem, UnmappableError
@@ -161,8 +161,9 @@ def lawful(problem: Problem, machine: Accelerator, spatial: Ints, convention: Co
     if not machine.array.reduction:
         for d in range(len(problem.dims)):
             keep &= (spatial[:, d] == 1) | (d in output.relevant)
-    if any(torn_windows(problem, machine, (2,) * len(problem.dims), convention)):
-        keep &= np.array([not torn_windows(problem, machine, tuple(row), convention) for row in spatial.tolist()])
+    for _, a, b, deeper in exposed_windows(problem, machine, convention):
+        reach = np.array(problem.extents)[None].repeat(len(spatial), axis=0) if deeper else spatial
+        keep &= ((spatial[:, a] == 1) | (reach[:, b] == 1)) & ((spatial[:, b] == 1) | (reach[:, a] == 1))
     return spatial[keep]
 
 
@@ -181,7 +182,7 @@ def _explore(
     if not math.isfinite(energy):
         return
     if objective != "energy" and has_ports(space.machine):
-        found: PortBound = within_ports(grid, space.prices, fixed, steps, objective, convention, best.key[0])
+        found: PortBound = within_ports(grid, space.prices, steps, objective, convention, best.key[0])
         best.proven = min(best.proven, found.lower_bound)
         if found.mapping is not None and found.key < best.key:
             best.key, best.mapping = found.key, replace(found.mapping, bypass=space.bypass)
@@ -196,16 +197,12 @@ def _explore(
 
 
 def _refusal(problem: Problem, accelerator: Accelerator, spaces: list[_Space], convention: Convention) -> str:
-    """Why nothing fits: the faults of the smallest tiles everywhere."""
-    from ._legality import faults
-
-    loops = tuple(
-        tuple((dim, extent) for dim, extent in problem.space if extent > 1 and i == 0)
-        for i in range(len(accelerator.levels))
-    )
-    reasons = "; ".join(str(fault) for fault in faults(problem, accelerator, Mapping(loops), convention))
+    """Why nothing fits: the faults of the mapping that keeps the smallest tiles everywhere."""
+    outermost = tuple((dim, extent) for dim, extent in problem.space if extent > 1)
+    smallest = Mapping((outermost, *[()] * (len(accelerator.levels) - 1)))
+    reasons = "; ".join(str(fault) for fault in faults(problem, accelerator, smallest, convention))
     tried = sum(len(space.bound) for space in spaces)
-    return f"no mapping on {accelerator.name} fits in any of {tried} unrollings: {reasons or 'loops may not stand where needed'}"
+    return f"no mapping on {accelerator.name} in {tried} unrollings: {reasons or 'no level may hold the loops that are needed'}"
 
 
 def _result(
