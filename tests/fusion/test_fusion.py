@@ -226,9 +226,9 @@ def shapes() -> Iterator[Workload]:
     """Windows that leave no row over: 13 rows, then what the first leaves, divide by their strides."""
     for kernels, strides in itertools.product([(1, 3), (3, 1), (3, 3), (2, 4)], [(1, 1), (2, 1), (1, 2)]):
         middle, left = divmod(13 - kernels[0], strides[0])
-        if all(k >= s for k, s in zip(kernels, strides, strict=True)) and not left:
-            if (middle + 1 - kernels[1]) % strides[1] == 0:
-                yield from (convolutions(kernels, strides, depthwise) for depthwise in (False, True))
+        wide = all(k >= s for k, s in zip(kernels, strides, strict=True))
+        if wide and not left and (middle + 1 - kernels[1]) % strides[1] == 0:
+            yield from (convolutions(kernels, strides, depthwise) for depthwise in (False, True))
 
 
 CASES = [mlp(5), *shapes()]
