@@ -57,11 +57,15 @@ def machine_of(document: Document) -> Machine:
     sizes = {scope: _size(getattr(model.memories, scope), scope, faults) for scope in _LARGEST}
     faults.raise_all()
     return Machine(
-        name=model.name, title=model.title, clock_hz=clock, cores=model.cores, macs=dict(model.matrix.macs),
-        lanes=dict(model.vector.lanes), special=dict(model.vector.special), sizes=sizes, bus=bus / clock,
+        name=model.name, title=model.title, clock_hz=clock, cores=model.cores, macs=_rates(model.matrix.macs),
+        lanes=_rates(model.vector.lanes), special=_rates(model.vector.special), sizes=sizes, bus=bus / clock,
         link=link / clock, tile=model.matrix.tile, setup=model.dma.setup, burst=model.dma.burst,
         whole=model.whole_cycles, assumptions=tuple(model.assumptions),
     )  # fmt: skip
+
+
+def _rates(rates: "schema.Rates") -> dict[str, int]:
+    return {str(dtype): rate for dtype, rate in rates.items()}
 
 
 def _positive(text: str, unit: str, at: tuple[str, ...], example: str, faults: Faults) -> Fraction:

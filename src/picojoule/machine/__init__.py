@@ -2,6 +2,21 @@
 
 from ._assembler import assemble as assemble
 from ._assembler import disassemble as disassemble
+from ._cluster import ClusterTimes as ClusterTimes
+from ._cluster import cluster_matmul as cluster_matmul
+from ._cluster import cluster_times as cluster_times
+from ._exercises import exercise_6_4 as exercise_6_4
+from ._exercises import exercise_6_7 as exercise_6_7
+from ._exercises import exercise_7_4 as exercise_7_4
+from ._exercises import exercise_7_5 as exercise_7_5
+from ._exercises import exercise_7_6 as exercise_7_6
+from ._exercises import exercise_7_7 as exercise_7_7
+from ._exercises import exercise_7_8 as exercise_7_8
+from ._exercises import exercise_7_9 as exercise_7_9
+from ._exercises import exercise_7_10 as exercise_7_10
+from ._exercises import exercise_7_11 as exercise_7_11
+from ._exercises import exercise_7_12 as exercise_7_12
+from ._exercises import product as product
 from ._isa import SPECS as SPECS
 from ._isa import Instruction as Instruction
 from ._isa import decode as decode
@@ -9,6 +24,14 @@ from ._isa import encode as encode
 from ._isa import isa_markdown as isa_markdown
 from ._isa import make as make
 from ._machine import Machine as Machine
+from ._matmul import Times as Times
+from ._matmul import column_blocks as column_blocks
+from ._matmul import matmul as matmul
+from ._matmul import no_overlap as no_overlap
+from ._matmul import outer_products as outer_products
+from ._matmul import row_tiles as row_tiles
+from ._matmul import search as search
+from ._matmul import times as times
 from ._pjx import dump_program as dump_program
 from ._pjx import parse_program as parse_program
 from ._pjx import read_program as read_program
