@@ -7,14 +7,16 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.strategies import value
 
 from picojoule.exercises._fusion import fused as fused_by_exercise
 from picojoule.frontends.zoo import read_zoo
-from picojoule.fusion import compare, fuse, lines
+from picojoule.fusion import compare, fuse, lines, ridge, room
 from picojoule.fusion._cost import Run, Walk
 from picojoule.fusion._fuse import Plans
 from picojoule.fusion._rules import sequence
-from picojoule.levels import demand
+from picojoule.hardware import Architecture, Attained, Compute, Memory, Technology
+from picojoule.levels import demand, estimate
 from picojoule.quantity import InputError
 from picojoule.workload import Access, Graph, Operator, Tensor, Workload, ops
 
@@ -327,3 +329,43 @@ def test_reshaped_boxes() -> None:
     assert _reshaped((3, 4), b, a) == (1, 3, 4)
     assert _reshaped((12, 2), b, a) == (2, 6, 4)
     assert _reshaped((5, 4), b, a)[1:] == (5, 4) or math.prod(_reshaped((5, 4), b, a)) >= 20
+
+
+MACHINE = Architecture(
+    "hand", "By hand", "npu", "nobody",
+    (Memory("dram", "DDR4", value(1e9, "B"), value(100e9, "B/s"), "off-chip"),
+     Memory("sram", "SRAM", value(65536, "B"), value(1e12, "B/s"))),
+    (Compute("matrix", "matrix", {"float32": value(1e12, "op/s")}),
+     Compute("vector", "vector", {"float32": value(1e11, "op/s")})),
+    {"default": Attained(value(0.5, "1"), value(0.8, "1"))}, value(1e-6, "s"), "hand",
+)  # fmt: skip
+PRICES = Technology("hand", {
+    "dram.*": value(100e-12, "J", 1.5, "device"), "sram.*": value(1e-12, "J", 2.0, "device"),
+    "matrix.*": value(0.5e-12, "J", 1.3, "device"), "vector.*": value(0.2e-12, "J", 1.3, "device"),
+    "static.leak": value(0.1, "W", 1.4, "device")})  # fmt: skip
+
+
+@pytest.mark.parametrize("level", ["count", "roofline"])
+@pytest.mark.parametrize("name", ["lenet5", "mobilenet_v2", "vit_b_16"])
+def test_estimates(name: str, level: str) -> None:
+    """Equality: any level estimates the fused network; DRAM moves fused_bytes, MACs stay, joules and seconds fall."""
+    net = read_zoo(name)
+    found = fuse(net, room(MACHINE), longest=6)
+    apart, together = (estimate(one, MACHINE, PRICES, level=level) for one in (net, found.workload))
+    assert together.traffic_bytes["dram"] == found.fused_bytes
+    assert together.cost.total_energy_j.nominal < apart.cost.total_energy_j.nominal
+    assert together.cost.total_time_s.nominal <= apart.cost.total_time_s.nominal
+
+
+def test_machine() -> None:
+    """By hand: 64 KiB on the chip; 1e12 / 2 MACs over 100e9 bytes a second are 5 a byte; nothing known of int8."""
+    assert (room(MACHINE), ridge(MACHINE, "float32"), ridge(MACHINE, "int8")) == (65536, 5.0, None)
+
+
+def test_state_is_not_an_intermediate() -> None:
+    """By hand: a storage written in two parts, as a cache is, and one read before it is written do not fuse."""
+    g = Graph("state")
+    x, state = g.input("x", (8,)), g.tensor("state", (8,), role="buffer")
+    y = ops.binary(g, "add", x, state)
+    g.emit("copy", "move", [("d0", 8)], [(y, [(("d0", 1),)])], [state], g.operators[-1].work, name="keep")
+    assert len(fuse(g.workload(), 10**6).groups) == 2

@@ -114,12 +114,12 @@ def _best(run: Run, made: Mapping[str, int], walks: list["Walk"], room: float) -
 
 
 def _connected(run: Run, made: Mapping[str, int]) -> bool:
-    """Whether every operator leads to the last one."""
-    return all(
-        any(run.first + index < reader < run.last for reader in run.seq.readers.get(root, ()))
-        for root, index in made.items()
-        if index < len(made) - 1
-    )
+    """Whether every operator leads to the last one, and nothing is read before it is written, as a state is."""
+    for root, index in made.items():
+        inside = [reader for reader in run.seq.readers.get(root, ()) if run.first <= reader < run.last]
+        if any(reader <= run.first + index for reader in inside) or (not inside and index < len(made) - 1):
+            return False
+    return True
 
 
 def _streams(run: Run, made: Mapping[str, int]) -> bool:
