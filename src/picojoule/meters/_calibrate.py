@@ -1,6 +1,7 @@
 """Measure this machine: GEMM by dtype and size, copies by working set, launches, and classes of operators."""
 
 import datetime
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import exp, log
@@ -8,6 +9,8 @@ from pathlib import Path
 from statistics import fmean, stdev
 
 import numpy as np
+
+from picojoule.quantity import InputError
 
 from . import _numpy_bench as numpy_bench
 from . import _ort
@@ -62,12 +65,13 @@ def calibrate(
 ) -> Calibration:
     """Measure this CPU, in half a minute: least of `runs` · `passes` runs.
 
-    `threads` holds for copies and ONNX Runtime (0: all that this process may use); numpy's BLAS has its own setting.
+    `threads` 0 is all that this process may use; on a machine that others use too, 1 is far steadier.
     Raises InputError when the median run is more than 1.3 times the least, unless `anyway`.
     """
     host, load = read_host(root), load_average()
     with_ort = _ort.available() if use_onnxruntime is None else use_onnxruntime
     workers = threads or host.cores
+    _limit_blas(workers, host.cores)
     small = _ort.small_models() if with_ort else []
     sets = [n for n in numpy_bench.working_sets(host.last_cache, _inner(host)) if n <= largest_set] or [largest_set]
     benches = [*numpy_bench.gemm_benches(gemm_sizes), *numpy_bench.copy_benches(sets, workers)]
@@ -92,6 +96,14 @@ def calibrate(
         f"numpy {np.__version__}" + (f", onnxruntime {_ort.version()}" if with_ort else ", no onnxruntime"),
         runs, passes, workers, timings,
     )  # fmt: skip
+
+
+def _limit_blas(threads: int, cores: int) -> None:
+    asked = os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS")
+    if not numpy_bench.limit_blas(threads) and threads != cores and asked != str(threads):
+        raise InputError(f"numpy's BLAS cannot be told to use {threads} of {cores} threads from here",
+                         expected="its own variable, set before Python starts",
+                         example=f"OMP_NUM_THREADS={threads} picojoule calibrate --threads {threads}")  # fmt: skip
 
 
 def _inner(host: Host) -> int:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from picojoule.cost import Activity, Interval
 from picojoule.levels import Estimate
 from picojoule.quantity import InputError, format_quantity
-from picojoule.workload import PARAMETER_ROLES, Operator, Workload
+from picojoule.workload import Workload
 
 from . import _ort
 from ._find import NO_SENSOR, find_meters
@@ -46,6 +46,20 @@ class Check:
     def time_ratio(self) -> float:
         """Predicted over measured, with the runtime's habits."""
         return self.as_run_s / self.timing.best
+
+    @property
+    def predicted_label(self) -> Label:
+        """Calibrated if the rates behind the time were measured on a machine, else of a data sheet."""
+        machine = self.estimate.architecture
+        rates = [machine.memories[0].bandwidth, *(peak for unit in machine.compute for peak in unit.peak.values())]
+        measured = all(rate is not None and rate.provenance == "measured" for rate in rates)
+        return "calibrated" if measured else "data sheet"
+
+    @property
+    def predicted_energy_label(self) -> Label:
+        """Calibrated if every price that was used was measured, else of a data sheet."""
+        prices = self.estimate.cost.prices.values()
+        return "calibrated" if all(price.provenance == "measured" for price in prices) else "data sheet"
 
     @property
     def inside(self) -> bool:
@@ -97,27 +111,29 @@ def check(
 
 
 def runtime_time(estimate: Estimate) -> tuple[float, tuple[str, ...]]:
-    """Nominal seconds with two habits of ONNX Runtime on CPUs, and a sentence for each that applies here.
+    """Nominal seconds with three habits of ONNX Runtime on CPUs, and a sentence for each that applies here.
 
-    An activation or a batch norm that alone reads a convolution or a matrix product is fused into it and costs nothing.
-    Once the weights of the network exceed the last cache, each operator fetches its own first, and the fetch is not
-    hidden behind arithmetic: t = time without weights + weight bytes / bandwidth.
+    Activations that fit in half the last cache do not cross the outer memory. An activation function or a batch norm
+    that alone reads a convolution or a matrix product is fused into it and costs nothing. Once the weights of the
+    network exceed the last cache, each operator fetches its own first, and the fetch is not hidden behind arithmetic:
+    t = time without weights + weight bytes / bandwidth.
     """
     net, machine = estimate.workload, estimate.architecture
     fused = _fused(net)
     outer = machine.memories[0]
-    caches = [m.size.nominal for m in machine.memories[1:] if m.group == "on-chip" and m.size is not None]
-    weights = sum(t.bytes_of(t.elements) for t in net.parameters)
-    streams = outer.bandwidth is not None and bool(caches) and weights > max(caches)
-    total = 0.0
+    cache = max((m.size.nominal for m in machine.memories[1:] if m.group == "on-chip" and m.size), default=0.0)
+    rate = outer.bandwidth.nominal if outer.bandwidth else 0.0
+    streams = bool(rate and cache) and sum(t.bytes_of(t.elements) for t in net.parameters) > cache
+    total, kept = 0.0, False
     for operator, activity in zip(net.operators, estimate.cost.activities, strict=True):
         if operator.name in fused:
             continue
-        fetch = 0.0
-        if streams and operator.work.macs and outer.bandwidth is not None:
-            fetch = _weight_bytes(net, operator) / outer.bandwidth.nominal
-        total += _without(activity, outer.name, fetch) + fetch
-    notes = []
+        bytes_by_role = net.traffic(operator, weights_once=True)
+        fetch = bytes_by_role.bytes_weights / rate if streams and operator.work.macs else 0.0
+        stays = 0 < bytes_by_role.bytes_in + bytes_by_role.bytes_out <= cache / 2
+        kept = kept or stays
+        total += _without(activity, outer.name, float("inf") if stays else fetch) + fetch
+    notes = ["activations that fit in half the last cache stay there"] if kept else []
     if fused:
         notes.append(f"{len(fused)} activations and batch norms are fused into the operators before them")
     if streams:
@@ -150,13 +166,8 @@ def _is_parameter(net: Workload, tensor: str) -> bool:
     return net.tensors[tensor].role not in ("input", "activation")
 
 
-def _weight_bytes(net: Workload, operator: Operator) -> int:
-    parameters = (a for a in operator.inputs if net.tensors[a.tensor].role in PARAMETER_ROLES)
-    return sum(net.tensors[a.tensor].bytes_of(a.elements) for a in parameters)
-
-
 def _without(activity: Activity, outer: str, fetch: float) -> float:
-    """Time of one operator whose weights are already there."""
+    """Time of one operator that has `fetch` seconds less to wait for the outer memory."""
     terms = [max(0.0, t.seconds - fetch) if t.resource == outer else t.seconds for t in activity.terms]
     return max(terms, default=0.0) + (activity.overhead.seconds if activity.overhead else 0.0)
 
@@ -203,6 +214,7 @@ def check_text(c: Check) -> str:
     lines += [_row("energy", energy.nominal, energy, c.measured_j, "J", c.energy_label), ""]
     notes = [f"predicted / measured time: {time.nominal / c.timing.best:.2f}, as run {c.time_ratio:.2f}; the measured time lies "
              f"{'inside' if c.inside else 'outside'} the interval",
+             f"predicted time: {c.predicted_label}; predicted energy: {c.predicted_energy_label}",
              f"least of {len(c.timing.samples)} runs by {c.runtime}; interference {c.timing.interference:.2f}"]  # fmt: skip
     notes += [f"as run: {habit}" for habit in c.habits]
     if c.timing.interference > 1.3:
@@ -226,12 +238,32 @@ def check_json(c: Check) -> dict[str, Any]:
     """The same as plain data in SI units; unknown is null."""
     time, energy = c.predicted_s, c.estimate.cost.total_energy_j
     return {
-        "schema": "picojoule/check/1", "model": c.model, "hardware": c.estimate.architecture.name,
-        "level": c.estimate.level, "runtime": c.runtime,
-        "time_s": {"predicted": time.nominal, "as_run": c.as_run_s, "low": time.low, "high": time.high,
-                   "measured": c.timing.best, "median": c.timing.median, "label": "measured",
-                   "interference": c.timing.interference, "inside": c.inside, "ratio": c.time_ratio},
-        "energy_j": {"predicted": energy.nominal, "low": energy.low, "high": energy.high, "measured": c.measured_j,
-                     "label": c.energy_label, "notes": [f.note for f in c.energy.figures]},
+        "schema": "picojoule/check/1",
+        "model": c.model,
+        "hardware": c.estimate.architecture.name,
+        "level": c.estimate.level,
+        "runtime": c.runtime,
+        "time_s": {
+            "predicted": time.nominal,
+            "predicted_label": c.predicted_label,
+            "as_run": c.as_run_s,
+            "low": time.low,
+            "high": time.high,
+            "measured": c.timing.best,
+            "median": c.timing.median,
+            "label": "measured",
+            "interference": c.timing.interference,
+            "inside": c.inside,
+            "ratio": c.time_ratio,
+        },
+        "energy_j": {
+            "predicted": energy.nominal,
+            "predicted_label": c.predicted_energy_label,
+            "low": energy.low,
+            "high": energy.high,
+            "measured": c.measured_j,
+            "label": c.energy_label,
+            "notes": [f.note for f in c.energy.figures],
+        },
         "notes": [*c.habits, *c.estimate.notes],
-    }  # fmt: skip
+    }

@@ -1,7 +1,10 @@
 """What numpy shows of this machine: GEMM by dtype and size, copying by working set, the price of a call."""
 
+import ctypes
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -11,6 +14,8 @@ from ._timing import Bench
 GEMM_SIZES: Final = (64, 128, 256, 512, 1024)
 GEMM_DTYPES: Final = ("float32", "float64")
 LARGEST_SET: Final = 1 << 30
+_SETTERS: Final = ("scipy_openblas_set_num_threads64_", "scipy_openblas_set_num_threads",
+                   "openblas_set_num_threads64_", "openblas_set_num_threads")  # fmt: skip
 
 
 def gemm_benches(sizes: Sequence[int] = GEMM_SIZES) -> list[Bench]:
@@ -23,6 +28,21 @@ def _gemm(dtype: str, n: int, random: np.random.Generator) -> Bench:
     a, b = (random.standard_normal((n, n)).astype(dtype) for _ in range(2))
     out = np.empty((n, n), dtype)
     return Bench(f"gemm {dtype} {n}", lambda: np.matmul(a, b, out=out), 2.0 * n**3)
+
+
+def limit_blas(threads: int) -> bool:
+    """Set the threads of the OpenBLAS that numpy has loaded; False where none is found."""
+    try:
+        maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    for name in dict.fromkeys(re.findall(r"/\S*openblas\S*", maps)):
+        library = ctypes.CDLL(name)
+        for symbol in _SETTERS:
+            if hasattr(library, symbol):
+                getattr(library, symbol)(ctypes.c_int(threads))
+                return True
+    return False
 
 
 def working_sets(last_cache: int, inner_cache: int) -> list[int]:
