@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -193,31 +194,35 @@ def index(access: Access, at: dict[str, int]) -> tuple[int, ...]:
     return tuple(sum(s * at[d] for d, s in axis) + o for axis, o in zip(access.axes, offsets, strict=True))
 
 
-def literal(net: Workload, tile: tuple[int, ...], axis: int) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
-    """Walk the tiles: elements of outer tensors read in all and first, most elements held of tensors made inside."""
+Counted = dict[str, int]
+
+
+def literal(net: Workload, tile: tuple[int, ...], loops: tuple[int, ...]) -> tuple[Counted, Counted, Counted]:
+    """Walk the tiles: elements read in all; those that the tile before did not hold; most held at once."""
     last = net.operators[-1].outputs[0].tensor
     shape = net.tensors[last].shape
-    streamed: dict[str, int] = {}
-    seen: dict[str, set[tuple[int, ...]]] = {}
-    most: dict[str, int] = {}
-    for start in range(0, shape[axis], tile[axis]):
+    streamed, kept, most = Counter[str](), Counter[str](), Counter[str]()
+    before: dict[str, set[tuple[int, ...]]] = {}
+    for starts in itertools.product(*(range(0, shape[axis], tile[axis]) for axis in loops)):
         ranges = [range(size) for size in shape]
-        ranges[axis] = range(start, min(start + tile[axis], shape[axis]))
+        for axis, start in zip(loops, starts, strict=True):
+            ranges[axis] = range(start, min(start + tile[axis], shape[axis]))
         wanted: dict[str, set[tuple[int, ...]]] = {last: set(itertools.product(*ranges))}
         for operator in reversed(net.operators):
             for at in points(operator, wanted[operator.outputs[0].tensor]):
                 for access in operator.inputs:
                     wanted.setdefault(access.tensor, set()).add(index(access, at))
         for name, elements in wanted.items():
-            streamed[name] = streamed.get(name, 0) + len(elements)
-            seen.setdefault(name, set()).update(elements)
-            most[name] = max(most.get(name, 0), len(elements))
-    return streamed, {name: len(elements) for name, elements in seen.items()}, most
+            streamed[name] += len(elements)
+            kept[name] += len(elements - before.get(name, set()))
+            most[name] = max(most[name], len(elements))
+        before = wanted
+    return streamed, kept, most
 
 
-def convolutions(kernels: tuple[int, int], strides: tuple[int, int], depthwise: bool) -> Workload:
+def convolutions(kernels: tuple[int, int], strides: tuple[int, int], depthwise: bool, batch: int = 1) -> Workload:
     g = Graph("convolutions")
-    x = g.input("x", (1, 2, 13, 4 + kernels[1]))
+    x = g.input("x", (batch, 2, 13, 4 + kernels[1]))
     first = g.parameter("a", (2, 1 if depthwise else 2, kernels[0], 2))
     y = ops.unary(g, "relu", ops.conv(g, x, first, stride=(strides[0], 1), groups=2 if depthwise else 1))
     ops.conv(g, y, g.parameter("b", (3, 2, kernels[1], 2)), stride=(strides[1], 1))
@@ -233,24 +238,54 @@ def shapes() -> Iterator[Workload]:
             yield from (convolutions(kernels, strides, depthwise) for depthwise in (False, True))
 
 
-CASES = [mlp(5), *shapes()]
+def batched() -> Workload:
+    """Rows of three images through two layers, with one table of positions for all of them."""
+    g = Graph("batched")
+    x = g.input("x", (3, 5, 4))
+    y = ops.binary(g, "add", ops.linear(g, x, g.parameter("w1", (6, 4))), g.parameter("table", (5, 6)))
+    ops.linear(g, y, g.parameter("w2", (2, 6)))
+    return g.workload()
 
 
-@pytest.mark.parametrize("net", CASES)
-def test_tiles_are_those_of_a_walk(net: Workload) -> None:
+def products(heads: int = 2) -> Workload:
+    """(q·k)·v of every head."""
+    g = Graph("products")
+    q, k, v = (g.input(name, (1, heads, *size)) for name, size in (("q", (5, 2)), ("k", (2, 4)), ("v", (4, 3))))
+    ops.matmul(g, ops.matmul(g, q, k), v)
+    return g.workload()
+
+
+CASES = [
+    (mlp(5), (0,)), (batched(), (0, 1)), (batched(), (1,)), (products(), (1, 2)), (products(), (2,)),
+    (convolutions((3, 3), (1, 1), False, batch=2), (0, 2)), *((net, (2,)) for net in shapes()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("net", "loops"), CASES)
+def test_tiles_are_those_of_a_walk(net: Workload, loops: tuple[int, ...]) -> None:
     """Equality: what streams, what stays and what lies on the chip, element by element on tiles of several heights."""
     run = Run(sequence(net), 0, len(net.operators))
     shape = net.tensors[net.operators[-1].outputs[0].tensor].shape
-    axis = 0 if len(shape) == 2 else 2
-    walk = Walk(run, run.made, (axis,))
+    walk = Walk(run, run.made, loops)
     assert walk.legal()
-    for t in {1, 2, 3, 5, shape[axis]} & set(range(1, shape[axis] + 1)):
-        tile = tuple(t if i == axis else size for i, size in enumerate(shape))
-        streamed, once, most = literal(net, tile, axis)
+    size = shape[loops[-1]]
+    for t in {1, 2, 3, 5, size} & set(range(1, size + 1)):
+        tile = tuple((t if i == loops[-1] else 1) if i in loops else full for i, full in enumerate(shape))
+        streamed, kept, most = literal(net, tile, loops)
         for key in walk.outer:
             name = net.operators[key[0]].inputs[key[1]].tensor
-            assert walk._reads(key, t)[:2] == (once[name], streamed[name])
+            assert walk._reads(key, t)[:2] == (kept[name], streamed[name])
         assert walk.need(t) == sum(4 * most[name] for name in walk.held)
+
+
+def test_what_is_made_twice_is_not_fused() -> None:
+    """By hand: columns of the result outside its rows would make every hidden row again for each column."""
+    net = mlp(5)
+    run = Run(sequence(net), 0, 3)
+    assert not Walk(run, run.made, (1, 0)).legal()
+    wide = convolutions((3, 3), (1, 1), False)
+    run = Run(sequence(wide), 0, 3)
+    assert not Walk(run, run.made, (2, 3)).legal()  # a window over rows, walked inside each column
 
 
 def test_two_readers() -> None:

@@ -83,7 +83,8 @@ class Fused:
         """Times faster on a roofline that does `ridge` MACs while it moves a byte, operators one after another.
 
         Σ max(MACs/ridge, bytes) over Σ max(MACs/ridge, bytes - after) + after: the other operand of an addition is
-        read after the products, so that its time is not hidden behind them.
+        read after the products, so that its time is not hidden behind them. A group of several layers overlaps all its
+        products with all its bytes, which is the most that a buffer can do for time.
         """
         if not ridge > 0:
             raise InputError(f"a ridge of {ridge:g}", expected="MACs a byte above 0", example="4")

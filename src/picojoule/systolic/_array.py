@@ -22,7 +22,9 @@ Over all folds Σr = Sr·⌈Sc/C⌉ and Σc = Sc·⌈Sr/R⌉, so the sum over ra
     2. the total is one cycle short: the index of the last cycle, not their number (its issue 125);
     3. os: R + C ofmap writes too many a fold (a 1×1×1 product on 8×8 reports 17 writes, not 1);
     4. ws, is: partial sums are written once a K fold and never read back; here they are `psum_reads`;
-    5. a convolution whose stride does not divide gets one row and column of windows too many (see `conv_gemm`).
+    5. a convolution whose stride does not divide gets one row and column of windows too many (see `conv_gemm`);
+    6. ws, is: its "Compute Util" divides by folds of 2R + 2C + T - 3 cycles, not by those of its own total; its DRAM
+       ofmap writes are the SRAM writes, every partial sum, rounded up to whole lines of its last drain.
 
 Left out: stalls, prefetch, folds that overlap, banks.
 """
