@@ -141,12 +141,12 @@ def test_shapes_must_agree(tmp_path: Path) -> None:
 
 
 def test_calibration_through_onnxruntime(tmp_path: Path) -> None:
-    """Bound: every class has a share in (0, 1] and a spread of at least 1.2; the file reads back."""
+    """Bound: every class has a share in (0, 1] and a spread of at least 1.5; the file reads back."""
     pytest.importorskip("onnxruntime")
     from picojoule.formats import read_hardware
 
     c = calibrate(anyway=True, gemm_sizes=(64,), largest_set=1 << 20, threads=1)
     assert {"gemm", "conv", "depthwise", "pool", "elementwise", "softmax", "norm"} == set(c.shares)
-    assert all(0 < rate.nominal <= 1 and rate.spread >= 1.2 for rate in c.shares.values())
+    assert all(0 < rate.nominal <= 1 and rate.spread >= 1.5 for rate in c.shares.values())
     (tmp_path / "here.yaml").write_text(calibration_yaml(c))
     assert read_hardware(tmp_path / "here.yaml")[0].launch is not None

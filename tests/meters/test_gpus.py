@@ -1,10 +1,22 @@
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
 from tests.meters.fakes import Clock, Nvml
 
-from picojoule.meters import AmdMeter, AppleMeter, CodeCarbonMeter, NvmlMeter, ZeusMeter, measure
+from picojoule.meters import (
+    AmdMeter,
+    AppleMeter,
+    CodeCarbonMeter,
+    NvmlMeter,
+    RaplMeter,
+    ZeusMeter,
+    find_meters,
+    measure,
+    meters_named,
+)
+from picojoule.quantity import InputError
 
 
 def test_counter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +149,7 @@ def test_apple() -> None:
 def test_zeus() -> None:
     """Equality: Zeus's joules pass through; what it does not read is unknown."""
     window = SimpleNamespace(gpu_energy={0: 12.5, 1: 3.0}, cpu_energy=None, dram_energy=None)
-    monitor = SimpleNamespace(begin_window=lambda name: None, end_window=lambda name: window)
+    monitor = SimpleNamespace(begin_window=lambda name, **_: None, end_window=lambda name, **_: window)
     meter = ZeusMeter(SimpleNamespace(ZeusMonitor=lambda: monitor))
     meter.start()
     found = {reading.domain: reading for reading in meter.stop()}
@@ -173,3 +185,33 @@ def test_library_absent(meter: type[AmdMeter], module: str, what: str, monkeypat
     (reading,) = absent.stop()
     assert reading.label == "unknown"
     assert what in reading.note
+
+
+def test_gpu_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Message: a GPU that is seen and cannot be read is unknown, not left out."""
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/nvidia0").touch()
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    with measure(meters=find_meters(tmp_path)) as m:
+        pass
+    assert [figure.label for figure in m.figures] == ["unknown"]
+    assert "pip install nvidia-ml-py" in m.figures[0].note
+
+
+def test_meters_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Message: each name once, in order; an unknown one lists the known."""
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert [type(meter) for meter in meters_named("nvidia, rapl,nvidia")] == [NvmlMeter, RaplMeter]
+    with pytest.raises(InputError, match="no meter is named 'wattson'"):
+        meters_named("rapl,wattson")
+
+
+def test_work_of_torch_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hand: kernels still running at either end of the block are waited for before the sensor is read."""
+    waits: list[str] = []
+    cuda = SimpleNamespace(is_initialized=lambda: True, synchronize=lambda: waits.append("wait"))
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    with measure(meters=[NvmlMeter(Nvml())]):
+        waits.append("work")
+    assert waits[0] == "wait"
+    assert waits[waits.index("work") + 1] == "wait"

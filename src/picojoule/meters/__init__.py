@@ -15,8 +15,10 @@ from ._check import check_text as check_text
 from ._device_file import calibration_json as calibration_json
 from ._device_file import calibration_text as calibration_text
 from ._device_file import calibration_yaml as calibration_yaml
+from ._find import METERS as METERS
 from ._find import NO_SENSOR as NO_SENSOR
 from ._find import find_meters as find_meters
+from ._find import meters_named as meters_named
 from ._host import Host as Host
 from ._hwmon import HwmonMeter as HwmonMeter
 from ._measure import Figure as Figure

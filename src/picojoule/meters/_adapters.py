@@ -36,14 +36,14 @@ class ZeusMeter:
         """Open a window."""
         self._at = self._clock()
         if self._monitor is not None:
-            self._monitor.begin_window("picojoule")
+            self._monitor.begin_window("picojoule", sync_execution=False)
 
     def stop(self) -> tuple[Reading, ...]:
         """Close the window."""
         seconds = self._clock() - self._at
         if self._monitor is None:
             return (unknown("zeus", "Zeus", self.missing, seconds),)
-        window = self._monitor.end_window("picojoule")
+        window = self._monitor.end_window("picojoule", sync_execution=False)
         found = []
         scopes: tuple[tuple[str, Scope], ...] = (("gpu", "board"), ("cpu", "device"), ("dram", "device"))
         for kind, scope in scopes:

@@ -62,9 +62,16 @@ class Check:
         return "calibrated" if all(price.provenance == "measured" for price in prices) else "data sheet"
 
     @property
+    def as_run(self) -> Interval:
+        """Time with the runtime's habits, and an interval as wide as that of the estimate."""
+        time = self.predicted_s
+        factor = self.as_run_s / time.nominal if time.nominal else 1.0
+        return Interval(self.as_run_s, time.low * factor, time.high * factor)
+
+    @property
     def inside(self) -> bool:
-        """Whether the measured time lies in the predicted interval."""
-        return self.predicted_s.low <= self.timing.best <= self.predicted_s.high
+        """Whether the measured time lies in the interval of the prediction with the runtime's habits."""
+        return self.as_run.low <= self.timing.best <= self.as_run.high
 
     @property
     def measured_j(self) -> float | None:
@@ -210,10 +217,10 @@ def check_text(c: Check) -> str:
     lines += [f"{'':<8}{'predicted':>12}{'90 %':>24}{'measured':>14}   {'label':<10}"]
     lines += [_row("time", time.nominal, time, c.timing.best, "s", "measured")]
     if c.habits:
-        lines += [_row("  as run", c.as_run_s, None, c.timing.best, "s", "measured")]
+        lines += [_row("  as run", c.as_run_s, c.as_run, c.timing.best, "s", "measured")]
     lines += [_row("energy", energy.nominal, energy, c.measured_j, "J", c.energy_label), ""]
     notes = [f"predicted / measured time: {time.nominal / c.timing.best:.2f}, as run {c.time_ratio:.2f}; the measured time lies "
-             f"{'inside' if c.inside else 'outside'} the interval",
+             f"{'inside' if c.inside else 'outside'} the interval as run",
              f"predicted time: {c.predicted_label}; predicted energy: {c.predicted_energy_label}",
              f"least of {len(c.timing.samples)} runs by {c.runtime}; interference {c.timing.interference:.2f}"]  # fmt: skip
     notes += [f"as run: {habit}" for habit in c.habits]
@@ -226,10 +233,8 @@ def check_text(c: Check) -> str:
     return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
-def _row(what: str, predicted: float, bounds: Interval | None, measured: float | None, unit: str, label: str) -> str:
-    between = ""
-    if bounds is not None:
-        between = f"{format_quantity(bounds.low, unit, 2)} … {format_quantity(bounds.high, unit, 2)}"
+def _row(what: str, predicted: float, bounds: Interval, measured: float | None, unit: str, label: str) -> str:
+    between = f"{format_quantity(bounds.low, unit, 2)} … {format_quantity(bounds.high, unit, 2)}"
     shown = format_quantity(measured, unit) if measured is not None and isfinite(measured) else "unknown"
     return f"{what:<8}{format_quantity(predicted, unit):>12}{between:>24}{shown:>14}   {label:<10}"
 

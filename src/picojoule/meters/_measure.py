@@ -1,6 +1,7 @@
 """Measure a block of Python or a command: every domain, the idle baseline apart, repeats with median and spread."""
 
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -103,6 +104,7 @@ def measure(
     try:
         yield result
     finally:
+        _settle()
         seconds = time.monotonic() - began
         _close(result, chosen, seconds, 1)
         _warn_of_short(result, chosen)
@@ -168,12 +170,21 @@ def _run(argv: Sequence[str], *, aloud: bool) -> int:
                          example="picojoule measure -- python train.py") from None  # fmt: skip
 
 
+def _settle() -> None:
+    """Wait for work that this process has handed to a GPU: it belongs to the window in which it was asked for."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
 def _start(meters: Sequence[Meter]) -> None:
+    _settle()
     for meter in meters:
         meter.start()
 
 
 def _stop(meters: Sequence[Meter], seconds: float) -> Readings:
+    _settle()
     readings = tuple(reading for meter in reversed(meters) for reading in meter.stop())
     return readings or (unknown("machine", "none", NO_SENSOR, seconds),)
 

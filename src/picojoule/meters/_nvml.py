@@ -106,7 +106,7 @@ class NvmlMeter:
         for how, function in (("counter", self._counter_raw), ("instant", self._instant), ("mean", self._mean)):
             try:
                 function(probe)
-            except (self._nvml.NVMLError, AttributeError):
+            except (self._nvml.NVMLError, AttributeError, IndexError):
                 continue
             return how
         return ""
