@@ -22,11 +22,14 @@ class Floor:
     steps: Column
 
 
-def floor(problem: Problem, machine: Accelerator, spatial: Ints, prices: Prices, convention: Convention) -> Floor:
+def floor(
+    problem: Problem, machine: Accelerator, spatial: Ints, prices: Prices, convention: Convention, *,
+    without: frozenset[int] = frozenset(),
+) -> Floor:  # fmt: skip
     """Every tensor crosses every boundary at least once: q >= 1 and A_o(T) >= the words of the whole tensor.
 
     Both hold for every tile, loop order and halo (`touched` words of the whole are no more than the hulls of any
-    grid of tiles), so `least` never exceeds the cost of a mapping.
+    grid of tiles), so `least` never exceeds the cost of a mapping. Boundaries into the levels `without` count nothing.
     """
     fixed = fixed_cost(problem, fixed_words(problem, machine, spatial, convention), prices)
     least = fixed.copy()
@@ -34,6 +37,8 @@ def floor(problem: Problem, machine: Accelerator, spatial: Ints, prices: Prices,
         output = o == len(problem.operands) - 1
         whole, shared = float(words(operand, problem.extents, Convention())), copies(operand, spatial)
         for child in machine.holders(operand.role)[1:]:
+            if child in without:
+                continue
             parent = machine.parent(operand.role, child)
             spread = parent > machine.fanout or (child > machine.fanout and not machine.array.multicast and not output)
             above = prices.read[parent, o] + (prices.update[parent, o] if output else 0.0)

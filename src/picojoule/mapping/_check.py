@@ -118,7 +118,7 @@ class _Unrolling:
 
     def edges(self, operand: Operand) -> list[tuple[int, int]]:
         kept = [i for i, level in enumerate(self.machine.levels) if operand.role in level.keeps]
-        return list(zip(kept, kept[1:], strict=False))
+        return list(itertools.pairwise(kept))
 
     def last(self, operand: Operand) -> int:
         return max(i for i, level in enumerate(self.machine.levels) if operand.role in level.keeps)
@@ -261,15 +261,13 @@ class _Unrolling:
                     return f"operand {s}, levels {j}..{k}, tile {tiles[i]}"
         return ""
 
+    def reached(self, tile: Tile) -> bool:
+        """May the loops between the whole and this tile stand at the outermost level?"""
+        return all(y == z or self.may(0, d) for d, (y, z) in enumerate(zip(tile, self.passes, strict=True)))
+
     def local(
-        self,
-        proof: Potentials,
-        place: dict[Tile, int],
-        key: tuple[int, int, int],
-        tile: Tile,
-        apart: float,
-        stay: float,
-    ) -> bool:
+        self, proof: Potentials, place: dict[Tile, int], key: tuple[int, int, int], tile: Tile, apart: float, stay: float
+    ) -> bool:  # fmt: skip
         """The inequalities of one stretch at one tile."""
         s, _, j = key
         i, inner, outer = place[tile], proof.inner[key], proof.outer[key]

@@ -6,6 +6,7 @@ o is stationary). Both are columns over one lattice.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ from ._weights import Prices
 from ._window import words
 
 Ints = npt.NDArray[np.int64]
+Columns = Ints | Mapping[int, Ints]  # extents of a dimension in every tile
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,10 @@ def _boundary(
 ) -> Boundary:
     operand, fanout = problem.operands[o], machine.fanout
     parent = machine.parent(operand.role, child)
-    whole = _spread(operand, problem.extents, tile * np.array(spatial)[:, None], convention)
+    whole = spread_columns(operand, problem.extents, tile * np.array(spatial)[:, None], convention)
     if child <= fanout:
         return Boundary(o, parent, child, whole, whole)
-    apart = _spread(operand, problem.extents, tile, convention)
+    apart = spread_columns(operand, problem.extents, tile, convention)
     copies = apart * math.prod(s for d, s in enumerate(spatial) if d not in operand.relevant)
     if parent > fanout:
         return Boundary(o, parent, child, copies, copies)
@@ -99,7 +101,7 @@ def _measure(p: Ints, r: Ints, stride: int, dilation: int, convention: Conventio
     return np.asarray(p * r - np.maximum(0, p - dilation // common) * np.maximum(0, r - stride // common))
 
 
-def _spread(operand: Operand, extents: Tile, tile: Ints, convention: Convention) -> Column | float:
+def spread_columns(operand: Operand, extents: Tile, tile: Columns, convention: Convention) -> Column | float:
     """A_o(T) in columns; a plain number where it does not depend on the tile."""
     if convention.halo == "perfect":
         return float(words(operand, extents, convention))
@@ -132,7 +134,7 @@ def _refusal(
     if level.capacity_bits is not None or shares:
         for operand in problem.operands:
             if operand.role in level.keeps:
-                need = _tile_words(operand, tile, convention) * (machine.bits[operand.role] * level.copies)
+                need = tile_words(operand, tile, convention) * (machine.bits[operand.role] * level.copies)
                 total += need
                 if operand.role in shares:
                     bad |= need > shares[operand.role]
@@ -145,7 +147,7 @@ def _refusal(
     return np.where(bad, np.inf, 0.0)
 
 
-def _tile_words(operand: Operand, tile: Ints, convention: Convention) -> Column:
+def tile_words(operand: Operand, tile: Ints, convention: Convention) -> Column:
     """Words of one tile, as a column."""
     total = np.ones(tile.shape[1])
     for axis in operand.axes:

@@ -1,5 +1,6 @@
 """The best mapping and the proof: every unrolling is either solved exactly or its lower bound is no better."""
 
+import heapq
 import math
 import time
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ from ._legality import exposed_windows, faults, require
 from ._mapping import Mapping
 from ._ports import PortBound, has_ports, within_ports
 from ._problem import Problem, UnmappableError
+from ._refine import refine, refinement
 from ._seat import Factors, unrollings
 from ._solve import check_assumption, solve
 from ._trace import trace
@@ -27,6 +29,7 @@ from ._weights import Prices, Weights, cost, prices
 
 Objective = Literal["energy", "latency", "edp"]
 TIE = 1e-12  # relative: bounds within it count as equal
+BATCH = 400_000  # entries of one matrix of bounds
 
 
 class NoMappingError(ValueError):
@@ -119,21 +122,47 @@ def _optimum(
         )
     check_assumption(problem)
     spaces = [_space(problem, accelerator, mask, weights, objective, convention, kind) for mask in masks(accelerator)]
-    candidates = sorted((bound, m, i) for m, space in enumerate(spaces) for i, bound in enumerate(space.bound))
-    root = candidates[0][0] if candidates else math.inf
-    best = _Best()
-    for bound, m, i in candidates:
-        if bound > best.key[0] * (1 - TIE) and not (objective == "latency" and bound <= best.key[0]):
-            best.proven = min(best.proven, max(bound, best.key[0]))
-            break
-        _explore(problem, spaces[m], i, objective, convention, best)
+    best, root = _walk(problem, spaces, objective, convention, kind)
     if best.mapping is None:
         raise NoMappingError(_refusal(problem, accelerator, spaces, convention))
     spent = time.process_time() - start
+    count = sum(len(space.bound) for space in spaces)
     covered = sum(chains(problem, space.machine, space.spatial) for space in spaces)
-    return _result(
-        problem, accelerator, weights, objective, convention, kind, best, root, covered, len(candidates), spent
-    )
+    return _result(problem, accelerator, weights, objective, convention, kind, best, root, covered, count, spent)
+
+
+def _walk(
+    problem: Problem, spaces: list[_Space], objective: Objective, convention: Convention, kind: Factors
+) -> tuple[_Best, float]:  # fmt: skip
+    """Best first: take the unrolling of least bound, sharpen its bound once, then solve it; stop when none can win."""
+    best, root, chunk = _Best(), math.inf, 16
+    shared = {
+        m: refinement(problem, space.machine, space.prices, convention)
+        if kind == "perfect" and objective != "latency"
+        else None
+        for m, space in enumerate(spaces)
+    }
+    queue = [(bound, shared[m] is None, m, i) for m, space in enumerate(spaces) for i, bound in enumerate(space.bound)]
+    heapq.heapify(queue)
+    while queue:
+        bound, sharp, m, i = heapq.heappop(queue)
+        if bound > best.key[0] * (1 - TIE) and not (objective == "latency" and bound <= best.key[0]):
+            best.proven = min(best.proven, max(bound, best.key[0]))
+            break
+        common = shared[m]
+        if sharp or common is None:
+            root = min(root, bound)
+            _explore(problem, spaces[m], i, objective, convention, best)
+            continue
+        batch = [(bound, i)]
+        while queue and len(batch) < chunk and queue[0][1:3] == (False, m) and queue[0][0] <= best.key[0] * (1 - TIE):
+            batch.append((queue[0][0], heapq.heappop(queue)[3]))
+        chunk = min(4 * chunk, 1 + BATCH // max(1, common.tiles.shape[1]))
+        space, rows = spaces[m], [index for _, index in batch]
+        sharper = refine(common, space.spatial[rows]) * (space.floor.steps[rows] if objective == "edp" else 1.0)
+        for (before, index), after in zip(batch, sharper.tolist(), strict=True):
+            heapq.heappush(queue, (max(before, after * (1 - TIE)), True, m, index))
+    return best, root
 
 
 def masks(accelerator: Accelerator) -> list[tuple[tuple[str, str], ...]]:
