@@ -231,7 +231,7 @@ class _Engine:
                             raise self._hazard(op, other, what, max(a.start, b.start), space_name(a.space))
 
     def _hazard(self, op: Op, other: Op, what: str, byte: int, where: str) -> InputError:
-        heads = "; ".join(f"{queue}: `{text}`" for queue, text, _ in self._heads())
+        heads = "; ".join(f"{queue}: `{text}`" for queue, text, _ in self._heads() if text != op.text)
         return InputError(
             f"{self._name(op)}: `{op.text}` {what}: byte {byte} of {where}, by {self._name(other)}: `{other.text}`"
             + (f"; waiting: {heads}" if heads else ""),
