@@ -19,6 +19,9 @@ from ._find import METERS as METERS
 from ._find import NO_SENSOR as NO_SENSOR
 from ._find import find_meters as find_meters
 from ._find import meters_named as meters_named
+from ._gpu import GpuCalibration as GpuCalibration
+from ._gpu import calibrate_gpu as calibrate_gpu
+from ._gpu import gpu_yaml as gpu_yaml
 from ._host import Host as Host
 from ._hwmon import HwmonMeter as HwmonMeter
 from ._measure import Figure as Figure

@@ -36,8 +36,8 @@ def calibration_yaml(c: Calibration, *, name: str = "here", like: Like | None = 
     out by cores where it says how many it has.
     """
     lines = [
-        "format: picojoule/hardware/1", f"name: {_text(name)}", f"title: {_text(f'{c.host.title}, calibrated')}",
-        "kind: cpu", f"vendor: {_text(c.host.vendor)}", f"source: {_text(_HERE)}",
+        "format: picojoule/hardware/1", f"name: {quoted(name)}", f"title: {quoted(f'{c.host.title}, calibrated')}",
+        "kind: cpu", f"vendor: {quoted(c.host.vendor)}", f"source: {quoted(_HERE)}",
         f"launch: {_datum(c.launch, 's', c)}", "memories:",
         "  - name: ddr", "    kind: DRAM", "    group: off-chip", f"    bandwidth: {_datum(c.bandwidth, 'B/s', c)}",
     ]  # fmt: skip
@@ -50,7 +50,7 @@ def calibration_yaml(c: Calibration, *, name: str = "here", like: Like | None = 
     lines += _attained(c)
     lines += ["technology:", *_technology(c, like)]
     lines += ["facts:", f"  cores: {{value: {c.host.cores}, provenance: seen, spread: 1}}", "notes:"]
-    lines += [f"  - {_text(note)}" for note in _notes(c, like)]
+    lines += [f"  - {quoted(note)}" for note in _notes(c, like)]
     return "\n".join(lines) + "\n"
 
 
@@ -65,7 +65,7 @@ def _attained(c: Calibration) -> list[str]:
 def _technology(c: Calibration, like: Like | None) -> list[str]:
     prices = _prices_like(c, like) if like else _prices_by_rule(c)
     lines = [
-        f"  name: {_text('like ' + like[0].name if like else 'rules for CPUs, static power unknown')}",
+        f"  name: {quoted('like ' + like[0].name if like else 'rules for CPUs, static power unknown')}",
         "  prices:",
     ]
     return [*lines, *(f"    {key}: {text}" for key, text in prices.items())]
@@ -76,7 +76,7 @@ def _prices_by_rule(c: Calibration) -> dict[str, str]:
         value, spread, source, where = _RULES[rule]
         number, unit = value.split(" ")
         return (f"{{value: {float(number) * factor:g} {unit}, spread: {spread}, source: {source}, "
-                f"where: {_text(where)}, provenance: derived, scope: board}}")  # fmt: skip
+                f"where: {quoted(where)}, provenance: derived, scope: board}}")  # fmt: skip
 
     found: dict[str, str] = {}
     for dtype in c.peak:
@@ -125,13 +125,13 @@ def _priced(price: Value, architecture: Architecture, factor: float = 1.0, why: 
     where = f"{why}like {architecture.name}: {price.where}"
     scope = f", scope: {price.scope}" if price.scope else ""
     return (f"{{value: {price.nominal * factor:.6g} {price.unit}, spread: {price.spread:.4g}, "
-            f"source: {_text(price.source)}, where: {_text(where)}, provenance: derived{scope}}}")  # fmt: skip
+            f"source: {quoted(price.source)}, where: {quoted(where)}, provenance: derived{scope}}}")  # fmt: skip
 
 
 def _datum(rate: Rate, unit: str, c: Calibration) -> str:
     where = f"{rate.where}; least of {c.runs * c.passes} runs in {c.passes} passes, {c.date}"
     value = f"{rate.nominal:.5g} {unit}".strip() if unit else f"{rate.nominal:.4g}"
-    return f"{{value: {value}, spread: {rate.spread:.4g}, provenance: measured, where: {_text(where)}}}"
+    return f"{{value: {value}, spread: {rate.spread:.4g}, provenance: measured, where: {quoted(where)}}}"
 
 
 def _notes(c: Calibration, like: Like | None) -> list[str]:
@@ -143,12 +143,16 @@ def _notes(c: Calibration, like: Like | None) -> list[str]:
     else:
         notes.append("times are measured; energies are rules for CPUs, not of this machine, and static power is unknown: "
                      "name a like machine for its prices")  # fmt: skip
+    if c.load is not None and c.load + c.threads > c.host.cores + 0.5:
+        notes.append("other work ran beside: what slows every run alike, as on the other thread of a core, is not seen "
+                     "in the interference")  # fmt: skip
     if c.interference > 1.3:
         notes.append("the machine was busy: rates may be too low, the spreads hold its interference")
     return notes
 
 
-def _text(text: str) -> str:
+def quoted(text: str) -> str:
+    """Text as YAML, whatever it holds."""
     return json.dumps(text, ensure_ascii=False)
 
 
@@ -163,7 +167,7 @@ def calibration_text(c: Calibration) -> str:
     lines += ["", f"launch           {format_quantity(c.launch.nominal, 's'):>12}", "", "share of the peak"]
     lines += [f"  {kind:<15}{rate.nominal:>12.1%}   spread {rate.spread:.2f}" for kind, rate in c.shares.items()]
     lines.append("")
-    for note in _notes(c, None)[:1]:
+    for note in (note for note in _notes(c, None) if not note.startswith("times are")):
         lines += textwrap.wrap(note, WIDTH)
     return "\n".join(line.rstrip()[:WIDTH] for line in lines) + "\n"
 
