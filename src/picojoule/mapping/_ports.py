@@ -1,6 +1,17 @@
-"""Bandwidth: latency and energy · latency of one unrolling when ports, not MACs, set the pace."""
+"""Bandwidth: latency and energy · latency of one unrolling when ports, not MACs, may set the pace.
 
-from dataclasses import dataclass
+Energy E and the cycles t_i of every port are sums over the same boundaries, only the prices differ; so the running
+minima of `solve`, one row per price, give the least cost-to-go of E, of every t_i and of mixes of them. Branch and
+bound walks partial mappings from the outside inward; with c the least completion of a row,
+    D >= max(steps, c of every port, c of every average of two ports)
+    E >= c_energy   and   E >= c_λ - λ·D   for the rows E + λ·(average of ports), which no average exceeds D
+E·D over these half-planes is least at a corner. Best first; every row's own optimum is a first candidate.
+"""
+
+import heapq
+import itertools
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -8,20 +19,55 @@ from ._accelerator import Accelerator
 from ._convention import Convention
 from ._field import Field, fixed_cost, fixed_words
 from ._latency import latency
+from ._lattice import Column
 from ._mapping import Mapping
-from ._solve import solve
-from ._trace import trace
+from ._solve import Costs, Solution, movable, priced, solve
+from ._trace import Chain, build, reachable, trace
 from ._traffic import traffic
 from ._weights import Prices
+
+TIE = 1e-12
+NODES = 20_000  # partial mappings of one unrolling before the search stops and reports a gap
+SHARES = (0.25, 0.7, 1.5, 4.0)  # λ relative to energy per cycle
 
 
 @dataclass(frozen=True, slots=True)
 class PortBound:
-    """The best mapping found for one unrolling, (value, energy) of it, and a lower bound of all its mappings."""
+    """The best mapping of one unrolling that beats the incumbent (if any), its (value, energy), and a lower bound."""
 
     mapping: Mapping | None
     key: tuple[float, float]
     lower_bound: float
+
+
+@dataclass(frozen=True, slots=True)
+class Race:
+    """One unrolling with rows of prices: energy, `ports` ports, then mixes; `shares` is λ of every mix."""
+
+    field: Field
+    objective: str
+    steps: float
+    ports: int
+    shares: tuple[float, ...]
+    rows: tuple[Prices, ...]
+    base: Column
+    costs: Costs
+    solution: Solution
+
+    def bound(self, least: Column) -> Column:
+        """Lower bound of the objective from lower bounds of all rows, [rows, …]."""
+        dead = ~np.isfinite(least[0])
+        least = np.where(np.isfinite(least), least, 0.0)
+        pace = np.maximum(self.steps, least[1 : 1 + self.ports].max(axis=0, initial=0.0))
+        if self.objective == "latency":
+            return np.where(dead, np.inf, np.maximum(pace, least[1 + self.ports :].max(axis=0, initial=0.0)))
+        energy = least[0]
+        found = energy * pace
+        for share, mixed in zip(self.shares, least[1 + self.ports :], strict=True):
+            corner = (mixed - energy) / share  # where E = energy meets E = mixed - share · D
+            along = np.minimum((mixed - share * pace) * pace, energy * corner)
+            found = np.where(corner > pace, np.maximum(found, along), found)
+        return np.where(dead, np.inf, found)
 
 
 def has_ports(machine: Accelerator) -> bool:
@@ -33,7 +79,7 @@ def port_prices(field: Field) -> list[Prices]:
     """For every port the prices that count its cycles: 1 / (instances · words per cycle) a word."""
     machine = field.machine
     shape = (len(machine.levels), len(field.problem.operands))
-    pes = int(np.prod(field.spatial))
+    pes = math.prod(field.spatial)
     found = []
     for index, level in enumerate(machine.levels):
         instances = pes if index > machine.fanout else 1
@@ -45,55 +91,135 @@ def port_prices(field: Field) -> list[Prices]:
     return found
 
 
-def blend(energy: Prices, port: Prices, share: float) -> Prices:
-    """energy + share · cycles of a port."""
+def blend(parts: list[tuple[float, Prices]]) -> Prices:
+    """A weighted sum of prices."""
     return Prices(
-        energy.mac,
-        energy.read + share * port.read,
-        energy.write + share * port.write,
-        energy.update + share * port.update,
+        sum(share * one.mac for share, one in parts),
+        np.asarray(sum(share * one.read for share, one in parts)),
+        np.asarray(sum(share * one.write for share, one in parts)),
+        np.asarray(sum(share * one.update for share, one in parts)),
     )
 
 
 def within_ports(
     field: Field, energy: Prices, steps: float, objective: str, convention: Convention, beaten: float
 ) -> PortBound:  # fmt: skip
-    """Least cycles D >= max(steps, least cycles of every port); least energy E >= the optimum, and E + λ·t >= c_λ.
-
-    Each bound is one more row of prices in the same running minima, and each row's own optimum is a candidate.
-    """
+    """The exact least objective of one unrolling, or proof that it does not beat `beaten`."""
     ports = port_prices(field)
-    rows = [energy, *ports]
-    base = np.array([float(fixed_cost(field.problem, _fixed(field, convention), row)[0]) for row in rows])
-    solution = solve(field, rows, keep=True)
-    least = solution.least + base
-    cycles = max(steps, *least[1:].tolist())
-    bound = cycles if objective == "latency" else cycles * float(least[0])
-    if bound >= beaten:
-        return PortBound(None, (np.inf, np.inf), bound)
-    best: PortBound = PortBound(None, (np.inf, np.inf), bound)
-    for row in range(len(rows)):
-        mapping = trace(field, solution, row)
-        if mapping is not None:
-            moved = traffic(field.problem, field.machine, mapping, convention)
-            spent = fixed_energy(field, mapping, energy, convention)
-            pace = latency(field.machine, moved)
-            value = pace if objective == "latency" else pace * spent
-            if (value, spent) < best.key:
-                best = PortBound(mapping, (value, spent), bound)
-    return best
+    race = _race(field, [energy, *ports], (), len(ports), steps, objective, convention)
+    least = race.solution.least + race.base
+    root = float(race.bound(least))
+    best = PortBound(None, (beaten, math.inf), root)
+    if root >= beaten * (1 - TIE):
+        return replace(best, lower_bound=min(root, beaten))
+    best = _dive(race, range(len(race.rows)), energy, convention, best)
+    if root >= best.key[0] * (1 - TIE):
+        return replace(best, lower_bound=best.key[0])
+    mixes, shares = _mixes(race, energy, ports, least)
+    race = _race(field, [energy, *ports, *mixes], shares, len(ports), steps, objective, convention)
+    best = _dive(race, range(1 + len(ports), len(race.rows)), energy, convention, best)
+    return _branch(race, energy, convention, best)
 
 
-def _fixed(field: Field, convention: Convention) -> list:  # type: ignore[type-arg]
-    return fixed_words(field.problem, field.machine, np.array([field.spatial]), convention)
+def _race(
+    field: Field, rows: list[Prices], shares: tuple[float, ...], ports: int, steps: float, objective: str, convention: Convention
+) -> Race:  # fmt: skip
+    fixed = fixed_words(field.problem, field.machine, np.array([field.spatial]), convention)
+    base = np.array([float(fixed_cost(field.problem, fixed, row)[0]) for row in rows])
+    return Race(
+        field, objective, steps, ports, shares, tuple(rows), base, priced(field, rows), solve(field, rows, keep=True)
+    )  # fmt: skip
 
 
-def fixed_energy(field: Field, mapping: Mapping, energy: Prices, convention: Convention) -> float:
-    """Energy of one mapping by the law, priced from arrays."""
+def _mixes(race: Race, energy: Prices, ports: list[Prices], least: Column) -> tuple[list[Prices], tuple[float, ...]]:
+    """Averages of the busiest ports: alone for latency, on top of the energy for energy · latency."""
+    busy = sorted(range(len(ports)), key=lambda i: -float(least[1 + i]))[:3]
+    if race.objective == "latency":
+        pairs = itertools.product(itertools.combinations(busy, 2), (0.25, 0.5, 0.75))
+        return [blend([(t, ports[a]), (1 - t, ports[b])]) for (a, b), t in pairs], ()
+    scale = float(least[0]) / max(race.steps, float(least[1:].max(initial=0.0)))
+    groups = [*((i,) for i in busy), *itertools.combinations(busy, 2)]
+    chosen = [(group, share * scale) for group in groups for share in SHARES if scale > 0]
+    mixes = [blend([(1.0, energy), *((share / len(group), ports[i]) for i in group)]) for group, share in chosen]
+    return mixes, tuple(share for _, share in chosen)
+
+
+def _offer(race: Race, mapping: Mapping, energy: Prices, convention: Convention, best: PortBound) -> PortBound:
+    """The better of the incumbent and one mapping, judged by the law."""
+    field = race.field
     names = [level.name for level in field.machine.levels]
     roles = [operand.role for operand in field.problem.operands]
     moved = traffic(field.problem, field.machine, mapping, convention)
     words = sum(
-        n * energy.of(action)[names.index(lv), roles.index(role)] for (lv, role, action), n in moved.counts.items()
+        n * energy.of(act)[names.index(level), roles.index(role)] for (level, role, act), n in moved.counts.items()
     )
-    return float(field.problem.macs * energy.mac + words)
+    spent, pace = float(field.problem.macs * energy.mac + words), latency(field.machine, moved)
+    value = pace if race.objective == "latency" else pace * spent
+    return PortBound(mapping, (value, spent), best.lower_bound) if (value, spent) < best.key else best
+
+
+def _dive(race: Race, rows: range, energy: Prices, convention: Convention, best: PortBound) -> PortBound:
+    """Try the optimum of every row."""
+    for row in rows:
+        mapping = trace(race.field, race.solution, row)
+        if mapping is not None:
+            best = _offer(race, mapping, energy, convention, best)
+    return best
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A partial mapping: the tiles so far, the run that is open (operand, last level, repeats), costs of all rows."""
+
+    chain: Chain
+    tile: int
+    run: tuple[int, int, float] | None
+    spent: Column
+
+
+def _branch(race: Race, energy: Prices, convention: Convention, best: PortBound) -> PortBound:
+    """Best-first over partial mappings until none can beat the incumbent."""
+    field, levels = race.field, len(race.field.machine.levels)
+    everything, allowed = frozenset(range(len(field.problem.dims))), movable(field)
+    start = Node((), field.lattice.size - 1, None, race.base)
+    queue: list[tuple[float, int, int, Node]] = [(best.lower_bound, 0, 0, start)]
+    serial = itertools.count(1)
+    for _ in range(NODES):
+        if not queue or queue[0][0] >= best.key[0] * (1 - TIE):
+            return replace(best, lower_bound=best.key[0])
+        bound, _, _, node = heapq.heappop(queue)
+        level = len(node.chain)
+        if level == levels - 1:
+            best = _offer(race, build(field, node.chain), energy, convention, best)
+            continue
+        for s, k, repeats in _runs(race, node, level):
+            dims = (
+                allowed[level]
+                if node.run is None
+                else (everything - field.problem.operands[s].relevant) & allowed[level]
+            )
+            below = reachable(field, node.tile, dims)
+            stretch = race.solution.stretches[s, k, level + 1]
+            stay = stretch.stay if stretch.stay.shape[1] == 1 else stretch.stay[:, below]
+            hope = race.bound(node.spent[:, None] + stretch.apart[:, below] + stay * repeats)
+            for at in np.flatnonzero(hope < best.key[0] * (1 - TIE)).tolist():
+                child = _step(race, node, int(below[at]), s, k, repeats)
+                heapq.heappush(queue, (max(bound, float(hope[at])), -level, next(serial), child))
+    return replace(best, lower_bound=min(best.key[0], queue[0][0] if queue else best.key[0]))
+
+
+def _runs(race: Race, node: Node, level: int) -> list[tuple[int, int, float]]:
+    """The run that is open, or every one that may begin here."""
+    if node.run is not None:
+        return [node.run]
+    last, operands = len(race.field.machine.levels) - 1, range(len(race.field.problem.operands))
+    return [(s, k, float(race.field.repeats[s][node.tile])) for s in operands for k in range(level, last)]
+
+
+def _step(race: Race, node: Node, tile: int, s: int, k: int, repeats: float) -> Node:
+    """Append one tile; its boundary is paid in every row."""
+    child = len(node.chain) + 1
+    moved = race.costs.moved[child][s]
+    paid = race.costs.others[child][s][:, tile] + moved[:, tile if moved.shape[1] > 1 else 0] * repeats
+    run = (s, k, repeats) if k >= child else None
+    return Node((*node.chain, (tile, s)), tile, run, node.spent + paid)
