@@ -219,7 +219,8 @@ def check_text(c: Check) -> str:
     if c.habits:
         lines += [_row("  as run", c.as_run_s, c.as_run, c.timing.best, "s", "measured")]
     lines += [_row("energy", energy.nominal, energy, c.measured_j, "J", c.energy_label), ""]
-    notes = [f"predicted / measured time: {time.nominal / c.timing.best:.2f}, as run {c.time_ratio:.2f}; the measured time lies "
+    notes = [f"predicted / measured time: {time.nominal / c.timing.best:.2f}, as run {c.time_ratio:.2f}; "
+             "the measured time lies "
              f"{'inside' if c.inside else 'outside'} the interval as run",
              f"predicted time: {c.predicted_label}; predicted energy: {c.predicted_energy_label}",
              f"least of {len(c.timing.samples)} runs by {c.runtime}; interference {c.timing.interference:.2f}"]  # fmt: skip

@@ -141,7 +141,8 @@ def _notes(c: Calibration, like: Like | None) -> list[str]:
     if like:
         notes.append(f"times are measured; energies per action are those of {like[0].name}, named by the user")
     else:
-        notes.append("times are measured; energies are rules for CPUs, not of this machine, and static power is unknown: "
+        notes.append("times are measured; energies are rules for CPUs, not of this machine, and static power is "
+                     "unknown: "
                      "name a like machine for its prices")  # fmt: skip
     if c.load is not None and c.load + c.threads > c.host.cores + 0.5:
         notes.append("other work ran beside: what slows every run alike, as on the other thread of a core, is not seen "

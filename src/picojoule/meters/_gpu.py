@@ -1,6 +1,7 @@
 """Measure a GPU through PyTorch: matrix products by dtype and size, copies by working set, launches. A device file.
 
-Energy follows the library's board law from the board's own power limit (NVML), or from that of a machine the user names.
+Energy follows the library's board law from the board's own power limit (NVML), or from that of a machine that the user
+names.
 """
 
 import datetime
@@ -75,7 +76,7 @@ def calibrate_gpu(
     rates = {bench.name: bench.work / timings[bench.name].best for bench in benches}
     noise = max(1.05, found)
     gemm = {dtype: {n: rates[f"gemm {dtype} {n}"] for n in sizes} for dtype in _DTYPES}
-    best = {dtype: max(by_size, key=lambda n, by_size=by_size: by_size[n]) for dtype, by_size in gemm.items()}  # type: ignore[misc]
+    best = {dtype: max(by_size, key=by_size.__getitem__) for dtype, by_size in gemm.items()}
     peak = {dtype: Rate(gemm[dtype][n], noise, f"torch.mm, n = {n}") for dtype, n in best.items()}
     shares = [rate / peak[dtype].nominal for dtype, by_size in gemm.items() for n, rate in by_size.items() if n >= 4096]
     return GpuCalibration(
@@ -188,4 +189,5 @@ def _power(c: GpuCalibration, like: tuple[Architecture, Technology] | None) -> s
 
 def _datum(rate: Rate, unit: str, c: GpuCalibration) -> str:
     where = quoted(f"{rate.where}; least of {c.runs} runs, {c.date}")
-    return f"{{value: {f'{rate.nominal:.5g} {unit}'.strip()}, spread: {rate.spread:.4g}, provenance: measured, where: {where}}}"
+    number = f"{rate.nominal:.5g} {unit}".strip()
+    return f"{{value: {number}, spread: {rate.spread:.4g}, provenance: measured, where: {where}}}"

@@ -94,7 +94,7 @@ def refuse_noise(found: float, *, anyway: bool) -> None:
     if found > MOST_INTERFERENCE and not anyway:
         raise InputError(
             f"this machine is busy: the median of its runs is {found:.2f} times the least",
-            expected=f"an interference of at most {MOST_INTERFERENCE}: end other work, use fewer threads, or take the least "
-            "all the same with --anyway",
+            expected=f"an interference of at most {MOST_INTERFERENCE}: end other work, use fewer threads, or take the "
+            "least all the same with --anyway",
             example="picojoule calibrate --threads 1",
         )  # fmt: skip
