@@ -135,7 +135,7 @@ def test_does_not_fit() -> None:
         pm.matmul(CORE, 1024, 256, 128, (1024, 256, 128))
     with pytest.raises(InputError, match="no SharedRAM"):
         pm.cluster_matmul(CORE, 32, 256, 128, 4)
-    with pytest.raises(InputError, match="do not fit|divide"):
+    with pytest.raises(InputError, match=r"do not fit|divide"):
         pm.cluster_matmul(CLUSTER, 1024, 256, 2048, 1, 32)
     with pytest.raises(InputError, match="order"):
         pm.matmul(CORE, 4, 4, 4, (1, 1, 1), "abc")

@@ -125,13 +125,16 @@ def test_greedy_prefetch_deadlocks() -> None:
     assert [head[0] for head in caught.value.heads] == ["core0.move", "dma.io"]
 
 
+PRODUCT = "mm x=0 w=0 y=256 m=4 k=4 n=4\n"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("mm x=0 w=0 y=256 m=4 k=4 n=4\nnop on=io cycles=1\nmove dst=dram src=nram far=0 near=256 bytes=16", "reads what is still being written"),
+        (PRODUCT + "nop on=io cycles=1\nmove dst=dram src=nram far=0 near=256 bytes=16", "reads what is still being written"),
         ("move src=dram dst=nram far=0 near=16 bytes=40\nvec fn=relu dst=256 a=0 length=8", "reads what is still being"),
         ("move src=dram dst=nram far=0 near=0 bytes=4 rows=3\nvec fn=fill dst=8 length=1 imm=1", "writes what is still"),
-        ("mm x=0 w=0 y=256 m=4 k=4 n=4\nnop on=io cycles=1\nmove src=dram dst=wram far=0 near=60 bytes=8", "writes what is still being read"),
+        (PRODUCT + "nop on=io cycles=1\nmove src=dram dst=wram far=0 near=60 bytes=8", "writes what is still being read"),
     ],
 )  # fmt: skip
 def test_touching_what_is_in_flight(text: str, words: str) -> None:

@@ -116,7 +116,7 @@ def test_missing_token_is_a_race() -> None:
     """
     given_ = {"A": np.ones(4, np.float32)}
     simulate(assemble(text.format("", "")), CORE, given_)  # in time it happens to work
-    with pytest.raises(InputError, match="nothing has written|still being written"):
+    with pytest.raises(InputError, match=r"nothing has written|still being written"):
         find_races(assemble(text.format("", "")), CORE, given_, range(50))
     find_races(assemble(text.format("!compute", "?io")), CORE, given_, range(50))
 
@@ -133,7 +133,7 @@ def test_a_place_freed_too_early_is_a_race() -> None:
         move src=nram dst=dram far=B near=32 bytes=16 {1}
     """
     given_ = {"A": np.arange(4, dtype=np.float32)}
-    with pytest.raises(InputError, match="race|still being"):
+    with pytest.raises(InputError, match=r"race|still being"):
         find_races(assemble(text.format("", "?compute")), CORE, given_, range(80))
     find_races(assemble(text.format("?compute", "")), CORE, given_, range(80))
 

@@ -5,6 +5,9 @@ from ._assembler import disassemble as disassemble
 from ._cluster import ClusterTimes as ClusterTimes
 from ._cluster import cluster_matmul as cluster_matmul
 from ._cluster import cluster_times as cluster_times
+from ._compile import Layer as Layer
+from ._compile import compile_layers as compile_layers
+from ._compile import reference as reference
 from ._exercises import exercise_6_4 as exercise_6_4
 from ._exercises import exercise_6_7 as exercise_6_7
 from ._exercises import exercise_7_4 as exercise_7_4
