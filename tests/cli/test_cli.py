@@ -63,7 +63,7 @@ def test_estimate_json_keeps_its_schema(capsys: pytest.CaptureFixture[str]) -> N
         ["job", "examples/job.yaml"], ["methods", "resnet50,lstm:128x256,bert-base", "--on", "h100"],
         ["diff", "resnet50", "resnet101"], ["estimate", "resnet50", "--on", "a100", "--phase", "train", "--batch", "8"],
         ["estimate", "llama3-8b", "--on", "h100", "--phase", "decode", "--context", "512"],
-        ["errata"],
+        ["errata"], ["isa"], ["fuse", "resnet50,vgg16", "--on", "h100"], ["fuse", "lenet5", "--on", "eyeriss"],
     ],
     ids=" ".join,
 )  # fmt: skip
@@ -157,7 +157,7 @@ def test_every_option_has_help() -> None:
     top = parser()
     verbs = next(a for a in top._actions if isinstance(a, argparse._SubParsersAction))
     queue = list(verbs.choices.values())
-    assert len(queue) == 11
+    assert len(queue) == 16
     while queue:
         one = queue.pop()
         for action in one._actions:

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 from collections.abc import Callable
+from importlib import import_module
 from typing import NoReturn
 
 from picojoule.quantity import InputError
@@ -58,13 +59,11 @@ def _help(top: argparse.ArgumentParser) -> Callable[[argparse.Namespace], int]:
     return call
 
 
-def _lazy(verb: str) -> Callable[[argparse.Namespace], int]:
+def _lazy(verb: str, home: str = "_verbs") -> Callable[[argparse.Namespace], int]:
     """Import the verbs only when one runs, so that --help stays fast."""
 
     def call(options: argparse.Namespace) -> int:
-        from . import _verbs
-
-        code: int = getattr(_verbs, verb)(options)
+        code: int = getattr(import_module(f"{__package__}.{home}"), verb)(options)
         return code
 
     return call
@@ -179,6 +178,43 @@ def _fill_diff(p: argparse.ArgumentParser) -> None:
     p.set_defaults(run=_lazy("diff"))
 
 
+def _fill_fuse(p: argparse.ArgumentParser) -> None:
+    _model(p, many=True)
+    p.add_argument("--on", required=True, metavar="DEVICE", help="the machine whose on-chip memory holds what is fused")
+    p.add_argument("--buffer", metavar="SIZE", help="bytes on the chip instead of the machine's own: 2MB, 108KiB")
+    p.add_argument("--elementwise", action="store_true", help="fuse only norms, activations and additions")
+    p.set_defaults(run=_lazy("fuse", "_tools"))
+
+
+def _fill_isa(p: argparse.ArgumentParser) -> None:
+    p.set_defaults(run=_lazy("isa", "_tools"))
+
+
+def _fill_measure(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--repeats", type=_number, default=3, metavar="N", help="windows measured (default 3)")
+    p.add_argument("--idle", type=float, default=2.0, metavar="S", help="seconds of idling first, as baseline")
+    p.add_argument("--json", action="store_true", help="print JSON")
+    p.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="what to run")
+    p.set_defaults(run=_lazy("measure", "_tools"))
+
+
+def _fill_calibrate(p: argparse.ArgumentParser) -> None:
+    p.add_argument("-o", "--output", metavar="FILE", help="write a hardware file: here.yaml")
+    p.add_argument("--like", metavar="DEVICE", help="take energies per action from this machine of the library")
+    p.add_argument("--threads", type=int, default=0, metavar="N", help="threads; 0 (default) for all")
+    p.add_argument("--anyway", action="store_true", help="also on a machine that others disturb")
+    p.add_argument("--json", action="store_true", help="print JSON")
+    p.set_defaults(run=_lazy("calibrate", "_tools"))
+
+
+def _fill_check(p: argparse.ArgumentParser) -> None:
+    _model(p)
+    _estimating(p)
+    p.add_argument("--threads", type=int, default=0, metavar="N", help="threads; 0 (default) for all")
+    p.add_argument("--json", action="store_true", help="print JSON")
+    p.set_defaults(run=_lazy("check", "_tools"))
+
+
 def _fill_job(p: argparse.ArgumentParser) -> None:
     p.add_argument("file", metavar="JOB.yaml", help="a job file: see examples/job.yaml")
     p.add_argument("--json", action="store_true", help="print JSON, by a published schema")
@@ -245,6 +281,11 @@ _VERBS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...] =
     ("explain", "where a total or a price comes from", _fill_explain),
     ("methods", "the counts of the literature side by side, shares of energy", _fill_methods),
     ("diff", "two networks or checkpoints: structure, counts, distance", _fill_diff),
+    ("fuse", "what keeping intermediates on the chip saves", _fill_fuse),
+    ("isa", "the instruction set of the processor", _fill_isa),
+    ("measure", "energy of a command by this machine's sensors", _fill_measure),
+    ("calibrate", "measure this machine as a hardware file", _fill_calibrate),
+    ("check", "run an ONNX file and set it beside the prediction", _fill_check),
     ("job", "every stage of a whole job: load, prepare, move, train or infer", _fill_job),
     ("hardware", "the machines of the library", _fill_hardware),
     ("zoo", "the models that need no file", _fill_zoo),

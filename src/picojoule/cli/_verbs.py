@@ -23,27 +23,27 @@ DONE, GATE = 0, 1
 def count(options: argparse.Namespace) -> int:
     """`picojoule count MODEL`."""
     with Progress(f"counting {options.model}"):
-        counted = api.count(_read(options), dtype=options.dtype)
+        counted = api.count(read(options), dtype=options.dtype)
     if options.json:
-        _print_json(count_json(counted))
+        print_json(count_json(counted))
     elif options.csv:
         from picojoule.report import count_csv
 
         sys.stdout.write(count_csv(counted))
     else:
         sys.stdout.write(count_text(counted, _paint(), depth=options.depth))
-    return _talk([counted.workload], options.strict)
+    return talk([counted.workload], options.strict)
 
 
 def estimate(options: argparse.Namespace) -> int:
     """`picojoule estimate MODEL --on A,B`."""
     with Progress(f"estimating {options.model}"):
-        workload = _read(options)
-        estimates = [_run(options, workload, machine) for machine in _machines(options.on)]
+        workload = read(options)
+        estimates = [run(options, workload, machine) for machine in _machines(options.on)]
     if options.html:
         _write_page(options, workload, estimates)
     if options.json:
-        _print_json(estimate_json(estimates, dtype=options.dtype))
+        print_json(estimate_json(estimates, dtype=options.dtype))
     elif options.csv:
         from picojoule.report import estimate_csv
 
@@ -53,7 +53,7 @@ def estimate(options: argparse.Namespace) -> int:
     else:
         rows = len(workload.operators) if options.all else 5
         sys.stdout.write(estimate_text(estimates, _paint(), rows=rows))
-    return _talk([workload], options.strict, estimates)
+    return talk([workload], options.strict, estimates)
 
 
 def compare(options: argparse.Namespace) -> int:
@@ -63,15 +63,15 @@ def compare(options: argparse.Namespace) -> int:
     with Progress(f"comparing {options.model}"):
         for model in options.model.split(","):
             for batch in options.batch or [None]:
-                workload = _read(options, model, batch)
+                workload = read(options, model, batch)
                 workloads.append(workload)
-                estimates += [_run(options, workload, machine) for machine in machines]
+                estimates += [run(options, workload, machine) for machine in machines]
     if options.json:
-        _print_json({"schema": "picojoule/compare/1", "runs": [estimate_json([e], dtype=options.dtype)
+        print_json({"schema": "picojoule/compare/1", "runs": [estimate_json([e], dtype=options.dtype)
                                                               for e in estimates]})  # fmt: skip
     else:
         sys.stdout.write(compare_text(estimates, _paint()))
-    return _talk(workloads, options.strict, estimates)
+    return talk(workloads, options.strict, estimates)
 
 
 def explain(options: argparse.Namespace) -> int:
@@ -79,13 +79,13 @@ def explain(options: argparse.Namespace) -> int:
     from picojoule.report.terminal import explain_device, explain_estimate, explain_price
 
     if options.on:
-        workload = _read(options)
-        result = _run(options, workload, api.read_hardware(options.on))
+        workload = read(options)
+        result = run(options, workload, api.read_hardware(options.on))
         if options.cite:
             _cite([result])
         else:
             sys.stdout.write(explain_estimate(result, _paint(), _references()))
-        return _talk([workload], False, [])
+        return talk([workload], False, [])
     machine, action = _machine_and_action(options.model)
     if action is None:
         sys.stdout.write(explain_device(machine.architecture, machine.technology, _paint()))
@@ -122,7 +122,7 @@ def hardware_list(options: argparse.Namespace) -> int:
 
     rows = [row for row in list_hardware() if options.kind in (None, row.kind)]
     if options.json:
-        _print_json({"schema": "picojoule/hardware-list/1", "hardware": [hardware_line(row) for row in rows]})
+        print_json({"schema": "picojoule/hardware-list/1", "hardware": [hardware_line(row) for row in rows]})
     else:
         sys.stdout.write(hardware_table(rows, _paint()))
     return DONE
@@ -135,7 +135,7 @@ def hardware_show(options: argparse.Namespace) -> int:
 
     machine = api.read_hardware(options.name)
     if options.json:
-        _print_json(hardware_json(machine.architecture, machine.technology))
+        print_json(hardware_json(machine.architecture, machine.technology))
     else:
         sys.stdout.write(hardware_text(machine.architecture, machine.technology, _paint()))
     return DONE
@@ -145,7 +145,7 @@ def hardware_schema(_: argparse.Namespace) -> int:
     """`picojoule hardware schema`."""
     from picojoule.formats import hardware_schema as schema
 
-    _print_json(schema())
+    print_json(schema())
     return DONE
 
 
@@ -156,7 +156,7 @@ def zoo(options: argparse.Namespace) -> int:
     rows = [{"name": name, "aliases": list(entry.aliases), "about": entry.about, "example": entry.example or name}
             for name, entry in models().items()]  # fmt: skip
     if options.json:
-        _print_json({"schema": "picojoule/zoo/1", "models": rows})
+        print_json({"schema": "picojoule/zoo/1", "models": rows})
     else:
         from picojoule.report.terminal import zoo_text
 
@@ -171,13 +171,13 @@ def exercise(options: argparse.Namespace) -> int:
     if options.list or options.id is None:
         rows = exercises.list_exercises(options.lang)
         if options.json:
-            _print_json({"schema": "picojoule/exercise-list/1", "exercises": [exercises.row_json(r) for r in rows]})
+            print_json({"schema": "picojoule/exercise-list/1", "exercises": [exercises.row_json(r) for r in rows]})
         else:
             sys.stdout.write(exercises.list_text(rows))
         return DONE
     answer = exercises.answer(options.id, hardware=options.on, lang=options.lang, inputs=_overrides(options.overrides))
     if options.json:
-        _print_json(exercises.answer_json(answer))
+        print_json(exercises.answer_json(answer))
     else:
         sys.stdout.write(exercises.answer_text(answer))
     return DONE
@@ -189,7 +189,7 @@ def errata(options: argparse.Namespace) -> int:
 
     rows = exercises.list_errata(options.lang)
     if options.json:
-        _print_json({"schema": "picojoule/errata/1", "errata": [exercises.row_json(row) for row in rows]})
+        print_json({"schema": "picojoule/errata/1", "errata": [exercises.row_json(row) for row in rows]})
     else:
         sys.stdout.write(exercises.errata_text(rows))
     return DONE
@@ -202,15 +202,15 @@ def methods(options: argparse.Namespace) -> int:
     from picojoule.studies import methods as found
 
     with Progress(f"counting {options.model}"):
-        workloads = [_read(options, m, b) for m in options.model.split(",") for b in options.batch or [None]]
+        workloads = [read(options, m, b) for m in options.model.split(",") for b in options.batch or [None]]
     sys.stdout.write(methods_text([found(workload) for workload in workloads], _paint()))
     if options.on:
         machine = api.read_hardware(options.on)
-        estimates = [_run(options, workload, machine) for workload in workloads]
+        estimates = [run(options, workload, machine) for workload in workloads]
         sys.stdout.write("\n" + shares_text([shares(estimate) for estimate in estimates], _paint()))
         for estimate in estimates if options.blocks else ():
             sys.stdout.write("\n" + blocks_text(block_shares(estimate, options.blocks), _paint()))
-    return _talk(workloads, False)
+    return talk(workloads, False)
 
 
 def diff(options: argparse.Namespace) -> int:
@@ -222,7 +222,7 @@ def diff(options: argparse.Namespace) -> int:
         (net_a, weights_a), (net_b, weights_b) = (_both(options, name) for name in (options.model, options.other))
         found = difference(net_a, net_b, weights_a, weights_b)
         sys.stdout.write(diff_text(found, _paint()))
-    return _talk([net for net in (net_a, net_b) if net is not None], False)
+    return talk([net for net in (net_a, net_b) if net is not None], False)
 
 
 def _both(options: argparse.Namespace, name: str) -> tuple[Workload | None, Any]:
@@ -231,7 +231,7 @@ def _both(options: argparse.Namespace, name: str) -> tuple[Workload | None, Any]
 
     if name.endswith(".safetensors"):
         return None, read_weights(Path(name))
-    net = _read(options, name, options.batch)
+    net = read(options, name, options.batch)
     if not name.endswith(".onnx"):
         return net, None
     try:
@@ -251,7 +251,7 @@ def job(options: argparse.Namespace) -> int:
     with Progress(f"running {options.file}"):
         result = api.job(options.file, draws=options.draws, seed=options.seed)
     if options.json:
-        _print_json(job_json(result))
+        print_json(job_json(result))
     else:
         sys.stdout.write(job_text(result, _paint()))
     for note in dict.fromkeys((*result.notes, *(note for stage in result.stages for note in stage.notes))):
@@ -259,18 +259,18 @@ def job(options: argparse.Namespace) -> int:
     return DONE
 
 
-def _read(options: argparse.Namespace, model: str | None = None, batch: int | None = None) -> Workload:
+def read(options: argparse.Namespace, model: str | None = None, batch: int | None = None) -> Workload:
     """The workload that the options name; `model` and `batch` one by one where several are compared."""
     if options.ops:
         api.register_file(options.ops)
     return api.read_model(
         model or options.model, batch=options.batch if model is None else batch, seq=options.seq,
-        inputs=_shapes(options.input), phase=options.phase, context=options.context, halved=options.halved,
+        inputs=shapes(options.input), phase=options.phase, context=options.context, halved=options.halved,
         optimiser=options.optimiser, recompute=options.recompute,
     )  # fmt: skip
 
 
-def _run(options: argparse.Namespace, workload: Workload, machine: api.Hardware) -> Estimate:
+def run(options: argparse.Namespace, workload: Workload, machine: api.Hardware) -> Estimate:
     return api.estimate(workload, machine, level=options.level, dtype=options.dtype, draws=options.draws,
                         seed=options.seed)  # fmt: skip
 
@@ -284,7 +284,7 @@ def _machines(text: str) -> list[api.Hardware]:
     return [api.read_hardware(name) for name in names]
 
 
-def _shapes(given: Sequence[str]) -> dict[str, tuple[int, ...]]:
+def shapes(given: Sequence[str]) -> dict[str, tuple[int, ...]]:
     shapes = {}
     for text in given:
         name, equals, sizes = text.rpartition("=")
@@ -320,11 +320,11 @@ def wants_colour(terminal: bool, environment: "os._Environ[str] | dict[str, str]
     return bool(environment.get("FORCE_COLOR")) or (terminal and environment.get("TERM") != "dumb")
 
 
-def _print_json(data: dict[str, Any]) -> None:
+def print_json(data: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=True) + "\n")
 
 
-def _talk(workloads: Sequence[Workload], strict: bool, estimates: Sequence[Estimate] = ()) -> int:
+def talk(workloads: Sequence[Workload], strict: bool, estimates: Sequence[Estimate] = ()) -> int:
     """Warnings and notes to stderr, once each; 1 if `strict` and something is uncounted."""
     from picojoule.report import plain
 

@@ -1,0 +1,103 @@
+"""Verbs of accelerators and of this machine: fuse, isa, measure, calibrate, check."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from picojoule import _api as api
+from picojoule.quantity import InputError, parse_quantity
+
+from ._progress import Progress
+from ._verbs import print_json, read, run, shapes, talk
+
+DONE, GATE = 0, 1
+
+
+def fuse(options: argparse.Namespace) -> int:
+    """`picojoule fuse A,B --on ARCH`: what fusing saves, and which networks gain most."""
+    from picojoule.fusion import compare, fuse, lines, ridge, room
+
+    machine = api.read_hardware(options.on).architecture
+    buffer = int(_bytes(options.buffer)) if options.buffer else room(machine)
+    with Progress(f"fusing {options.model}"):
+        workloads = [read(options, m, b) for m in options.model.split(",") for b in options.batch or [None]]
+        found = [fuse(net, buffer, elementwise=options.elementwise) for net in workloads]
+    balance = ridge(machine, options.dtype or machine.dtypes[0])
+    text = lines(found[0], ridge=balance) if len(found) == 1 else compare(found, ridge=balance)
+    sys.stdout.write("\n".join(text) + "\n")
+    return talk(workloads, False)
+
+
+def _bytes(text: str) -> float:
+    try:
+        return parse_quantity(text, "B")
+    except ValueError as fault:
+        raise InputError(
+            str(fault), where="--buffer", expected="bytes with their unit", example="--buffer 2MB"
+        ) from None
+
+
+def isa(_: argparse.Namespace) -> int:
+    """`picojoule isa`: the instruction set, from its own table."""
+    from picojoule.machine import isa_markdown
+    from picojoule.report import fold
+
+    folded = (part for line in isa_markdown().rstrip().split("\n") for part in fold(line) or [""])
+    sys.stdout.write("\n".join(folded) + "\n")
+    return DONE
+
+
+def measure(options: argparse.Namespace) -> int:
+    """`picojoule measure -- COMMAND`."""
+    from picojoule.meters import measure_command, measurement_json, measurement_text
+
+    words = options.command[1:] if options.command[:1] == ["--"] else options.command
+    if not words:
+        raise InputError("no command to measure", expected="a command after --",
+                         example="picojoule measure -- python train.py")  # fmt: skip
+    found = measure_command(words, repeats=options.repeats, idle_s=options.idle)
+    if options.json:
+        print_json(measurement_json(found))
+    else:
+        sys.stdout.write(measurement_text(found))
+    return DONE if not found.exit_code else GATE
+
+
+def calibrate(options: argparse.Namespace) -> int:
+    """`picojoule calibrate`: measure this machine and write it as a hardware file."""
+    from picojoule.meters import calibrate, calibration_json, calibration_text, calibration_yaml
+
+    like = None
+    if options.like:
+        machine = api.read_hardware(options.like)
+        like = (machine.architecture, machine.technology)
+    with Progress("measuring this machine"):
+        found = calibrate(threads=options.threads, anyway=options.anyway)
+    if options.json:
+        print_json(calibration_json(found))
+    else:
+        sys.stdout.write(calibration_text(found))
+    if options.output:
+        target = Path(options.output)
+        try:
+            target.write_text(calibration_yaml(found, name=target.stem, like=like), encoding="utf-8")
+        except OSError as fault:
+            raise InputError(f"cannot write {options.output}: {fault.strerror}", where="-o",
+                             expected="a file that can be written", example="-o here.yaml") from None  # fmt: skip
+        sys.stderr.write(f"wrote {options.output}: picojoule estimate resnet50 --on ./{target.name}\n")
+    return DONE
+
+
+def check(options: argparse.Namespace) -> int:
+    """`picojoule check MODEL.onnx --on here.yaml`: measured time and energy beside the prediction."""
+    from picojoule.meters import check, check_json, check_text
+
+    given = shapes(options.input)
+    estimate = run(options, read(options), api.read_hardware(options.on))
+    with Progress(f"running {options.model}"):
+        found = check(options.model, estimate, inputs=given, threads=options.threads)
+    if options.json:
+        print_json(check_json(found))
+    else:
+        sys.stdout.write(check_text(found))
+    return DONE
