@@ -162,11 +162,11 @@ def test_zeus() -> None:
 def test_codecarbon_is_labelled_by_how_it_knows(mode: str, label: str) -> None:
     """By hand: 1e-5 kWh is 36 J; a TDP is a data sheet, and so is memory; a zero GPU is unknown."""
     data = SimpleNamespace(cpu_energy=1e-5, gpu_energy=0, ram_energy=2e-6)
-    part = type("CPU", (), {"_mode": mode})()
-    tracker = SimpleNamespace(start=lambda: None, stop=lambda: None, final_emissions_data=data, _hardware=[part])
+    parts = [type("CPU", (), {"_mode": mode})(), type("GPU", (), {})()]
+    tracker = SimpleNamespace(start=lambda: None, stop=lambda: None, final_emissions_data=data, _hardware=parts)
     meter = CodeCarbonMeter(SimpleNamespace(OfflineEmissionsTracker=lambda **_: tracker))
     meter.start()
-    cpu, gpu, ram = meter.stop()
+    cpu, ram, gpu = meter.stop()
     assert cpu.joules == pytest.approx(36)
     assert cpu.label == label
     assert (gpu.joules, gpu.label) == (None, "unknown")
@@ -196,6 +196,31 @@ def test_gpu_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         pass
     assert [figure.label for figure in m.figures] == ["unknown"]
     assert "pip install nvidia-ml-py" in m.figures[0].note
+
+
+def test_amd_gpu_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Message: the same for AMD's driver."""
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/kfd").touch()
+    monkeypatch.setitem(sys.modules, "amdsmi", None)
+    with measure(meters=find_meters(tmp_path)) as m:
+        pass
+    assert "pip install amdsmi" in m.figures[0].note
+
+
+def test_adapters_do_not_invent_a_gpu() -> None:
+    """Equality: where Zeus and CodeCarbon find no GPU, none is shown."""
+    window = SimpleNamespace(gpu_energy={}, cpu_energy={0: 3.0}, dram_energy={0: 1.0})
+    monitor = SimpleNamespace(begin_window=lambda name, **_: None, end_window=lambda name, **_: window)
+    with measure(meters=[ZeusMeter(SimpleNamespace(ZeusMonitor=lambda: monitor))]) as m:
+        pass
+    assert m.total_joules == 4
+    data = SimpleNamespace(cpu_energy=1e-5, gpu_energy=0, ram_energy=2e-6)
+    tracker = SimpleNamespace(start=lambda: None, stop=lambda: None, final_emissions_data=data)
+    with measure(meters=[CodeCarbonMeter(SimpleNamespace(OfflineEmissionsTracker=lambda **_: tracker))]) as m:
+        pass
+    assert [figure.domain for figure in m.figures] == ["cpu", "ram"]
+    assert m.total_label == "data sheet"
 
 
 def test_meters_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

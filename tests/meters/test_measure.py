@@ -45,7 +45,7 @@ def test_median_spread_and_idle() -> None:
     (figure,) = m.figures
     assert (figure.joules, figure.low, figure.high) == (40, 30, 50)
     assert (figure.idle_w, figure.above_idle, figure.watts) == (10, 30, 40)
-    assert m.total_joules == 40
+    assert (m.total_joules, m.total_label) == (40, "measured")
     assert m.notes == []
 
 
@@ -101,6 +101,7 @@ def test_one_unknown_domain_makes_the_total_unknown() -> None:
     """Message: a sum without one of its parts is none; the known parts are named."""
     m = Measurement("x", [(Reading(5, 1, "measured", "cpu", None, "a"), unknown("gpu", "b", "lost"))], [1.0], [1])
     assert m.total_joules is None
+    assert m.total_label == "unknown"
     assert "no figure for gpu; known: cpu" in measurement_text(m)
 
 

@@ -48,6 +48,8 @@ class ZeusMeter:
         scopes: tuple[tuple[str, Scope], ...] = (("gpu", "board"), ("cpu", "device"), ("dram", "device"))
         for kind, scope in scopes:
             energies = getattr(window, f"{kind}_energy", None)
+            if kind == "gpu" and energies == {}:
+                continue  # there is none
             if not energies:
                 found.append(unknown(kind, "Zeus", f"Zeus reads no {kind} here", seconds))
                 continue
@@ -80,20 +82,23 @@ class CodeCarbonMeter:
             country_iso_code="USA", measure_power_secs=1, save_to_file=False, log_level="error"
         )
         self._tracker.start()
+        self._at = self._clock()  # the tracker takes a second or two to be made
 
     def stop(self) -> tuple[Reading, ...]:
         """Close the window."""
         tracker = self._tracker
         if tracker is None:
             return (unknown("codecarbon", "CodeCarbon", self.missing or "never started", self._clock() - self._at),)
-        tracker.stop()
         seconds = self._clock() - self._at
+        tracker.stop()
         data, sensed = tracker.final_emissions_data, _cpu_is_sensed(tracker)
-        return (
+        found = [
             _figure("cpu", data.cpu_energy, sensed, seconds, "a TDP from a table: no sensor was read"),
-            _figure("gpu", data.gpu_energy, True, seconds, ""),
             _figure("ram", data.ram_energy, False, seconds, "constant watts per memory slot: no sensor was read"),
-        )
+        ]
+        if _has_gpu(tracker) or data.gpu_energy:
+            found.append(_figure("gpu", data.gpu_energy, True, seconds, ""))
+        return tuple(found)
 
 
 def _figure(domain: str, kwh: float | None, sensed: bool, seconds: float, why: str) -> Reading:
@@ -102,6 +107,10 @@ def _figure(domain: str, kwh: float | None, sensed: bool, seconds: float, why: s
         return unknown(domain, source, f"CodeCarbon has no {domain} energy (it writes 0 where it has none)", seconds)
     label: Label = "measured" if sensed else "data sheet"
     return Reading(kwh * _JOULES_PER_KWH, seconds, label, domain, "device", source, "by CodeCarbon" if sensed else why)
+
+
+def _has_gpu(tracker: Any) -> bool:
+    return any(type(part).__name__ == "GPU" for part in getattr(tracker, "_hardware", ()))
 
 
 def _cpu_is_sensed(tracker: Any) -> bool:

@@ -49,8 +49,8 @@ def find_meters(root: Path | str = "/") -> tuple[Meter, ...]:
     nvml = NvmlMeter() if find_spec("pynvml") is not None or _gpu_file(Path(root)) else None
     if nvml is not None and (nvml.gpus or _gpu_file(Path(root))):
         found.append(nvml)  # a GPU that cannot be read is shown as unknown
-    if find_spec("amdsmi") is not None and not (amd := AmdMeter()).missing:
-        found.append(amd)
+    if (Path(root) / "dev/kfd").exists():
+        found.append(AmdMeter())
     if sys.platform == "darwin":
         found.append(AppleMeter())
     return tuple(found)

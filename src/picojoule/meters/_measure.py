@@ -11,7 +11,7 @@ from statistics import median
 from picojoule.quantity import InputError
 
 from ._find import NO_SENSOR, find_meters
-from ._reading import Label, Meter, Reading, Role, unknown
+from ._reading import LABELS, Label, Meter, Reading, Role, unknown
 
 Readings = tuple[Reading, ...]
 
@@ -71,6 +71,12 @@ class Measurement:
         """Sum of the domains that do not overlap; None where one of them is unknown."""
         own = [figure.joules for figure in self.figures if figure.role == "own"]
         return None if not own or None in own else sum(joules for joules in own if joules is not None)
+
+    @property
+    def total_label(self) -> Label:
+        """The weakest label of what the total holds."""
+        labels = {figure.label for figure in self.figures if figure.role == "own"}
+        return max(labels, key=LABELS.index) if labels and self.total_joules is not None else "unknown"
 
     def _figure(self, domain: str) -> Figure:
         mine = [(reading, runs) for window, runs in zip(self.windows, self.runs, strict=True)

@@ -35,6 +35,7 @@ def measurement_json(m: Measurement) -> dict[str, Any]:
         "runs_per_window": m.runs,
         "window_seconds": [seconds * runs for seconds, runs in zip(m.seconds, m.runs, strict=True)],
         "total_joules_per_run": m.total_joules,
+        "total_label": m.total_label,
         "domains": [_figure_json(figure) for figure in m.figures],
         "notes": list(m.notes),
     }
@@ -71,7 +72,11 @@ def _line(figure: Figure) -> str:
 def _total(m: Measurement) -> str:
     own = [figure for figure in m.figures if figure.role == "own"]
     if m.total_joules is not None:
-        return f"total  {_joules(m.total_joules)} a run: {' + '.join(figure.domain for figure in own)}"[:WIDTH]
+        return (
+            f"total  {_joules(m.total_joules)} a run, {m.total_label}: {' + '.join(figure.domain for figure in own)}"[
+                :WIDTH
+            ]
+        )
     missing = [figure.domain for figure in own if figure.joules is None]
     known = [figure.domain for figure in own if figure.joules is not None]
     why = f"no figure for {', '.join(missing)}" if missing else "rails may contain one another: nothing is summed"
