@@ -50,7 +50,12 @@ def _conv(rng):
         extents.update(m=1, c=1, g=pick(2, 4, 6))
     stride, dilation = pick(1, 1, 2, 3), pick(1, 1, 1, 2)
     axes = {
-        "input": [(("b", 1),), (("g", extents["c"]), ("c", 1)), (("p", stride), ("r", dilation)), (("q", stride), ("s", dilation))],
+        "input": [
+            (("b", 1),),
+            (("g", extents["c"]), ("c", 1)),
+            (("p", stride), ("r", dilation)),
+            (("q", stride), ("s", dilation)),
+        ],
         "weight": [(("g", extents["m"]), ("m", 1)), (("c", 1),), (("r", 1),), (("s", 1),)],
         "output": [(("b", 1),), (("g", extents["m"]), ("m", 1)), (("p", 1),), (("q", 1),)],
     }
@@ -59,7 +64,12 @@ def _conv(rng):
 
 def _matmul(rng):
     pick = lambda *xs: rng.choice(xs)  # noqa: E731
-    extents = {"h": pick(1, 1, 2, 3), "m": pick(1, 2, 4, 5, 6, 8), "n": pick(1, 2, 3, 4, 7), "k": pick(1, 2, 3, 4, 6, 9)}
+    extents = {
+        "h": pick(1, 1, 2, 3),
+        "m": pick(1, 2, 4, 5, 6, 8),
+        "n": pick(1, 2, 3, 4, 7),
+        "k": pick(1, 2, 3, 4, 6, 9),
+    }
     axes = {
         "input": [(("h", 1),), (("m", 1),), (("k", 1),)],
         "weight": [(("h", 1),), (("k", 1),), (("n", 1),)],
@@ -80,7 +90,8 @@ def machine(rng, dims, capacities=False, restrict=False, ports=False):
         rate = (lambda: rng.choice((None, 0.25, 0.5, 1, 2, 4))) if ports else (lambda: None)
         levels.append(Level(f"L{i}", keeps, limit, shares, loops, (), rate(), rate(), rng.random() < 0.2))
     axes = tuple(
-        SpatialAxis(name, rng.choice((1, 2, 3, 4, 6)), tuple(d for d in dims if rng.random() < 0.6)) for name in ("x", "y")
+        SpatialAxis(name, rng.choice((1, 2, 3, 4, 6)), tuple(d for d in dims if rng.random() < 0.6))
+        for name in ("x", "y")
     )
     array = Array(f"L{fanout}", axes, rng.random() < 0.85, rng.random() < 0.9)
     bits = (("input", 8), ("weight", 8), ("output", rng.choice((8, 16))))

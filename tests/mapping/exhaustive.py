@@ -33,11 +33,16 @@ def mappings(target, accelerator, ragged, convention, limit=None):
     for spatial in spreads(target, accelerator, ragged):
         spread = tuple((d, s) for d, s in zip(target.dims, spatial) if s > 1)
         base = Mapping(((),) * homes, spread)
-        if any(fault.where == "array" for fault in faults(target, accelerator, covering(target, base, homes), convention)):
+        if any(
+            fault.where == "array" for fault in faults(target, accelerator, covering(target, base, homes), convention)
+        ):
             continue
         passes = [-(-x // s) for x, s in zip(target.extents, spatial)]
         for chain in itertools.product(*[list(placements(y, homes)) for y in passes]):
-            loops = [[(d, chain[i][level]) for i, d in enumerate(target.dims) if chain[i][level] > 1] for level in range(homes)]
+            loops = [
+                [(d, chain[i][level]) for i, d in enumerate(target.dims) if chain[i][level] > 1]
+                for level in range(homes)
+            ]
             orders = itertools.product(*[itertools.permutations(level) for level in loops])
             for order in orders:
                 found.append(Mapping(tuple(order), spread))

@@ -112,7 +112,11 @@ class Walk:
 
     def sweeps(self, role, child, index, key, here):
         """Does this step continue a sweep whose overlap stays? Remembers the step."""
-        outer = [(loop, v) for loop, v in zip(self.time, index) if loop[0] < child and loop[2] > 1 and loop[1] in self.used[role]]
+        outer = [
+            (loop, v)
+            for loop, v in zip(self.time, index)
+            if loop[0] < child and loop[2] > 1 and loop[1] in self.used[role]
+        ]
         last = outer[-1] if outer else None
         before = self.place.get(key)
         self.place[key] = (here, [v for _, v in outer[:-1]], last and last[1])
@@ -122,10 +126,14 @@ class Walk:
         axis = [axis for axis in self.nest.tensors[role] if dim in [d for d, _ in axis] and len(axis) == 2]
         if not axis or level != child - 1:
             return False
-        (other, stride), = [pair for pair in axis[0] if pair[0] != dim]
+        ((other, stride),) = [pair for pair in axis[0] if pair[0] != dim]
         own = dict(axis[0])[dim]
-        spread = self.nest.spatial.get(dim, 1) > 1 or self.nest.spatial.get(other, 1) > 1
-        if own % stride or (child == self.nest.fanout + 1 and spread):  # strides (own, stride) reduce to (own/stride, 1)
+        if self.nest.window == "touched" and own % stride:  # strides (own, stride) reduce to (own / stride, 1)
+            return False
+        spread = [
+            d for d in ((dim, other) if self.nest.multicast == "union" else (dim,)) if self.nest.spatial.get(d, 1) > 1
+        ]
+        if child == self.nest.fanout + 1 and spread:
             return False
         return before[1] == [x for _, x in outer[:-1]] and v == before[2] + 1
 
@@ -139,7 +147,9 @@ class Walk:
         else:
             new = frozenset().union(*[new for _, new, _, _ in moves])
             kept = frozenset().union(*[kept for *_, kept in moves])
-            if child <= self.nest.fanout + 1 and child < self.levels:  # one fill of the array covers the hull of its tile
+            if (
+                child <= self.nest.fanout + 1 and child < self.levels
+            ):  # one fill of the array covers the hull of its tile
                 new, kept = self.box(role, new), self.box(role, kept)
             self.add(parent, role, "read", len(new - kept))
         if child < self.levels:

@@ -73,8 +73,8 @@ MUTANTS = {
     "bypass charged to the nearest level": (_traffic, "parent = machine.parent(operand.role, child)\n            above", "parent = child - 1\n            above"),
     "hull where the stride exceeds the kernel": (_window, "return p * r - max(0, p - dilation // common) * max(0, r - stride // common)", "return stride * (p - 1) + dilation * (r - 1) + 1"),
     "MACs keep the last word": (_traffic, "        return problem.macs\n", "        return problem.macs // max(1, mapping_run(problem))\n"),
-    "overlap kept at every stride": (_traffic, "if one == moved and step // math.gcd(stride, step) == 1:", "if one == moved:"),
-    "overlap kept across PEs": (_traffic, "(spatial[moved] > 1 or spatial[other] > 1)", "False"),
+    "overlap kept at every stride": (_traffic, "if one == moved and (convention.window == \"hull\" or step // math.gcd(stride, step) == 1):", "if one == moved:"),
+    "overlap kept across PEs": (_traffic, "(child == machine.fanout + 1 and shared)", "False"),
 }  # fmt: skip
 
 
@@ -119,8 +119,14 @@ def test_by_hand():
     target = contraction("product", {"m": 4, "n": 6, "k": 4}, {
         "input": [[("m", 1)], [("k", 1)]], "weight": [[("k", 1)], [("n", 1)]], "output": [[("m", 1)], [("n", 1)]],
     })  # fmt: skip
-    levels = (Level("DRAM", ROLES, read_bandwidth=2, write_bandwidth=2), Level("buffer", ROLES), Level("PE", ("weight",)))
-    machine = Accelerator("page", levels, Array("buffer", (SpatialAxis("x", 2, ("m", "n")),)), tuple((r, 8) for r in ROLES))
+    levels = (
+        Level("DRAM", ROLES, read_bandwidth=2, write_bandwidth=2),
+        Level("buffer", ROLES),
+        Level("PE", ("weight",)),
+    )
+    machine = Accelerator(
+        "page", levels, Array("buffer", (SpatialAxis("x", 2, ("m", "n")),)), tuple((r, 8) for r in ROLES)
+    )
     mapping = Mapping(((("n", 3), ("k", 2)), (("m", 4), ("k", 2)), ()), (("n", 2),))
     moved = traffic(target, machine, mapping)
     assert moved.counts == {
@@ -139,7 +145,9 @@ def test_perfect_halo():
     """By hand: under perfect halo a 3-tap window over 8 outputs moves its 10 inputs once, refetched in tiles of 2: 16."""
     target = contraction("line", {"p": 8, "r": 3}, {
         "input": [[("p", 1), ("r", 1)]], "weight": [[("r", 1)]], "output": [[("p", 1)]]})  # fmt: skip
-    machine = Accelerator("line", (Level("DRAM", ROLES), Level("PE", ROLES)), Array("DRAM", ()), tuple((r, 8) for r in ROLES))
+    machine = Accelerator(
+        "line", (Level("DRAM", ROLES), Level("PE", ROLES)), Array("DRAM", ()), tuple((r, 8) for r in ROLES)
+    )
     mapping = Mapping(((("p", 4),), (("p", 2), ("r", 3))))
     reads = {
         halo: traffic(target, machine, mapping, Convention(halo=halo)).of("DRAM", "input", "read")

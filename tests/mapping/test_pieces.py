@@ -58,8 +58,12 @@ def test_capacity_refusal():
         "buffer: the tile (m 4, n 2, k 2) needs 160 bits of 150 (input 64 + weight 32 + output 64); "
         "move a factor 2 of m outward, or a capacity of 160 bits would fit"
     )
-    assert refusal(with_buffer(double_buffered=True, capacity_bits=319)).startswith("buffer: the tile (m 4, n 2, k 2) needs 320")
-    assert refusal(with_buffer(shares=(("weight", 24),))).startswith("buffer (weight): the tile (m 4, n 2, k 2) needs 32 bits of 24")
+    assert refusal(with_buffer(double_buffered=True, capacity_bits=319)).startswith(
+        "buffer: the tile (m 4, n 2, k 2) needs 320"
+    )
+    assert refusal(with_buffer(shares=(("weight", 24),))).startswith(
+        "buffer (weight): the tile (m 4, n 2, k 2) needs 32 bits of 24"
+    )
 
 
 @pytest.mark.parametrize(("machine", "mapping", "words"), [
@@ -128,17 +132,20 @@ def test_unrollings():
 
 
 def test_problem_of_operators():
-    """By hand: a grouped, strided convolution and a linear layer of the workload; the bias is left out by name."""
+    """By hand: a grouped, strided convolution of the workload; its bias is left out by name, a pool is no contraction."""
     g = Graph("net", dtype="int8")
     x = g.input("x", (1, 8, 9, 9))
-    y = ops.conv2d(g, x, 8, 3, stride=2, padding=1, groups=2, name="conv") if hasattr(ops, "conv2d") else None
-    assert y is not None
-    g.output(y)
-    (operator,) = [one for one in g.workload().operators if one.work.macs]
-    target = problem_of(operator)
-    assert target.macs == operator.work.macs == 8 * 25 * 4 * 9
+    weight, bias = g.parameter("w", (8, 4, 3, 3)), g.parameter("bias", (8,))
+    y = ops.conv(g, x, weight, bias, stride=(2, 2), padding=((1, 1), (1, 1)), groups=2, name="conv")
+    g.output(ops.softmax(g, y))
+    conv_, *others = g.workload().operators
+    target = problem_of(conv_)
+    assert target.macs == conv_.work.macs == 8 * 25 * 4 * 9
     found = {operand.role: (len(operand.axes), len(operand.windows)) for operand in target.operands}
     assert found == {"input": (5, 2), "weight": (5, 0), "output": (5, 0)}
+    assert target.left_out == ("bias",)
+    with pytest.raises(UnmappableError, match="is no contraction: one MAC per point"):
+        problem_of(others[0])
 
 
 def test_unmappable():

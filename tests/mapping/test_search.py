@@ -32,7 +32,12 @@ from tests.mapping.machines import RESNET50, ROLES, conv, eyeriss_like, tpu_like
 
 def random_weights(rng, machine):
     actions = ("read", "write", "update")
-    table = [((level.name, r, a), rng.choice((0, 1, 2, 5, 10)) * rng.random()) for level in machine.levels for r in level.keeps for a in actions]
+    table = [
+        ((level.name, r, a), rng.choice((0, 1, 2, 5, 10)) * rng.random())
+        for level in machine.levels
+        for r in level.keeps
+        for a in actions
+    ]
     return Weights(rng.random(), tuple(table))
 
 
@@ -85,9 +90,13 @@ def test_bypass_exhaustive():
     """Equality: with optional levels the search finds the best of all bypass masks, each searched alone."""
     for seed in range(20):
         target, machine, weights, chosen, factors = small(seed)
-        levels = tuple(dataclasses.replace(level, optional=level.keeps if i else ()) for i, level in enumerate(machine.levels))
+        levels = tuple(
+            dataclasses.replace(level, optional=level.keeps if i else ()) for i, level in enumerate(machine.levels)
+        )
         free = dataclasses.replace(machine, levels=levels)
-        alone = [searched(target, machine.without(mask), weights, "energy", chosen, factors) for mask in _search.masks(free)]
+        alone = [
+            searched(target, machine.without(mask), weights, "energy", chosen, factors) for mask in _search.masks(free)
+        ]
         found = searched(target, free, weights, "energy", chosen, factors)
         best = min((one.value for one in alone if one), default=None)
         assert (found and found.value) == pytest.approx(best, rel=1e-9)
@@ -141,11 +150,15 @@ def test_more_never_costs_more():
 def _freer(machine, target):
     twice = lambda bits: None if bits is None else 2 * bits  # noqa: E731
     larger = tuple(
-        dataclasses.replace(level, capacity_bits=twice(level.capacity_bits), shares=tuple((r, 2 * b) for r, b in level.shares))
+        dataclasses.replace(
+            level, capacity_bits=twice(level.capacity_bits), shares=tuple((r, 2 * b) for r, b in level.shares)
+        )
         for level in machine.levels
     )
     free = tuple(dataclasses.replace(level, loops=None) for level in machine.levels)
-    optional = tuple(dataclasses.replace(level, optional=level.keeps if i else ()) for i, level in enumerate(machine.levels))
+    optional = tuple(
+        dataclasses.replace(level, optional=level.keeps if i else ()) for i, level in enumerate(machine.levels)
+    )
     axes = tuple(dataclasses.replace(axis, dims=target.dims) for axis in machine.array.axes)
     yield from (dataclasses.replace(machine, levels=levels) for levels in (larger, free, optional))
     yield dataclasses.replace(machine, array=dataclasses.replace(machine.array, axes=axes))
@@ -164,7 +177,10 @@ def test_scaled_weights():
 def test_transposed():
     """Metamorphic: rows and columns of an image may change places where the axes treat them alike."""
     machine = tpu_like()
-    axes = (dataclasses.replace(machine.array.axes[0], dims=("m", "p", "q")), dataclasses.replace(machine.array.axes[1], dims=("c", "r", "s")))
+    axes = (
+        dataclasses.replace(machine.array.axes[0], dims=("m", "p", "q")),
+        dataclasses.replace(machine.array.axes[1], dims=("c", "r", "s")),
+    )
     machine = dataclasses.replace(machine, array=dataclasses.replace(machine.array, axes=axes))
     one, two = conv("tall", 8, 4, 12, 3, q=6, s=1), conv("wide", 8, 4, 6, 1, q=12, s=3)
     weights = weights_of(machine)
@@ -243,7 +259,10 @@ def test_refusals():
     } | {"input": [[("m", 1)], [("k", 1)]]})  # fmt: skip
     with pytest.raises(UnmappableError, match="k is irrelevant to weight and output"):
         optimum(outer, machine, weights)
-    tiny = dataclasses.replace(machine, levels=(*machine.levels[:1], dataclasses.replace(machine.levels[1], capacity_bits=8), machine.levels[2]))
+    tiny = dataclasses.replace(
+        machine,
+        levels=(*machine.levels[:1], dataclasses.replace(machine.levels[1], capacity_bits=8), machine.levels[2]),
+    )
     with pytest.raises(NoMappingError, match=r"no mapping on tpu-like.*SRAM.*bits would fit"):
         optimum(conv("layer", 8, 8, 8, 3), tiny, weights)
     with pytest.raises(ValueError, match="no weight for read of input at DRAM"):
@@ -251,4 +270,4 @@ def test_refusals():
     negative = Weights(1.0, tuple((key, -1.0) for key, _ in weights.words))
     with pytest.raises(ValueError, match="may not be negative"):
         optimum(conv("layer", 8, 8, 8, 3), machine, negative)
-    assert ROLES == tuple(role for role, _ in machine.word_bits)
+    assert tuple(role for role, _ in machine.word_bits) == ROLES

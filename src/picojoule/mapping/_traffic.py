@@ -111,7 +111,9 @@ def _boundary(
         return mac_words(problem, machine, operand, spatial, parent), 0
     passes = repeats(problem, mapping, operand, child)
     tile = tiles(problem, mapping)[child]
-    sweep = swept(problem, mapping, operand, child, fanout) if convention.halo == "consecutive-overlap" else None
+    sweep = None
+    if convention.halo == "consecutive-overlap":
+        sweep = swept(problem, machine, mapping, operand, child, convention)
     array_tile = tuple(s * y for s, y in zip(spatial, tile, strict=True))
     whole = passes * spread(operand, extents, array_tile, convention, sweep)
     if child <= fanout:
@@ -149,12 +151,14 @@ def repeats(problem: Problem, mapping: Mapping, operand: Operand, child: int) ->
     return times
 
 
-def swept(problem: Problem, mapping: Mapping, operand: Operand, child: int, fanout: int) -> Sweep | None:
+def swept(
+    problem: Problem, machine: Accelerator, mapping: Mapping, operand: Operand, child: int, convention: Convention
+) -> Sweep | None:  # fmt: skip
     """The loop whose steps keep their overlap (halo `consecutive-overlap`).
 
-    It is the operand's innermost relevant one, stands directly above c and moves a window; the other dimension of
-    the window has unit stride, so that a word of two tiles is in all tiles between them; at the array boundary
-    neither may be spatial.
+    It is the operand's innermost relevant one, stands directly above c and moves a window. A word of two tiles must be
+    in all tiles between them: hulls always do, touched words if the other dimension of the window has unit stride. At
+    the array boundary the moved dimension may not be spatial, nor, where PEs share unions, the other one.
     """
     spatial = factors(problem, mapping)
     position = {dim: i for i, dim in enumerate(problem.dims)}
@@ -162,17 +166,17 @@ def swept(problem: Problem, mapping: Mapping, operand: Operand, child: int, fano
         moved = position[dim]
         if trip == 1 or moved not in operand.relevant:
             continue
-        other = partner(operand.windows, moved)
-        if other is None or (child == fanout + 1 and (spatial[moved] > 1 or spatial[other] > 1)):
-            return None
-        return moved, trip
+        other = partner(operand.windows, moved, convention)
+        unions = machine.array.multicast and convention.multicast == "union"
+        shared = other is not None and (spatial[moved] > 1 or (spatial[other] > 1 and unions))
+        return None if other is None or (child == machine.fanout + 1 and shared) else (moved, trip)
     return None
 
 
-def partner(windows: tuple[Axis, ...], moved: int) -> int | None:
-    """The other dimension of the window that `moved` shifts, if that one has unit stride; else None."""
+def partner(windows: tuple[Axis, ...], moved: int, convention: Convention) -> int | None:
+    """The other dimension of the window that `moved` shifts, if overlaps of consecutive tiles add up; else None."""
     for axis in windows:
         for (one, stride), (other, step) in (axis, axis[::-1]):
-            if one == moved and step // math.gcd(stride, step) == 1:
+            if one == moved and (convention.window == "hull" or step // math.gcd(stride, step) == 1):
                 return other
     return None
