@@ -36,7 +36,8 @@ class Machine:
     burst: int = 1  # bytes; each row of a move over the bus is rounded up to whole bursts
     whole: bool = False
     title: str = ""
-    assumptions: tuple[str, ...] = field(default=())
+    assumptions: tuple[str, ...] = ()
+    ticks: int = field(init=False, default=1)  # in a cycle: so many that every duration is a whole number of them
 
     def __post_init__(self) -> None:
         for name, number in (("clock_hz", self.clock_hz), ("cores", self.cores), ("bus", self.bus),
@@ -48,22 +49,18 @@ class Machine:
             raise InputError("a rate below 1 or a negative setup", where=f"machine {self.name}",
                              expected="rates of 1 or more, a setup of 0 or more", example="macs: {float32: 256}")  # fmt: skip
 
+        if not self.whole:
+            rates = (self.bus.numerator, self.link.numerator, *self.macs.values(), *self.lanes.values())
+            object.__setattr__(self, "ticks", lcm(*rates, *self.special.values()))
+
     @property
     def agents(self) -> tuple[str, ...]:
         """Whoever has a program of its own: the cores and, in a cluster, the DMA."""
         return tuple(f"core{i}" for i in range(self.cores)) + (("dma",) if self.sizes["sram"] else ())
 
-    @property
-    def ticks(self) -> int:
-        """Ticks in a cycle: so many that every duration is a whole number of them."""
-        if self.whole:
-            return 1
-        rates = (self.bus.numerator, self.link.numerator, *self.macs.values(), *self.lanes.values())
-        return lcm(*rates, *self.special.values())
-
     def duration(self, cycles: Fraction) -> int:
         """`cycles` in ticks; rounded up to whole cycles where the machine has only those."""
-        return ceil(cycles) if self.whole else int(cycles * self.ticks)
+        return ceil(cycles) if self.whole else cycles.numerator * self.ticks // cycles.denominator
 
     def rate(self, table: str, dtype: str) -> int:
         """Operations per cycle of "macs", "lanes" or "special" in `dtype`. Raises InputError if it has none."""

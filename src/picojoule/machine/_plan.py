@@ -12,7 +12,7 @@ from ._isa import ASYNC, Instruction, Region, Values
 from ._machine import Machine
 from ._program import Program
 
-LIMIT: Final = 5_000_000  # instructions after unrolling
+LIMIT: Final = 1_000_000  # instructions after unrolling
 DEPTH: Final = 4
 
 
@@ -30,13 +30,14 @@ class Span(NamedTuple):
 class Op:
     """One instruction ready to issue. An instruction that no `step` moves is one Op in every round of its loop."""
 
-    __slots__ = ("agent", "instruction", "reads", "signals", "stream", "ticks", "values", "waits", "writes")
+    __slots__ = ("agent", "bus", "instruction", "reads", "signals", "stream", "ticks", "values", "waits", "writes")
 
     def __init__(self, instruction: Instruction, values: Values, agent: int, machine: Machine) -> None:
         spec = instruction.spec
         self.instruction, self.values, self.agent = instruction, values, agent
         self.stream = ASYNC.index(spec.stream(values))
         self.ticks = spec.duration(machine, values)
+        self.bus = self.stream == 0 and spec.name in ("move", "xfer")
         others = [i for i in range(3) if i != self.stream]
         base, bits = 9 * agent, instruction.tokens
         self.waits = tuple(base + 3 * one + self.stream for i, one in enumerate(others) if bits >> i & 1)

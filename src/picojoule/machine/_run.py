@@ -126,6 +126,8 @@ class _Engine:
         self.bus, self.line = -1, list[int]()  # who has the bus; who is ready for it, longest first
         self.flying: dict[int, Op] = {}
         self.events: list[tuple[Op, int, int]] = []
+        self.syncs = sum(len(queue.ends) - 1 for queue in queues)  # still to pass
+        self.active = [a for a, queue in enumerate(queues) if len(queue.ends) > 1 or any(queue.streams)]
         self.live = [s for s in range(count) if self.lists[s]]
 
     def run(self, trace: bool) -> int:
@@ -156,10 +158,9 @@ class _Engine:
         for token in op.waits:
             if not tokens[token]:
                 return False
-        name = op.instruction.name
-        if name == "wait":
+        if op.instruction.name == "wait":
             return self.sems[op.values["sem"]] >= op.values["value"]
-        if s % 3 == 0 and name in ("move", "xfer"):
+        if op.bus:
             if s not in self.line:
                 self.line.append(s)
             return self.bus < 0 and self.line[0] == s
@@ -169,7 +170,7 @@ class _Engine:
         op = self.lists[s][self.place[s]]
         for token in op.waits:
             self.tokens[token] -= 1
-        if self.line and self.line[0] == s and s % 3 == 0 and op.instruction.name in ("move", "xfer"):
+        if op.bus:
             self.line.pop(0)
             self.bus = s
         if self.check:
@@ -201,24 +202,23 @@ class _Engine:
 
     def _next_epoch(self) -> bool:
         """Let agents pass their `sync`; whether one did."""
+        if not self.syncs:
+            return False
         idle = [self._idle(agent) for agent in range(len(self.queues))]
         at = [queue.cluster[self.epoch[agent]] for agent, queue in enumerate(self.queues)]
-        together = all(i and a for i, a, queue in zip(idle, at, self.queues, strict=True) if self._takes_part(queue))
+        together = all(idle[agent] and at[agent] for agent in self.active)
         passed = False
         for agent, queue in enumerate(self.queues):
             last = self.epoch[agent] + 1 == len(queue.ends)
             if idle[agent] and not last and (together or not at[agent]):
                 self.epoch[agent] += 1
+                self.syncs -= 1
                 self.stop[3 * agent : 3 * agent + 3] = queue.ends[self.epoch[agent]]
                 passed = True
         return passed
 
-    def _takes_part(self, queue: Queue) -> bool:
-        """Agents without a program are at every barrier."""
-        return len(queue.ends) > 1 or any(queue.streams)
-
     def _at_end(self) -> bool:
-        return all(self.epoch[agent] + 1 == len(queue.ends) for agent, queue in enumerate(self.queues))
+        return not self.syncs
 
     def _check(self, op: Op) -> None:
         for other in self.flying.values():
