@@ -13,13 +13,14 @@ import signal
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from peers_calls import BY_KIND, Peer, ready
+from peers_calls import BY_KIND, Answer, Count, Peer, forget, ready
 from peers_models import Row, build, rows
 
 LIMIT: Final = 60.0  # seconds a peer may take on one row, all its calls together
@@ -112,20 +113,35 @@ def in_child(peer: Peer, row: Row, module: Any, args: tuple[Any, ...]) -> dict[s
 
 
 def measured(peer: Peer, row: Row, module: Any, args: tuple[Any, ...]) -> dict[str, Any]:
-    """The first answer, the seconds of the first and of the best call, and how far the peak of memory rose."""
+    """The first answer, the seconds of the first and of the best call, and how far the peak of memory rose.
+
+    Before each call picojoule forgets the ones before, as a user who counts a model once would find it; the peers keep
+    nothing that is known of. `again` is picojoule's best call without forgetting.
+    """
     count = ready(peer, row, module, args)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    taken: list[float] = []
-    macs = params = None
-    while not taken or (sum(taken) < ENOUGH and (len(taken) < CALLS or sum(taken[1:]) < SHORT)):
-        start = time.perf_counter()
-        answer = count()
-        taken.append(time.perf_counter() - start)
-        if len(taken) == 1:
-            macs, params = (None if n is None else float(n) if n != int(n) else int(n) for n in answer)
+    taken, (macs, params) = timed(count, forget)
     rise = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak
-    return {"macs": macs, "params": params, "seconds": min(taken), "first": taken[0], "calls": len(taken),
-            "megabytes": rise / 1024}  # fmt: skip
+    found = {"macs": macs, "params": params, "seconds": min(taken), "first": taken[0], "calls": len(taken),
+             "megabytes": rise / 1024}  # fmt: skip
+    return found | ({"again": min(timed(count)[0])} if peer.package == "picojoule" else {})
+
+
+def timed(count: Count, before: Callable[[], None] = lambda: None) -> tuple[list[float], Answer]:
+    """Processor seconds of each call, as many as there is time for, and the first answer.
+
+    All peers use one thread; the wall clock would also measure whoever else uses the machine.
+    """
+    taken: list[float] = []
+    first: Answer = (None, None)
+    while not taken or (sum(taken) < ENOUGH and (len(taken) < CALLS or sum(taken[1:]) < SHORT)):
+        before()
+        start = time.process_time()
+        answer = count()
+        taken.append(time.process_time() - start)
+        first = answer if len(taken) == 1 else first
+    macs, params = (None if n is None else float(n) if n != int(n) else int(n) for n in first)
+    return taken, (macs, params)
 
 
 if __name__ == "__main__":
