@@ -183,3 +183,11 @@ def test_machine_file_faults(tmp_path: Path, changes: dict[str, Any], words: str
     assert "bad.yaml" in str(caught.value)
     with pytest.raises(InputError, match="textbook-core"):
         load_machine("nothing")
+
+
+def test_machines_that_cannot_be() -> None:
+    """Message: rates below one are refused; a machine without a vector unit is one."""
+    assert replace(CORE, lanes={}, special={}, macs={}).ticks == 1024
+    for changes in ({"bus": Fraction(0)}, {"cores": 0}, {"macs": {"int8": 0}}, {"setup": -1}):
+        with pytest.raises(InputError, match="textbook-core"):
+            replace(CORE, **changes)

@@ -160,3 +160,17 @@ def test_compressed_moves_have_no_values() -> None:
     assert simulate(program, CORE).counts[("dram", "read")] == 4 * 8 * 4 // 2 + 8 * 4 * 4
     with pytest.raises(InputError, match="compressed"):
         simulate(program, CORE, operands(4, 8, 4, "float32", 0))
+
+
+def test_steps_may_wrap_an_immediate() -> None:
+    """By hand: a step of 2^32 brings the bits of an immediate back to themselves: 2.0 in both rounds."""
+    program = assemble("""
+        .data Y dram 0 float32 2 output
+        loop count=2
+          step level=0 a=4 c=0x100000000
+          vec fn=fill dst=0 length=1 imm=1 b=0x40000000 !io
+        endloop
+        nop on=io cycles=1 ?compute
+        move src=nram dst=dram far=Y near=0 bytes=8 ?compute
+    """)
+    assert find_races(program, CORE, {}, range(3)).outputs["Y"].tolist() == [2, 2]

@@ -16,7 +16,7 @@ from ._run import Run, simulate
 Answer = Mapping[str, Any]
 
 
-def product(machine: Machine, m: int, k: int, n: int, *, compress_x: int = 1, compress_w: int = 1,
+def exercise_product(machine: Machine, m: int, k: int, n: int, *, compress_x: int = 1, compress_w: int = 1,
             density: Fraction = Fraction(1)) -> Answer:  # fmt: skip
     """Exercises 7.7 to 7.10: the parts of Y = X·W, their sum and the bound, by formula; the program's time, simulated.
 
@@ -46,12 +46,12 @@ def _cycles(program: Program, machine: Machine) -> Fraction:
 
 def exercise_7_7(machine: Machine) -> Answer:
     """A fully connected layer 1×256 by 256×1."""
-    return product(machine, 1, 256, 1)
+    return exercise_product(machine, 1, 256, 1)
 
 
 def exercise_7_8(machine: Machine, blocks: Sequence[int] = (4, 8)) -> Answer:
     """32×256 by 256×128: also X whole and W in column blocks, double-buffered, and the best schedule found."""
-    return {**product(machine, 32, 256, 128), "blocks": list(blocks),
+    return {**exercise_product(machine, 32, 256, 128), "blocks": list(blocks),
             "double_buffer_cycles": [float(_cycles(column_blocks(machine, 32, 256, 128, b), machine)) for b in blocks],
             "best_found_cycles": float(_cycles(outer_products(machine, 32, 256, 128), machine))}  # fmt: skip
 
@@ -61,7 +61,7 @@ def exercise_7_9(machine: Machine, tiles: Sequence[int] = (32, 1024)) -> Answer:
     rows = 1
     while 4 * rows * (256 + 128) * 2 * 2 <= machine.sizes["nram"]:
         rows *= 2
-    return {**product(machine, 1024, 256, 128), "tiles": list(tiles), "largest_double_buffered_rows": rows,
+    return {**exercise_product(machine, 1024, 256, 128), "tiles": list(tiles), "largest_double_buffered_rows": rows,
             "double_buffer_cycles": [float(_cycles(row_tiles(machine, 1024, 256, 128, t), machine)) for t in tiles]}  # fmt: skip
 
 
@@ -72,9 +72,9 @@ def exercise_7_10(machine: Machine, compress_x: int = 2, compress_w: int = 4) ->
         raise InputError(f"compression by {compress_x} and {compress_w}", expected="1, 2, 4 or 8", example="2 and 4")
     skipped = Fraction(1, compress_x * compress_w)
     return {
-        **product(machine, *shape, compress_x=compress_x, compress_w=compress_w),
+        **exercise_product(machine, *shape, compress_x=compress_x, compress_w=compress_w),
         "double_buffer_cycles": float(_cycles(matmul(machine, *shape, (32, 256, 128), decode=steps), machine)),
-        "zeros_skipped": product(machine, *shape, compress_x=compress_x, compress_w=compress_w, density=skipped),
+        "zeros_skipped": exercise_product(machine, *shape, compress_x=compress_x, compress_w=compress_w, density=skipped),
     }  # fmt: skip
 
 

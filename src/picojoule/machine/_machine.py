@@ -45,7 +45,7 @@ class Machine:
             if number <= 0:
                 raise InputError(f"{name} is {number}", where=f"machine {self.name}", expected="a number above 0",
                                  example=f"{name}: 1")  # fmt: skip
-        if self.setup < 0 or min(*self.macs.values(), *self.lanes.values(), *self.special.values(), 1) < 1:
+        if self.setup < 0 or min([1, *self.macs.values(), *self.lanes.values(), *self.special.values()]) < 1:
             raise InputError("a rate below 1 or a negative setup", where=f"machine {self.name}",
                              expected="rates of 1 or more, a setup of 0 or more", example="macs: {float32: 256}")  # fmt: skip
 

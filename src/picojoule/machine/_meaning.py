@@ -95,7 +95,7 @@ def vec(view: View, v: Values) -> None:
     """dst = fn(a, b), element by element."""
     dtype, name, length = NUMPY[_TYPES[v["type"]]], FUNCTIONS[v["fn"]], v["length"]
     nram = view["nram"]
-    imm = np.array([v["b"]], np.uint32).view(np.float32)[0]
+    imm = np.array([v["b"] & 0xFFFFFFFF], np.uint32).view(np.float32)[0]
     target = np.dtype("int8") if name == "quantise" else dtype
     dst = typed(nram, v["dst"], length, target)
     with np.errstate(all="ignore"):
