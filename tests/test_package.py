@@ -81,6 +81,8 @@ def test_wheel_runs_outside_the_checkout(built: Path, tmp_path: Path) -> None:
     python = home / "bin" / "python"
     subprocess.run([python, "-c", code], cwd=tmp_path, env=environment, check=True, timeout=60)
     command = [python, "-m", "picojoule", "estimate", "resnet50", "--on", "h100,eyeriss"]
-    done = subprocess.run(command, check=False, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        command, check=False, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     assert "h100" in done.stdout
