@@ -31,13 +31,13 @@ def mappings(target, accelerator, ragged, convention, limit=None):
     """Every mapping without its order, then every order; None if there are more than `limit`."""
     found, homes = [], len(accelerator.levels)
     for spatial in spreads(target, accelerator, ragged):
-        spread = tuple((d, s) for d, s in zip(target.dims, spatial) if s > 1)
+        spread = tuple((d, s) for d, s in zip(target.dims, spatial, strict=True) if s > 1)
         base = Mapping(((),) * homes, spread)
         if any(
             fault.where == "array" for fault in faults(target, accelerator, covering(target, base, homes), convention)
         ):
             continue
-        passes = [-(-x // s) for x, s in zip(target.extents, spatial)]
+        passes = [-(-x // s) for x, s in zip(target.extents, spatial, strict=True)]
         for chain in itertools.product(*[list(placements(y, homes)) for y in passes]):
             loops = [
                 [(d, chain[i][level]) for i, d in enumerate(target.dims) if chain[i][level] > 1]

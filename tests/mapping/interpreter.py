@@ -36,8 +36,8 @@ class Walk:
         for i in reversed(range(len(flat))):
             weight[i] = inside[flat[i][1]]
             inside[flat[i][1]] *= flat[i][2]
-        self.time = [(*loop, w) for loop, w in zip(flat, weight) if loop[0] != "PE"]
-        self.space = [(*loop, w) for loop, w in zip(flat, weight) if loop[0] == "PE"]
+        self.time = [(*loop, w) for loop, w in zip(flat, weight, strict=True) if loop[0] != "PE"]
+        self.space = [(*loop, w) for loop, w in zip(flat, weight, strict=True) if loop[0] == "PE"]
         self.used = {role: {d for axis in axes for d, _ in axis} for role, axes in nest.tensors.items()}
         self.output = list(nest.tensors)[-1]
         self.counts, self.memo = {}, {}
@@ -67,7 +67,7 @@ class Walk:
             found = set()
             for index in itertools.product(*[range(loop[2]) for loop in inner]):
                 point = dict(start)
-                for (_, dim, _, step), v in zip(inner, index):
+                for (_, dim, _, step), v in zip(inner, index, strict=True):
                     point[dim] += v * step
                 if all(point[d] < self.nest.extents[d] for d in self.used[role]):
                     found.add(self.word(role, point))
@@ -78,7 +78,7 @@ class Walk:
         for index in itertools.product(*[range(loop[2]) for loop in self.time]):
             for role in self.nest.tensors:
                 holders = [level for level in range(self.levels) if role in self.nest.keeps[level]]
-                for parent, child in zip(holders, [*holders[1:], self.levels]):
+                for parent, child in zip(holders, [*holders[1:], self.levels], strict=True):
                     self.step(role, parent, child, index)
         self.drain()
         return {key: count for key, count in self.counts.items() if count}
@@ -89,10 +89,10 @@ class Walk:
         pes = list(itertools.product(*[range(loop[2]) for loop in self.space])) if child > fan else [None]
         for pe in pes:
             start = dict.fromkeys(self.nest.extents, 0)
-            for (level, dim, _, step), v in zip(self.time, index):
+            for (level, dim, _, step), v in zip(self.time, index, strict=True):
                 if level < child:
                     start[dim] += v * step
-            for (_, dim, _, step), v in zip(self.space, pe or ()):
+            for (_, dim, _, step), v in zip(self.space, pe or (), strict=pe is not None):
                 start[dim] += v * step
             here = tuple(start[d] for d in sorted(self.used[role]))
             who = pe if parent > fan else None
@@ -114,7 +114,7 @@ class Walk:
         """Does this step continue a sweep whose overlap stays? Remembers the step."""
         outer = [
             (loop, v)
-            for loop, v in zip(self.time, index)
+            for loop, v in zip(self.time, index, strict=True)
             if loop[0] < child and loop[2] > 1 and loop[1] in self.used[role]
         ]
         last = outer[-1] if outer else None
@@ -173,7 +173,7 @@ class Walk:
     def drain(self):
         """At the end every held sum goes up once, added across the PEs that share a parent."""
         holders = [level for level in range(self.levels) if self.output in self.nest.keeps[level]]
-        for parent, child in zip(holders, holders[1:]):
+        for parent, child in itertools.pairwise(holders):
             held = [words for (level, role, _), words in self.held.items() if (level, role) == (child, self.output)]
             shared = child > self.nest.fanout >= parent
             moved = len(set().union(*held)) if shared else sum(len(words) for words in held)

@@ -30,7 +30,7 @@ def test_random_mappings():
     """Equality: the law and the interpreter, which walks the nest holding sets of words, on 1,000 seeded cases."""
     wrong, drawn = differences(range(1000))
     assert not wrong
-    assert drawn["spatial window"] > 50 and min(drawn.values()) > 50, drawn
+    assert min(drawn.values()) > 50, drawn
 
 
 @settings(max_examples=100, deadline=None)
@@ -56,46 +56,79 @@ def test_held_tiles():
             assert _window.words(operand, tile, made.convention) == count
 
 
+TRIP_1 = "            if trip == 1:\n                continue\n            if position"
+LOOPS = "        for dim, trip in reversed(mapping.loops[level]):\n"
 # One line of the law replaced by a plausible error; each must differ from the interpreter somewhere.
 MUTANTS = {
-    "reuse does not cross levels": (_traffic, "        for dim, trip in reversed(mapping.loops[level]):\n            if trip == 1:\n                continue\n            if position",
-        "        stationary = stationary and level == child - 1\n        for dim, trip in reversed(mapping.loops[level]):\n            if trip == 1:\n                continue\n            if position"),
-    "a trip-1 loop ends the run": (_traffic, "            if trip == 1:\n                continue\n            if position", "            if position"),
+    "reuse does not cross levels": (
+        _traffic,
+        LOOPS + TRIP_1,
+        "        stationary = stationary and level == child - 1\n" + LOOPS + TRIP_1,
+    ),
+    "a trip-1 loop ends the run": (_traffic, TRIP_1, "            if position"),
     "halo not shared across PEs": (_traffic, 'convention.multicast == "union":', "False:"),
     "first visit charged": (_traffic, "above - first[0] * free", "above"),
     "sum fill counted once, not per PE": (_traffic, "whole * (sharing if child > machine.fanout else 1)", "whole"),
-    "MACs of a bypassed PE read alone": (_traffic, "if parent > machine.fanout or not (machine.array.multicast or output):", "if True:"),
+    "MACs of a bypassed PE read alone": (
+        _traffic,
+        "if parent > machine.fanout or not (machine.array.multicast or output):",
+        "if True:",
+    ),
     "X / S passes at the MACs, not ceil": (_traffic, "else passes[i] for i, x", "else x // spatial[i] for i, x"),
-    "padded words": (_traffic, "    whole = passes * spread(operand, extents,", "    extents = tuple(s * -(-x // s) for s, x in zip(spatial, extents))\n    whole = passes * spread(operand, extents,"),
-    "a relevant loop of 2 passed over": (_traffic, "in operand.relevant:\n                stationary = False", "in operand.relevant:\n                stationary = stationary and trip == 2"),
+    "padded words": (
+        _traffic,
+        "    whole = passes * spread(operand, extents,",
+        "    extents = tuple(s * -(-x // s) for s, x in zip(spatial, extents))\n"
+        "    whole = passes * spread(operand, extents,",
+    ),
+    "a relevant loop of 2 passed over": (
+        _traffic,
+        "in operand.relevant:\n                stationary = False",
+        "in operand.relevant:\n                stationary = stationary and trip == 2",
+    ),
     "one PE filled, not all": (_traffic, "    copies = apart * reusers(operand, spatial)", "    copies = apart"),
-    "stationary only next to the child": (_traffic, "            elif not stationary:", "            elif not stationary and level == child - 1:"),
-    "bypass charged to the nearest level": (_traffic, "parent = machine.parent(operand.role, child)\n            above", "parent = child - 1\n            above"),
-    "hull where the stride exceeds the kernel": (_window, "return p * r - max(0, p - dilation // common) * max(0, r - stride // common)", "return stride * (p - 1) + dilation * (r - 1) + 1"),
-    "MACs keep the last word": (_traffic, "        return problem.macs\n", "        return problem.macs // max(1, mapping_run(problem))\n"),
-    "overlap kept at every stride": (_traffic, "if one == moved and (convention.window == \"hull\" or step // math.gcd(stride, step) == 1):", "if one == moved:"),
+    "stationary only next to the child": (
+        _traffic,
+        "            elif not stationary:",
+        "            elif not stationary and level == child - 1:",
+    ),
+    "bypass charged to the nearest level": (
+        _traffic,
+        "parent = machine.parent(operand.role, child)\n            above",
+        "parent = child - 1\n            above",
+    ),
+    "hull where the stride exceeds the kernel": (
+        _window,
+        "return p * r - max(0, p - dilation // common) * max(0, r - stride // common)",
+        "return stride * (p - 1) + dilation * (r - 1) + 1",
+    ),
+    "MACs keep the last word": (_traffic, "        return problem.macs\n", "        return problem.macs // 2\n"),
+    "overlap kept at every stride": (
+        _traffic,
+        'if one == moved and (convention.window == "hull" or step // math.gcd(stride, step) == 1):',
+        "if one == moved:",
+    ),
     "overlap kept across PEs": (_traffic, "(child == machine.fanout + 1 and shared)", "False"),
-}  # fmt: skip
+}
 
 
 def mutated(module, old, new):
     source = inspect.getsource(module)
     assert source.count(old) >= 1, old
     namespace = importlib.util.module_from_spec(module.__spec__).__dict__
-    namespace["mapping_run"] = lambda problem: max(problem.extents)
     exec(compile(source.replace(old, new), module.__file__, "exec"), namespace)
     return namespace
 
 
 @pytest.fixture(scope="module")
 def walked():
-    made = [case(seed) for seed in range(1000)]
+    made = [case(seed) for seed in range(400)]
     return [(one, walk(one.nest)) for one in made]
 
 
 @pytest.mark.parametrize("name", MUTANTS)
 def test_mutants(name, walked):
-    """Equality: a law with one error planted differs from the interpreter on some of 1,000 cases."""
+    """Equality: a law with one error planted differs from the interpreter on some of 400 cases."""
     module, old, new = MUTANTS[name]
     namespace = mutated(module, old, new)
     if module is _window:
