@@ -15,6 +15,7 @@ from picojoule.mapping import (
     contraction,
     faults,
     map_dict,
+    map_operators,
     nest_lines,
     optimum,
     problem_of,
@@ -200,3 +201,36 @@ def test_map_dict():
     with pytest.raises(ValueError, match="no layer"):
         map_dict([])
     assert isinstance(plain, Weights)
+
+
+def network():
+    """Two equal convolutions, a softmax, a recurrent-like repeat and a product whose window overlaps in the output."""
+    g = Graph("net", dtype="int8")
+    x = g.input("x", (1, 4, 8, 8))
+    for name in ("one", "two"):
+        x = ops.conv(g, x, g.parameter(name, (4, 4, 3, 3)), padding=((1, 1), (1, 1)), name=name)
+    x = ops.softmax(g, x)
+    g.output(ops.conv_transpose(g, x, g.parameter("up", (4, 4, 3, 3)), stride=(2, 2), name="up"))
+    return g.workload()
+
+
+def test_network():
+    """By hand: two equal layers are one row counted twice; what cannot be mapped is named with the reason."""
+    machine = eyeriss_like()
+    mapped = map_operators(network().operators, machine, weights_of(machine), "edp")
+    assert [(one.problem.name, count) for one, count in mapped.layers] == [("one", 2)]
+    assert [name for name, _ in mapped.refused] == ["up"]
+    assert "overlaps itself" in mapped.refused[0][1]
+    assert mapped.unmapped
+
+
+def test_ladder():
+    """Bound: mapped outer traffic is no less than the elements each operand touches, cycles no less than MACs / PEs."""
+    machine = eyeriss_like()
+    for operator in network().operators[:2]:
+        found = optimum(problem_of(operator), machine, weights_of(machine), "edp")
+        elements = [access.elements for access in (*operator.inputs, *operator.outputs)]
+        actions = (("input", "read"), ("weight", "read"), ("output", "update"))
+        for (role, action), least in zip(actions, elements, strict=True):
+            assert found.traffic.of("DRAM", role, action) >= least
+        assert found.cycles * machine.array.size >= operator.work.macs

@@ -82,7 +82,8 @@ def test_exhaustive(objective, ports):
         if found:
             assert found.root_bound <= found.lower_bound * (1 + 1e-9), seed
             assert found.lower_bound <= value * (1 + 1e-9), seed
-            assert found.gap == 0 and found.value == pytest.approx(value, rel=1e-9), seed
+            assert found.gap == 0, seed
+            assert found.value == pytest.approx(value, rel=1e-9), seed
         if tried == 40:
             return
 

@@ -7,6 +7,7 @@ from ._convention import Convention
 from ._latency import latency, port_cycles
 from ._legality import Fault, IllegalMappingError, faults, require
 from ._mapping import Loop, Mapping
+from ._network import MappedNetwork, map_operators
 from ._print import layer_dict, map_dict, nest_lines, text, traffic_lines
 from ._problem import Operand, Problem, UnmappableError, contraction, problem_of
 from ._search import NoMappingError, Optimum, optimum
@@ -14,8 +15,9 @@ from ._traffic import Traffic, traffic
 from ._weights import Weights, cost, per_level
 
 __all__ = [
-    "Accelerator", "Array", "Convention", "Fault", "IllegalMappingError", "Level", "Loop", "Mapping", "NoMappingError",
-    "Operand", "Optimum", "Potentials", "Problem", "SpatialAxis", "Traffic", "UnmappableError", "Weights", "certificate",
-    "check", "contraction", "cost", "faults", "latency", "layer_dict", "map_dict", "nest_lines", "optimum", "per_level",
-    "port_cycles", "problem_of", "require", "text", "traffic", "traffic_lines",
+    "Accelerator", "Array", "Convention", "Fault", "IllegalMappingError", "Level", "Loop", "MappedNetwork", "Mapping",
+    "NoMappingError", "Operand", "Optimum", "Potentials", "Problem", "SpatialAxis", "Traffic", "UnmappableError",
+    "Weights", "certificate", "check", "contraction", "cost", "faults", "latency", "layer_dict", "map_dict",
+    "map_operators", "nest_lines", "optimum", "per_level", "port_cycles", "problem_of", "require", "text", "traffic",
+    "traffic_lines",
 ]  # fmt: skip
