@@ -51,6 +51,12 @@ def test_what_fits_stays_in_the_cache() -> None:
     assert any("1 activations and batch norms are fused" in habit for habit in habits)
 
 
+def test_half_the_cache_is_the_bound() -> None:
+    """By hand: 80 kB of activations stay in 160 kB and not in 159 kB, where they take 120 ms with the weights."""
+    assert runtime_time(predicted(matmul_relu(), 160e3))[0] == pytest.approx(2e-3 + 1e-6)
+    assert runtime_time(predicted(matmul_relu(), 159e3))[0] == pytest.approx(0.120 + 1e-6)
+
+
 def test_an_activation_that_is_shared_is_not_fused() -> None:
     """By hand: two readers of a product keep its relu apart: two more operators, each a launch."""
     g = Graph("net")

@@ -47,6 +47,20 @@ def test_power_where_no_counter_is(missing: tuple[str, ...], how: str) -> None:
     assert how in reading.note
 
 
+def test_field_that_is_not_supported() -> None:
+    """Equality: an instant power that comes with an error code is not taken; the mean power is."""
+    nvml, clock = Nvml(missing=("counter",)), Clock()
+    nvml.nvmlDeviceGetFieldValues = lambda handle, fields: [  # type: ignore[method-assign]
+        SimpleNamespace(nvmlReturn=3, value=SimpleNamespace(uiVal=0))
+    ]
+    meter = NvmlMeter(nvml, clock=clock, interval_s=60)
+    meter.start()
+    clock.now += 2
+    (reading,) = meter.stop()
+    assert reading.joules == pytest.approx(200)
+    assert "1 s mean" in reading.note
+
+
 def test_neither_counter_nor_power() -> None:
     """Message: a slice of a GPU without sensors is unknown."""
     meter = NvmlMeter(Nvml(missing=("counter", "instant", "mean")))

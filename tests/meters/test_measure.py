@@ -49,6 +49,13 @@ def test_median_spread_and_idle() -> None:
     assert m.notes == []
 
 
+def test_idle_is_power_times_the_time_of_the_run() -> None:
+    """By hand: 20 J in 2 s idle is 10 W; a run of 50 J in 2 s has 30 J above idle."""
+    fixed = Fixed(20, 50, 50, 50, seconds=2.0)
+    m = measure_command(OK, repeats=3, idle_s=1, window_s=0, meters=[fixed], sleep=lambda s: None)
+    assert (m.figures[0].idle_w, m.figures[0].above_idle) == (10, 30)
+
+
 def test_short_commands_run_often_in_a_window() -> None:
     """Bound: a window lasts as long as asked, and its joules are shared among its runs."""
     m = measure_command(["true"], repeats=2, idle_s=0, window_s=0.05, meters=[Fixed(100, 100)])

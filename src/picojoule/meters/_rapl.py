@@ -122,20 +122,18 @@ _WHY: Final[dict[Role, str]] = {
 
 
 def _domains(root: Path, read: Callable[[Path], str]) -> list[_Domain]:
-    """The counters under `root`, each once: twins by real path, and mmio twins by name, are left out."""
+    """The counters under `root`, each once: a name that is there already is the same joules by another road."""
     found: list[_Domain] = []
     names: dict[str, str] = {}
-    places: set[Path] = set()
     for path in _zones(root):
         match = _ZONE.match(path.name)
         assert match is not None
         text = _text(path / "name", read)
-        if not text or path.resolve() in places or not _has_counter(path, read):
+        if not text or not _has_counter(path, read):
             continue
         name = _full_name(text, path, match["index"], root, read)
         if names.setdefault(name, match["control"]) != match["control"] or any(d.name == name for d in found):
             continue  # the same joules by another road
-        places.add(path.resolve())
         found.append(_Domain(path, name, _role(text), _range(path, read)))
     if not any(d.role == "own" for d in found):
         for domain in found:
