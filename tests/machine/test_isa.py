@@ -195,3 +195,25 @@ def test_textbook_errors(text: str, words: str) -> None:
     """Message: the line and what would pass."""
     with pytest.raises(InputError, match=words):
         read_textbook(text, load_machine("textbook-core"))
+
+
+def test_damaged_files_say_where() -> None:
+    """Message: the byte at which a file is cut, grown, too long a section or of another version."""
+    good = dump_program(assemble("nop on=io cycles=1"))
+
+    def mended(content: bytes) -> bytes:
+        return (
+            content[:8]
+            + len(content).to_bytes(8, "little")
+            + zlib.crc32(content[20:]).to_bytes(4, "little")
+            + content[20:]
+        )
+
+    long = mended(good[:24] + (999).to_bytes(8, "little") + good[32:])
+    for content, words in (
+        (good + b"x", "byte 8: .*bytes"), (good[:-1], "byte 8: "), (b"", "byte 0: no program file"),
+        (good[:-1] + b"x", "byte 16: the checksum"), (mended(good + b"x"), "bytes after the last section"),
+        (good[:4] + b"\2" + good[5:], "version 2"), (long, "byte 20: a section is longer"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=words):
+            parse_program(content, "p.pjx")
