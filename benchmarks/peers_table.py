@@ -28,14 +28,16 @@ Written by `python benchmarks/peers.py` on {date}; not edited by hand. {versions
 Each peer counts the same module with the same inputs in a process of its own, called as its documentation says, one
 thread, gradients off for forward passes where the peer leaves that to the caller. The time is processor time of the
 counting call alone, best of at least three (of fewer where three would take over 20 s), model and imports ready.
-**Absolute times are noisy: read the ratios**, and those only when they are far from 1. Truth is the multiply-accumulates of the recorded traces in `tests/data`, which closed forms
-from the papers confirm for the forward pass of every model but the small one with tied weights; those of the ONNX files
-were worked out by hand. Peers that report FLOPs only are halved. On meta, models of transformers are run with one
-function of transformers replaced for the peers, without which most of them crash; picojoule needs no help.
-`FlopCounterMode, meta` counts a module that was made on PyTorch's meta device: where its answer differs from the CPU's,
-the device decides. `picojoule, by name` is the same network from the zoo (`picojoule count resnet50`), without PyTorch.
-calflops' backward is its forward times three, as it documents. An ONNX file whose weights are kept apart and not given
-is filled with zeros, up to 64 MB, so that onnx-tool can open it.
+**Absolute times are noisy: read the ratios**, and those only when they are far from 1.
+
+Truth is the multiply-accumulates of the recorded traces in `tests/data`, which closed forms from the papers confirm for
+the forward pass of every model but the small one with tied weights; those of the ONNX files were worked out by hand.
+Peers that report FLOPs only are halved. On meta, models of transformers are run with one function of transformers
+replaced for the peers, without which most of them crash; picojoule needs no help. `FlopCounterMode, meta` counts a
+module that was made on PyTorch's meta device: where its answer differs from the CPU's, the device decides.
+`picojoule, by name` is the same network from the zoo (`picojoule count resnet50`), without PyTorch. calflops' backward
+is its forward times three, as it documents. An ONNX file whose weights are kept apart and not given is filled with
+zeros, up to 64 MB, so that onnx-tool can open it.
 """
 ERRORS: Final = """Error of MACs in %, signed, and of parameters in brackets where it is not 0. **0** is exact."""
 TIMES: Final = (
