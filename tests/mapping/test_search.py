@@ -249,6 +249,18 @@ def test_forged_columns():
             assert check(claim, [forged])
 
 
+def test_stopped_early():
+    """Bound: a search stopped after one unrolling still brackets the optimum, and its gap says how closely."""
+    machine, gaps = eyeriss_like(), 0
+    for layer in (RESNET50[0], RESNET50[23], conv("small", 24, 10, 20, 3)):
+        weights = weights_of(machine)
+        whole, part = optimum(layer, machine, weights), optimum(layer, machine, weights, solves=1)
+        assert part.lower_bound <= whole.value * (1 + 1e-12) <= part.value * (1 + 2e-12)
+        assert part.solved == 1
+        gaps += part.gap > 0
+    assert gaps
+
+
 def test_equal_layers_are_searched_once():
     """Equality: a layer of the same shape under another name gives the same object inside and its own name outside."""
     machine = tpu_like()

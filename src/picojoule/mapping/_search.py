@@ -97,23 +97,25 @@ class _Best:
 
 def optimum(
     problem: Problem, accelerator: Accelerator, weights: Weights, objective: Objective = "energy", *,
-    convention: Convention | None = None, factors: Factors | None = None,
+    convention: Convention | None = None, factors: Factors | None = None, solves: int | None = None,
 ) -> Optimum:  # fmt: skip
     """The mapping of least energy, latency or energy · latency over tile shapes, loop orders, unrollings and bypass.
 
     `factors`: "perfect" spatial factors divide the extents (default for energy), "ragged" ones need not (default for
     latency and edp). Equal layers are searched once. Among mappings of least compute-bound latency the one of least
-    energy is taken. Not searched: temporal factors that do not divide, halo `consecutive-overlap`.
+    energy is taken. After `solves` unrollings the search stops with the mapping found and its gap. Not searched:
+    temporal factors that do not divide, halo `consecutive-overlap`.
     """
     chosen = convention or Convention()
     kind: Factors = factors or ("perfect" if objective == "energy" else "ragged")
-    found = _optimum(problem.shape, accelerator, weights, objective, chosen, kind)
+    found = _optimum(problem.shape, accelerator, weights, objective, chosen, kind, solves)
     return replace(found, problem=problem)
 
 
 @lru_cache(maxsize=4096)
 def _optimum(
-    problem: Problem, accelerator: Accelerator, weights: Weights, objective: Objective, convention: Convention, kind: Factors
+    problem: Problem, accelerator: Accelerator, weights: Weights, objective: Objective, convention: Convention, kind: Factors,
+    solves: int | None,
 ) -> Optimum:  # fmt: skip
     start = time.process_time()
     if convention.halo == "consecutive-overlap":
@@ -122,7 +124,7 @@ def _optimum(
         )
     check_assumption(problem)
     spaces = [_space(problem, accelerator, mask, weights, objective, convention, kind) for mask in masks(accelerator)]
-    best, root = _walk(problem, spaces, objective, convention, kind)
+    best, root = _walk(problem, spaces, objective, convention, kind, solves)
     if best.mapping is None:
         raise NoMappingError(_refusal(problem, accelerator, spaces, convention))
     spent = time.process_time() - start
@@ -132,7 +134,7 @@ def _optimum(
 
 
 def _walk(
-    problem: Problem, spaces: list[_Space], objective: Objective, convention: Convention, kind: Factors
+    problem: Problem, spaces: list[_Space], objective: Objective, convention: Convention, kind: Factors, solves: int | None
 ) -> tuple[_Best, float]:  # fmt: skip
     """Best first: take the unrolling of least bound, sharpen its bound once, then solve it; stop when none can win."""
     best, root, chunk = _Best(), math.inf, 16
@@ -148,6 +150,9 @@ def _walk(
         bound, sharp, m, i = heapq.heappop(queue)
         if bound > best.key[0] * (1 - TIE) and not (objective == "latency" and bound <= best.key[0]):
             best.proven = min(best.proven, max(bound, best.key[0]))
+            break
+        if solves is not None and best.solved >= solves and best.mapping is not None:
+            best.proven = min(best.proven, bound)
             break
         common = shared[m]
         if sharp or common is None:
