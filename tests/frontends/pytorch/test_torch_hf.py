@@ -128,12 +128,12 @@ def test_experts_in_float32() -> None:
 
 
 def test_seventy_billion_parameters_in_well_under_a_second() -> None:
-    """Bound: 80 layers over 2,048 tokens, of which two are recorded and 78 copied, 147,837,069,295,616 MACs."""
+    """Bound: 80 layers over 2,048 tokens, two recorded and 78 copied, 147,837,069,295,616 MACs; processor time."""
     module = build("llama3_70b")
     given = {"input_ids": torch.zeros(1, 2048, dtype=torch.int64, device="meta")}
-    start = time.perf_counter()
+    start = time.process_time()
     net = read_module(module, (), given)
-    assert time.perf_counter() - start < 0.6
+    assert time.process_time() - start < 0.6
     assert net.work.macs == 147_837_069_295_616
 
 
