@@ -9,10 +9,8 @@ def plain(text: str, width: int | None = None) -> str:
 
     Too long a name loses its middle, since both ends tell layers apart.
     """
-    safe = "".join(
-        c if unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") else f"\\u{ord(c):04x}"
-        for c in text
-    )
+    # Two blanks are harmless though not "printable": no-break space and the ideographic one.
+    safe = "".join(c if c.isprintable() or c in "\u00a0\u3000" else f"\\u{ord(c):04x}" for c in text)
     if width is None or columns(safe) <= width:
         return safe
     head = safe[: (width - 1) // 2]
