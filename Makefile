@@ -23,6 +23,7 @@ check: $(VENV)/check            ## format, lint, types, layers, tests: what a co
 
 bench: $(VENV)/bench            ## start-up, estimate and pricing speed beside peers, in one run
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/peers.py
 
 fuzz: $(VENV)/installed            ## 10,000 mutated ONNX files and 2,000 mutated configs: no traceback, hang or stray file
 	$(BIN)/python tools/fuzz_onnx.py
@@ -48,5 +49,6 @@ $(VENV)/check: $(VENV)/test
 	touch $@
 
 $(VENV)/bench: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 torchinfo fvcore
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 transformers==5.23.0 \
+		torchinfo fvcore ptflops thop calflops deepspeed torchlens onnx-tool
 	touch $@
