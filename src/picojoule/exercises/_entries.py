@@ -14,8 +14,8 @@ from picojoule.quantity import InputError
 from ._task import DATA, SOLVERS, Solver
 
 _CHAPTERS: Final = (
-    "document0", "chapter1", "chapter2", "networks", "chapter3", "chapter4", "chapter45", "chapter5", "chapter6", "chapter7",
-    "document2", "document2_machines", "document4", "document4_energy", "prices",
+    "document0", "chapter1", "chapter2", "networks", "chapter3", "chapter4", "chapter45", "chapter5", "chapter6",
+    "chapter7", "chapter7_processor", "document2", "document2_machines", "document4", "document4_energy", "prices",
 )  # fmt: skip
 
 
