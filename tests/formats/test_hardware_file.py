@@ -1,6 +1,5 @@
 """A user's hardware file: what passes, and every fault of one that does not."""
 
-import contextlib
 from pathlib import Path
 
 import pytest
@@ -145,5 +144,10 @@ def test_any_scrap_is_read_or_refused(changes: list[tuple[int, str]]) -> None:
     for line, scrap in changes:
         head = lines[line].rpartition(": ")[0]
         lines[line] = f"{head}: {scrap}" + "}" * (lines[line].count("{") if head else 0)
-    with contextlib.suppress(InputError):
-        read_hardware_text("\n".join(lines))
+    try:
+        architecture, technology = read_hardware_text("\n".join(lines))
+    except InputError as fault:
+        assert str(fault).strip()
+    else:
+        assert architecture.memories
+        assert technology.prices

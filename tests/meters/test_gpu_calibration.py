@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.meters.fakes import NVMLError
 
 from picojoule.formats import load_hardware, read_hardware
 from picojoule.meters import calibrate_gpu, gpu_yaml
@@ -48,10 +49,10 @@ class Torch:
 def nvml(watts: float | None) -> Any:
     def limit(handle: int) -> float:
         if watts is None:
-            raise RuntimeError("Not Supported")
+            raise NVMLError("Not Supported")
         return watts * 1e3
 
-    return SimpleNamespace(nvmlInit=lambda: None, nvmlDeviceGetHandleByIndex=lambda i: i,
+    return SimpleNamespace(NVMLError=NVMLError, nvmlInit=lambda: None, nvmlDeviceGetHandleByIndex=lambda i: i,
                            nvmlDeviceGetPowerManagementDefaultLimit=limit)  # fmt: skip
 
 

@@ -141,9 +141,12 @@ def _power_limit(module: Any, index: int) -> float | None:
     """The board's default power limit [W]; None without NVML, with MIG, or where it does not say."""
     try:
         nvml = module if module is not None else import_module("pynvml")
+    except ImportError:
+        return None
+    try:
         nvml.nvmlInit()
         return float(nvml.nvmlDeviceGetPowerManagementDefaultLimit(nvml.nvmlDeviceGetHandleByIndex(index))) / 1e3
-    except Exception:  # the library, the driver or the limit is not there: the caller asks for a like machine
+    except (nvml.NVMLError, AttributeError):  # no driver, no limit, an old library: the caller asks for a like machine
         return None
 
 
