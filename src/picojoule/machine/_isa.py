@@ -160,8 +160,8 @@ def _vec_reads(v: Values) -> tuple[Region, ...]:
 
 
 def _vec_writes(v: Values) -> tuple[Region, ...]:
-    dtype = "int8" if meaning.FUNCTIONS[v["fn"]] == "quantise" else DTYPES[v["type"]]
-    return (_flat("nram", v["dst"], v["length"] * meaning.NUMPY[dtype].itemsize),)
+    size = meaning.CASTS.get(meaning.FUNCTIONS[v["fn"]], meaning.NUMPY[DTYPES[v["type"]]]).itemsize
+    return (_flat("nram", v["dst"], v["length"] * size),)
 
 
 def _vec_ticks(machine: Machine, v: Values) -> int:
@@ -175,6 +175,30 @@ def _lane_ticks(machine: Machine, name: str, dtype: str, count: int) -> int:
 
 def _vec_counts(v: Values) -> dict[Action, int]:
     return _tally(_vec_reads(v), _vec_writes(v), {("vector", f"op_{DTYPES[v['type']]}"): v["length"]})
+
+
+def _plane(v: Values, name: str, count: int) -> tuple[Region]:
+    return (_flat("nram", v[name], count * meaning.NUMPY[DTYPES[v["type"]]].itemsize),)
+
+
+def _rows_reads(v: Values) -> tuple[Region, ...]:
+    return (*_plane(v, "a", v["m"] * v["n"]), *_plane(v, "b", v["m"] if v["across"] else v["n"]))
+
+
+def _rows_writes(v: Values) -> tuple[Region, ...]:
+    return _plane(v, "dst", v["m"] * v["n"])
+
+
+def _fold_reads(v: Values) -> tuple[Region, ...]:
+    return _plane(v, "a", v["m"] * v["n"])
+
+
+def _fold_writes(v: Values) -> tuple[Region, ...]:
+    return _plane(v, "dst", v["n"] if v["down"] else v["m"])
+
+
+def _plane_work(v: Values) -> dict[Action, int]:
+    return {("vector", f"op_{DTYPES[v['type']]}"): v["m"] * v["n"]}
 
 
 def _xfer_counts(v: Values) -> dict[Action, int]:
@@ -224,10 +248,11 @@ _TABLE: Final = (
          lambda _: "compute", "m·k·n / macs, or m·⌈k/rows⌉·⌈n/columns⌉ of the unit",
          lambda machine, v: machine.duration(machine.mac_cycles(v["m"], v["k"], v["n"], DTYPES[v["type"]])),
          lambda _: "matrix", _mm_counts, _mm_reads, _mm_writes, meaning.mm, ("y", "x", "w")),
-    Spec("vec", 8, "Element by element in NRAM: dst = fn(a, b). With `imm`, b is not an address but the bits of a float32.",
+    Spec("vec", 8, "Element by element in NRAM: dst = fn(a, b). With `imm`, b is not an address but the bits of a float32."
+         " `quantise` is a times b, to the nearest even, to int8; `dequantise` is a in float32 times b.",
          (Field("fn", 5, names=meaning.FUNCTIONS), _TYPE, Field("dst", 24), Field("a", 24, default=0),
           Field("b", 32, default=0), Field("length", 24, 1), Field("imm", 1, default=0)),
-         lambda _: "compute", "length / lanes; exp, tanh, sigmoid, div: length / special", _vec_ticks,
+         lambda _: "compute", "length / lanes; exp, tanh, sigmoid, div, sqrt, erf: length / special", _vec_ticks,
          lambda _: "vector", _vec_counts, _vec_reads, _vec_writes, meaning.vec, ("dst", "a", "b")),
     Spec("post", 9, "Adds one to counter `sem`, which all agents see, once all before it in its stream has ended.",
          (_ON, Field("sem", 8)), lambda v: ASYNC[v["on"]]),
@@ -241,6 +266,20 @@ _TABLE: Final = (
          lambda v: "matrix" if WORK[v["fn"]] == "mac" else "vector", _work_counts),
     Spec("nop", 13, "Keeps its stream busy.", (_ON, Field("cycles", 24, default=0)), lambda v: ASYNC[v["on"]], "cycles",
          lambda machine, v: v["cycles"] * machine.ticks),
+    Spec("rows", 14, "A plane and a vector in NRAM: dst[m, n] = fn(a[m, n], b[n]), or b[m] with `across`.",
+         (Field("fn", 3, names=meaning.BINARY), _TYPE, Field("dst", 24), Field("a", 24), Field("b", 24),
+          Field("m", 17, 1), Field("n", 24, 1), Field("across", 1, default=0)),
+         lambda _: "compute", "m·n / lanes; div: m·n / special",
+         lambda machine, v: _lane_ticks(machine, meaning.BINARY[v["fn"]], DTYPES[v["type"]], v["m"] * v["n"]),
+         lambda _: "vector", lambda v: _tally(_rows_reads(v), _rows_writes(v), _plane_work(v)), _rows_reads, _rows_writes,
+         meaning.rows, ("dst", "a", "b")),
+    Spec("fold", 15, "A plane in NRAM to a vector: dst[m] = fn over n of a[m, n], in order; dst[n] = fn over m with `down`.",
+         (Field("fn", 2, names=meaning.FOLDS), _TYPE, Field("dst", 24), Field("a", 24), Field("m", 24, 1),
+          Field("n", 24, 1), Field("down", 1, default=0)),
+         lambda _: "compute", "m·n / lanes",
+         lambda machine, v: _lane_ticks(machine, meaning.FOLDS[v["fn"]], DTYPES[v["type"]], v["m"] * v["n"]),
+         lambda _: "vector", lambda v: _tally(_fold_reads(v), _fold_writes(v), _plane_work(v)), _fold_reads, _fold_writes,
+         meaning.fold, ("dst", "a")),
 )  # fmt: skip
 SPECS: Final = {spec.name: spec for spec in _TABLE}
 _OPCODES: Final = {spec.opcode: spec for spec in _TABLE}

@@ -1,6 +1,7 @@
 """What instructions do to bytes, in NumPy. Products and sums are rounded one by one, so tiling over k changes no bit."""
 
 from collections.abc import Callable, Mapping
+from math import erf as _erf
 from typing import Any, Final
 
 import numpy as np
@@ -29,9 +30,13 @@ FUNCTIONS: Final = (
     "copy",
     "fill",
     "quantise",
+    "dequantise",
+    "sqrt",
+    "erf",
 )
 BINARY: Final = ("add", "sub", "mul", "max", "min", "div")
-SPECIAL: Final = ("div", "exp", "tanh", "sigmoid")
+FOLDS: Final = ("add", "max", "min")
+SPECIAL: Final = ("div", "exp", "tanh", "sigmoid", "sqrt", "erf")
 
 
 def rows_of(memory: Bytes, start: int, rows: int, size: int, stride: int) -> Bytes:
@@ -65,6 +70,10 @@ def mm(view: View, v: Values) -> None:
     x = typed(view["nram"], v["x"], m * k, one).reshape(m, k).astype(total)
     w = typed(view["wram"], v["w"], k * n, one).reshape(k, n).astype(total)
     y = typed(view["nram"], v["y"], m * n, total).reshape(m, n)
+    if one.kind == "i" and one.itemsize < 4:  # whole numbers below 2^53 are exact in float64, whose product is fast
+        sums = (x.astype(np.float64) @ w.astype(np.float64)).astype(np.int64).astype(np.int32)
+        y[:] = y + sums if v["acc"] else sums
+        return
     y[:] = product(x, w, y if v["acc"] else np.zeros((m, n), total))
 
 
@@ -74,9 +83,18 @@ def product(x: NDArray[Any], w: NDArray[Any], start: NDArray[Any]) -> NDArray[An
         if x.dtype.kind == "i":
             return np.asarray(start + x @ w)  # whole numbers wrap alike in any order
         sums = start.copy()
-        for k in range(x.shape[1]):
-            sums += x[:, k : k + 1] * w[k : k + 1]
+        term = np.empty_like(sums)
+        columns = np.ascontiguousarray(x.T)[:, :, None]
+        for column, row in zip(columns, w, strict=True):
+            np.multiply(column, row, out=term)
+            np.add(sums, term, out=sums)
     return sums
+
+
+def erf(a: NDArray[Any]) -> NDArray[Any]:
+    """The error function, worked out in float64 and rounded once."""
+    flat = [_erf(one) for one in a.reshape(-1).tolist()]
+    return np.array(flat, np.float64).astype(a.dtype).reshape(a.shape)
 
 
 _UNARY: Final[dict[str, Callable[[NDArray[Any]], NDArray[Any]]]] = {
@@ -85,6 +103,8 @@ _UNARY: Final[dict[str, Callable[[NDArray[Any]], NDArray[Any]]]] = {
     "tanh": np.tanh,
     "sigmoid": lambda a: 1 / (1 + np.exp(-a)),
     "copy": lambda a: a,
+    "sqrt": np.sqrt,
+    "erf": erf,
 }
 _PAIRS: Final[dict[str, Any]] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "max": np.maximum, "min": np.minimum,
@@ -96,7 +116,7 @@ def vec(view: View, v: Values) -> None:
     dtype, name, length = NUMPY[_TYPES[v["type"]]], FUNCTIONS[v["fn"]], v["length"]
     nram = view["nram"]
     imm = np.array([v["b"] & 0xFFFFFFFF], np.uint32).view(np.float32)[0]
-    target = np.dtype("int8") if name == "quantise" else dtype
+    target = CASTS.get(name, dtype)
     dst = typed(nram, v["dst"], length, target)
     with np.errstate(all="ignore"):
         if name == "fill":
@@ -105,11 +125,58 @@ def vec(view: View, v: Values) -> None:
         a = typed(nram, v["a"], length, dtype)
         if name == "quantise":
             dst[:] = np.clip(np.rint(a.astype(np.float32) * imm), -128, 127).astype(np.int8)
+        elif name == "dequantise":
+            dst[:] = a.astype(np.float32) * imm
         elif name in _UNARY:
-            dst[:] = _UNARY[name](a)
+            dst[:] = unary(name, a)
         else:
             b = imm.astype(dtype) if v["imm"] else typed(nram, v["b"], length, dtype)
-            dst[:] = divide(a, b) if name == "div" else _PAIRS[name](a, b)
+            dst[:] = binary(name, a, b)
+
+
+def rows(view: View, v: Values) -> None:
+    """dst[m, n] = fn(a[m, n], b[n]), or b[m] with `across`."""
+    dtype, m, n = NUMPY[_TYPES[v["type"]]], v["m"], v["n"]
+    nram = view["nram"]
+    a = typed(nram, v["a"], m * n, dtype).reshape(m, n)
+    b = typed(nram, v["b"], m, dtype)[:, None] if v["across"] else typed(nram, v["b"], n, dtype)
+    with np.errstate(all="ignore"):
+        typed(nram, v["dst"], m * n, dtype).reshape(m, n)[:] = binary(BINARY[v["fn"]], a, b)
+
+
+def fold(view: View, v: Values) -> None:
+    """dst[m] = the fold of a[m, n] over n, one element after the other; dst[n] over m with `down`."""
+    dtype, m, n = NUMPY[_TYPES[v["type"]]], v["m"], v["n"]
+    a = typed(view["nram"], v["a"], m * n, dtype).reshape(m, n)
+    found = folded(FOLDS[v["fn"]], a if v["down"] else a.T)
+    typed(view["nram"], v["dst"], n if v["down"] else m, dtype)[:] = found
+
+
+def folded(name: str, a: NDArray[Any]) -> NDArray[Any]:
+    """The fold of `a` over its first axis, in order: float sums are rounded one by one."""
+    with np.errstate(all="ignore"):
+        if name != "add" or a.dtype.kind == "i":
+            return np.asarray(_FOLDS[name](a, axis=0, **({"dtype": a.dtype} if name == "add" else {})))
+        sums = a[0].copy()
+        for row in a[1:]:
+            sums += row
+    return np.asarray(sums)
+
+
+_FOLDS: Final[dict[str, Any]] = {"add": np.sum, "max": np.max, "min": np.min}
+CASTS: Final = {"quantise": np.dtype("int8"), "dequantise": np.dtype("float32")}
+
+
+def unary(name: str, a: NDArray[Any]) -> NDArray[Any]:
+    """One of the functions of one operand, as the vector unit rounds it."""
+    with np.errstate(all="ignore"):
+        return np.asarray(_UNARY[name](a))
+
+
+def binary(name: str, a: NDArray[Any], b: Any) -> NDArray[Any]:
+    """One of BINARY, as the vector unit rounds it."""
+    with np.errstate(all="ignore"):
+        return divide(a, b) if name == "div" else np.asarray(_PAIRS[name](a, b))
 
 
 def divide(a: NDArray[Any], b: Any) -> NDArray[Any]:

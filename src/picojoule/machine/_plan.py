@@ -131,6 +131,7 @@ def _op(one: Instruction, values: Values, agent: int, machine: Machine) -> Op:
             raise InputError(f"`{op.text}` reaches byte {span.end - 1} of {space_name(span.space)}, which has {size}",
                              where=_line(one), expected=f"addresses of 0 to {size - 1}",
                              example="a smaller tile, or a lower address")  # fmt: skip
+    for span in op.writes:  # rows that are only read may overlap: a window that slides
         if span.rows > 1 and span.stride < span.size:
             raise InputError(f"`{op.text}`: rows of {span.size} bytes overlap", where=_line(one),
                              expected="a stride of at least a row", example=f"stride={span.size}")  # fmt: skip
