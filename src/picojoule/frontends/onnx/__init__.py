@@ -5,10 +5,15 @@ Importing this package does not import `onnx`; reading a file does.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from picojoule.workload import Workload
 
 from ._formula import register_formula as register_formula
+
+if TYPE_CHECKING:
+    from picojoule.machine import Machine
+    from picojoule.machine.compiler import Compiled, Graph
 
 
 def read_onnx(
@@ -27,3 +32,34 @@ def read_onnx(
     from ._read import read
 
     return read(Path(path), batch=batch, seq=seq, inputs=inputs or {})
+
+
+def read_graph(
+    path: Path,
+    *,
+    batch: int | None = None,
+    seq: int | None = None,
+    inputs: Mapping[str, Sequence[int]] | None = None,
+) -> "Graph":
+    """The graph of the ONNX file at `path` with the values of its weights, for the compiler of the processor.
+
+    Sizes are given as to read_onnx. External data is read only from files in the folder of the model. Raises InputError.
+    """
+    from ._weighted import read_weighted
+
+    return read_weighted(Path(path), batch=batch, seq=seq, inputs=inputs or {})
+
+
+def compile_onnx(
+    path: Path,
+    machine: "Machine",
+    dtype: str = "float32",
+    *,
+    batch: int | None = None,
+    seq: int | None = None,
+    inputs: Mapping[str, Sequence[int]] | None = None,
+) -> "Compiled":
+    """The network of an ONNX file, compiled for one core of `machine`. Raises InputError."""
+    from picojoule.machine.compiler import compile_graph
+
+    return compile_graph(read_graph(path, batch=batch, seq=seq, inputs=inputs), machine, dtype)

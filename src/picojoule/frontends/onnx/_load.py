@@ -21,12 +21,12 @@ _MAGIC: Final = (
 _EXAMPLE: Final = "picojoule count resnet18.onnx"
 
 
-def load(path: Path) -> tuple["ModelProto", dict[str, int]]:
+def load(path: Path, whole: bool = False) -> tuple["ModelProto", dict[str, int]]:
     """The model in `path`, external data left alone, and the length of inline data that was stepped over, by name.
 
-    Raises InputError.
+    With `whole` nothing inline is stepped over. Raises InputError.
     """
-    data, lengths = _bytes_of(path)
+    data, lengths = _bytes_of(path, whole)
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped,unused-ignore]
     from onnx import ModelProto
 
@@ -45,7 +45,7 @@ def load(path: Path) -> tuple["ModelProto", dict[str, int]]:
     return model, lengths
 
 
-def _bytes_of(path: Path) -> tuple[bytes, dict[str, int]]:
+def _bytes_of(path: Path, whole: bool) -> tuple[bytes, dict[str, int]]:
     try:
         if path.is_dir():
             raise InputError("this is a folder", where=path.name, expected="an .onnx file", example=_EXAMPLE)
@@ -57,7 +57,7 @@ def _bytes_of(path: Path) -> tuple[bytes, dict[str, int]]:
         if size == 0:
             raise InputError("the file is empty (0 bytes)", where=path.name, expected="an ONNX model",
                              example=_EXAMPLE)  # fmt: skip
-        return slim(path)
+        return (path.read_bytes(), {}) if whole else slim(path)
     except OSError as error:
         raise InputError(f"cannot read the file: {error.strerror or error}", where=path.name,
                          expected="a readable .onnx file", example=_EXAMPLE) from error  # fmt: skip

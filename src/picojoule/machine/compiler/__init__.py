@@ -1,0 +1,9 @@
+"""From a network with its weights to programs: folding, fusion, layout, tiling, order; values and time by running them."""
+
+from ._compiled import Compiled as Compiled
+from ._compiled import Segment as Segment
+from ._compiled import Timing as Timing
+from ._compiled import compile_graph as compile_graph
+from ._graph import Array as Array
+from ._graph import Graph as Graph
+from ._graph import Node as Node

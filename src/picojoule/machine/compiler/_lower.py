@@ -1,0 +1,294 @@
+"""Kernels to instructions: planes, windows, folds over pixels, and copies."""
+
+from collections.abc import Mapping
+
+from picojoule.quantity import InputError
+
+from .._machine import BYTES, DTYPES
+from .._meaning import BINARY, FOLDS, FUNCTIONS
+from ._build import DRAM, NRAM, Builder
+from ._choose import halves, reach
+from ._kernel import Contract, Copy, Kernel, Plane, Shrink, Strided, Sweep
+from ._lower_contract import Spot, areas, contract, gather, load_window
+from ._tile import BodyPlan, BodyRun, bits, up
+
+_PIECES = 8  # tiles that a plane is cut into at least, where they stay worth a move
+_LOWEST = -3.4028234663852886e38
+
+
+def lower(builder: Builder, kernel: Kernel, addresses: Mapping[str, int], dtypes: Mapping[str, str]) -> None:
+    """Emit the instructions of one kernel."""
+    if isinstance(kernel, Contract):
+        contract(builder, kernel, addresses, dtypes)
+    elif isinstance(kernel, Sweep):
+        sweep(builder, kernel, addresses, dtypes)
+    elif isinstance(kernel, Shrink):
+        shrink(builder, kernel, addresses, dtypes)
+    elif isinstance(kernel, Copy):
+        copies(builder, kernel, addresses, dtypes)
+    else:
+        assert isinstance(kernel, Plane)
+        plane(builder, kernel, addresses, dtypes)
+
+
+def _refuse(kernel: Kernel, builder: Builder) -> InputError:
+    return InputError("no tile fits on chip", where=f"node {kernel.name}",
+                      expected=f"rows that fit {builder.machine.sizes['nram']} bytes of NRAM",
+                      example="a machine with larger memories")  # fmt: skip
+
+
+def plane(builder: Builder, kernel: Plane, addresses: Mapping[str, int], dtypes: Mapping[str, str]) -> None:
+    """A body, in tiles of whole rows where it folds, else of whatever fits."""
+    body, room = kernel.body, builder.machine.sizes["nram"]
+    plan = BodyPlan(body, False)
+    n = body.n
+    while plan.bytes(1, n) > room and n > 1 and not body.whole:
+        n = -(-n // 2)
+    if plan.bytes(1, n) > room:
+        raise _refuse(kernel, builder)
+    m = max(1, min(body.m, -(-body.m // _PIECES)))
+    m = min(body.m, max(m, -(-4096 // (4 * n))))
+    while plan.bytes(m, n) > room:
+        m = -(-m // 2)
+    nram, _ = areas(builder)
+    run = BodyRun(builder, plan, nram, addresses, dtypes, (m, n))
+    for row in range(0, body.m, m):
+        for column in range(0, n if body.whole else body.n, n):
+            run.run((row, column), [(row, min(m, body.m - row))], column, min(n, body.n - column))
+
+
+def sweep(builder: Builder, kernel: Sweep, addresses: Mapping[str, int], dtypes: Mapping[str, str]) -> None:
+    """Pooling and depthwise convolution: every tap is gathered, and folded into the result."""
+    window = kernel.window
+    assert window is not None
+    plan = BodyPlan(kernel.body, True)
+    dtype = dtypes.get(kernel.x.tensor, "float32")
+    th, tw, tc = _sweep_tile(builder, kernel, plan, BYTES[dtype])
+    nram, _ = areas(builder)
+    run = BodyRun(builder, plan, nram, addresses, dtypes, (th * tw, tc))
+    tall, broad = reach(window, th, tw)
+    xs = nram.ring(tall * broad * tc * BYTES[dtype], 2)
+    gathers = nram.ring(th * tw * tc * BYTES[dtype], 2)
+    wide = nram.ring(th * tw * tc * 4, 1) if dtype == "int8" else None
+    count = window.size[0] * window.size[1]
+    ws = nram.ring(count * tc * 4, 2)
+    for c in range(0, window.channels, tc):
+        many = min(tc, window.channels - c)
+        for image in range(window.images):
+            for y in range(0, window.out[0], th):
+                for x in range(0, window.out[1], tw):
+                    spot = Spot(image, y, x, min(th, window.out[0] - y), min(tw, window.out[1] - x))
+                    at = xs.find((spot, c))[0]
+                    base = addresses[kernel.x.tensor] + (kernel.x.offset + c) * BYTES[dtype]
+                    stride = (kernel.x.stride or window.channels) * BYTES[dtype]
+                    outside = 0.0 if kernel.fn == "add" else _LOWEST if dtype == "float32" else -128.0
+                    load_window(builder, window, spot, base, stride, at, many * BYTES[dtype], dtype, outside)
+                    weights = -1
+                    if kernel.w is not None:
+                        weights, fresh = ws.find(c)
+                        if fresh:
+                            far = addresses[kernel.w.tensor] + c * 4
+                            builder.copy(NRAM, DRAM, far, weights, count, many * 4, window.channels * 4)
+                    result = run.result((spot, c))
+                    length = spot.th * spot.tw
+                    for number in range(count):
+                        tap = (number // window.size[1], number % window.size[1], 1)
+                        direct = number == 0 and weights < 0 and dtype == "float32"
+                        g = result if direct else gathers.find((spot, c, number))[0]
+                        gather(builder, window, spot, tap, at, g, many * BYTES[dtype])
+                        if direct:
+                            continue
+                        if wide is not None:
+                            target = result if number == 0 and weights < 0 else wide.base
+                            builder.emit("vec", fn=FUNCTIONS.index("dequantise"), type=DTYPES.index("int8"), dst=target, a=g,
+                                         imm=1, b=bits(1.0), length=length * many)  # fmt: skip
+                            g = target
+                        if weights >= 0:
+                            target = result if number == 0 else g
+                            builder.emit("rows", fn=BINARY.index("mul"), dst=target, a=g, b=weights + number * many * 4,
+                                         m=length, n=many)  # fmt: skip
+                        if number:
+                            builder.emit("vec", fn=FUNCTIONS.index("max" if kernel.fn == "max" else "add"), dst=result,
+                                         a=result, b=g, length=length * many)  # fmt: skip
+                    run.run((spot, c), _segments(kernel, spot), c, many)
+
+
+def _segments(kernel: Sweep, spot: Spot) -> list[tuple[int, int]]:
+    assert kernel.window is not None
+    height, width = kernel.window.out
+    first = (spot.image * height + spot.y) * width + spot.x
+    if spot.tw == width:
+        return [(first, spot.th * width)]
+    return [(first + row * width, spot.tw) for row in range(spot.th)]
+
+
+def _sweep_tile(builder: Builder, kernel: Sweep, plan: BodyPlan, width: int) -> tuple[int, int, int]:
+    """The tile that moves the fewest bytes again and again, and of those the one with the fewest gathers."""
+    window, room = kernel.window, builder.machine.sizes["nram"]
+    assert window is not None
+    best: tuple[float, tuple[int, int, int]] | None = None
+    for tc in halves(window.channels, 1):
+        for th in halves(window.out[0], 1):
+            for tw in halves(window.out[1], 1):
+                tall, broad = reach(window, th, tw)
+                pixels = th * tw
+                count = window.size[0] * window.size[1]
+                need = plan.bytes(pixels, tc) + 2 * up(tall * broad * tc * width) + 2 * up(pixels * tc * width)
+                need += 2 * up(count * tc * 4) + (up(pixels * tc * 4) if width == 1 else 0)
+                if need > room:
+                    continue
+                tiles = -(-window.out[0] // th) * -(-window.out[1] // tw) * -(-window.channels // tc)
+                moved = tiles * tall * broad * tc * width / float(builder.machine.bus)
+                price = moved + tiles * (count * th + tall) / 2 + tall * broad * tc * width / float(builder.machine.bus)
+                if best is None or price < best[0]:
+                    best = (price, (th, tw, tc))
+    if best is None:
+        raise _refuse(kernel, builder)
+    return best[1]
+
+
+def shrink(builder: Builder, kernel: Shrink, addresses: Mapping[str, int], dtypes: Mapping[str, str]) -> None:
+    """Pixels in slices; the running result of one slice is the first row of the next, so the order is that of pixels."""
+    body, room = kernel.body, builder.machine.sizes["nram"]
+    plan = BodyPlan(body, True)
+    dtype = dtypes.get(kernel.x.tensor, "float32")
+    width = BYTES[dtype]
+    tc, rows = body.n, kernel.rows
+    while plan.bytes(1, tc) + 2 * up((rows + 1) * tc * 4) + (2 * up(rows * tc) if width == 1 else 0) > room:
+        if tc > 64 or rows == 1:
+            if tc == 1:
+                raise _refuse(kernel, builder)
+            tc = -(-tc // 2)
+        else:
+            rows = -(-rows // 2)
+    nram, _ = areas(builder)
+    run = BodyRun(builder, plan, nram, addresses, dtypes, (1, tc))
+    places = nram.ring((rows + 1) * tc * 4, 2)
+    small = nram.ring(rows * tc, 2) if width == 1 else None
+    for image in range(body.m):
+        for c in range(0, body.n, tc):
+            many = min(tc, body.n - c)
+            result = run.result((image, c))
+            slices = range(0, kernel.rows, rows)
+            at = places.find((image, c, 0))[0]
+            for number, first in enumerate(slices):
+                count = min(rows, kernel.rows - first)
+                stride = (kernel.x.stride or body.n) * width
+                far = (
+                    addresses[kernel.x.tensor]
+                    + kernel.x.offset * width
+                    + (image * kernel.rows + first) * stride
+                    + c * width
+                )
+                data = at + many * 4
+                near = data if small is None else small.find((image, c, number))[0]
+                builder.copy(NRAM, DRAM, far, near, count, many * width, stride)
+                if small is not None:
+                    builder.emit("vec", fn=FUNCTIONS.index("dequantise"), type=DTYPES.index("int8"), dst=data, a=near, imm=1,
+                                 b=bits(1.0), length=count * many)  # fmt: skip
+                last = first + rows >= kernel.rows
+                following = result if last else places.find((image, c, number + 1))[0]
+                start = data if number == 0 else at
+                builder.emit(
+                    "fold", fn=FOLDS.index(kernel.fn), dst=following, a=start, m=count + (number > 0), n=many, down=1
+                )
+                at = following
+            run.run((image, c), [(image, 1)], c, many)
+
+
+def copies(builder: Builder, kernel: Copy, addresses: Mapping[str, int], dtypes: Mapping[str, str]) -> None:
+    """Pieces of a tensor, through NRAM."""
+    nram, _ = areas(builder)
+    target = kernel.pieces[0].target.tensor
+    width = BYTES[dtypes.get(target, "float32")]
+    if kernel.fill is not None:
+        size = min(kernel.body.n * width, up(builder.machine.sizes["nram"] // 8))
+        at = nram.ring(size, 1).base
+        builder.emit("vec", fn=FUNCTIONS.index("fill"), type=DTYPES.index("float32" if width == 4 else "int8"), dst=at, imm=1,
+                     b=bits(kernel.fill), length=size // width)  # fmt: skip
+        for first in range(0, kernel.body.n * width, size):
+            part = min(size, kernel.body.n * width - first)
+            builder.copy(DRAM, NRAM, addresses[target] + first, at, 1, part, 0)
+    size = builder.machine.sizes["nram"] // 4 // 64 * 64
+    ring = nram.ring(size, min(3, (builder.machine.sizes["nram"] - nram.used) // size))
+    for number, piece in enumerate(kernel.pieces):
+        _piece(builder, piece, addresses, width, ring.find, size, number)
+
+
+def _merged(piece: Strided) -> list[tuple[int, int, int]]:
+    """Axes of size 1 dropped, axes that run on in both tensors made one."""
+    dims: list[tuple[int, int, int]] = []
+    for size, source, target in piece.dims:
+        if size == 1:
+            continue
+        if dims and dims[-1][1] == size * source and dims[-1][2] == size * target:
+            dims[-1] = (dims[-1][0] * size, source, target)
+        else:
+            dims.append((size, source, target))
+    return dims
+
+
+def _piece(builder: Builder, piece: Strided, addresses: Mapping[str, int], width: int, place: object, room: int,
+           number: int) -> None:  # fmt: skip
+    dims = _merged(piece)
+    run = 1
+    if dims and dims[-1][1:] == (1, 1):
+        run = dims.pop()[0]
+    source = addresses[piece.source.tensor] + piece.source.offset * width
+    target = addresses[piece.target.tensor] + piece.target.offset * width
+    largest = max(1, room // width)
+    if run > largest:  # one long run: in slices
+        dims.append((-(-run // largest), largest, largest))
+        tail = run
+        run = largest
+    else:
+        tail = 0
+    if not dims:
+        dims = [(1, run, run)]
+    by_source = sorted(dims, key=lambda d: -d[1])
+    by_target = sorted(dims, key=lambda d: -d[2])
+    order = by_source if by_source[-1][0] > by_target[-1][0] else by_target
+    if tail or any(d[1] == 0 for d in order[-1:]):
+        order = by_target
+    *outer, (rows, s, t) = order
+    fit = max(1, min(rows, room // (run * width)))
+    block, (q, sq, tq) = 1, (1, 0, 0)
+    if outer and fit == rows:
+        q, sq, tq = outer.pop()
+        block = max(1, min(q, room // (rows * run * width)))
+    starts = [(0, 0)]
+    for size, s_outer, t_outer in outer:
+        starts = [(a + i * s_outer, b + i * t_outer) for a, b in starts for i in range(size)]
+    find = place
+    for a, b in starts:
+        for first in range(0, q, block):
+            many = min(block, q - first)
+            for row in range(0, rows, fit):
+                count = min(fit, rows - row)
+                size = run
+                if tail and row + count == rows and tail % run:
+                    size = tail % run
+                at = find((number, a, b, first, row))[0]  # type: ignore[operator]
+                far = source + (a + first * sq + row * s) * width
+                _side(builder, NRAM, DRAM, far, at, many, sq, count, s, size, width)
+                far = target + (b + first * tq + row * t) * width
+                _side(builder, DRAM, NRAM, far, at, many, tq, count, t, size, width)
+
+
+def _side(builder: Builder, dst: int, src: int, far: int, at: int, many: int, outer: int, count: int, inner: int, run: int,
+          width: int) -> None:  # fmt: skip
+    """`many` times `count` runs, in as few moves as their strides allow."""
+    outer = count * inner if many == 1 else outer
+    if inner == run and outer == count * run:
+        builder.copy(dst, src, far, at, 1, many * count * run * width, 0)
+    elif outer == count * inner and inner:
+        builder.copy(dst, src, far, at, many * count, run * width, inner * width)
+    else:
+        for one in range(many):
+            begin = far + one * outer * width
+            near = at + one * count * run * width
+            if inner == 0:
+                for again in range(count):
+                    builder.copy(dst, src, begin, near + again * run * width, 1, run * width, 0)
+            else:
+                builder.copy(dst, src, begin, near, count, run * width, inner * width)

@@ -1,0 +1,198 @@
+"""Products and convolutions to instructions."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from .._machine import BYTES, DTYPES
+from .._meaning import FUNCTIONS
+from ._build import DRAM, NRAM, WRAM, Builder
+from ._choose import Tiling, choose, reach, taps
+from ._kernel import Contract, Part, Window
+from ._tile import Area, BodyPlan, BodyRun, Ring, bits
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Output pixels of one tile: in image `image`, rows y to y+th, columns x to x+tw. Rows of a product: one row."""
+
+    image: int
+    y: int
+    x: int
+    th: int
+    tw: int
+
+
+def areas(builder: Builder) -> tuple[Area, Area]:
+    """NRAM and WRAM, empty."""
+    machine = builder.machine
+    return Area(machine.sizes["nram"], f"machine {machine.name}"), Area(
+        machine.sizes["wram"], f"machine {machine.name}"
+    )
+
+
+def contract(builder: Builder, kernel: Contract, addresses: Mapping[str, int], dtypes: Mapping[str, str],
+             tiling: Tiling | None = None) -> None:  # fmt: skip
+    """Every tile of a Contract."""
+    plan = BodyPlan(kernel.body, True)
+    tiling = tiling or choose(builder.machine, kernel, plan, BYTES[kernel.dtype])
+    kernel.block = tiling.tk
+    _Contraction(builder, kernel, plan, addresses, dtypes, tiling).build()
+
+
+class _Contraction:
+    def __init__(self, builder: Builder, kernel: Contract, plan: BodyPlan, addresses: Mapping[str, int],
+                 dtypes: Mapping[str, str], tiling: Tiling) -> None:  # fmt: skip
+        self.builder, self.kernel, self.addresses, self.tiling = builder, kernel, addresses, tiling
+        self.width, self.type = BYTES[kernel.dtype], DTYPES.index(kernel.dtype)
+        self.window = kernel.window
+        self.direct = self.window is not None and self.window.size == (1, 1)
+        nram, wram = areas(builder)
+        pixels = tiling.th * tiling.tw
+        self.body = BodyRun(builder, plan, nram, addresses, dtypes, (pixels, tiling.tn))
+        self.taps = taps(self.window) if self.window else [(0, 0, 1)]
+        wide = self.taps[0][2]
+        self.gathers: Ring | None = None
+        x_size = pixels * tiling.tk * self.width
+        if self.window is not None and not self.direct:
+            tall, broad = reach(self.window, tiling.th, tiling.tw)
+            x_size = tall * broad * tiling.tk * self.width
+            self.gathers = nram.ring(pixels * wide * tiling.tk * self.width, 2)
+        self.xs = nram.ring(x_size, tiling.x_slots)
+        self.ws = wram.ring(wide * tiling.tk * tiling.tn * self.width, tiling.w_slots)
+
+    def spots(self) -> Iterator[Spot]:
+        """The tiles of output pixels."""
+        t, window = self.tiling, self.window
+        if window is None:
+            for m in range(0, self.kernel.m, t.tw):
+                yield Spot(0, 0, m, 1, min(t.tw, self.kernel.m - m))
+            return
+        for image in range(window.images):
+            for y in range(0, window.out[0], t.th):
+                for x in range(0, window.out[1], t.tw):
+                    yield Spot(image, y, x, min(t.th, window.out[0] - y), min(t.tw, window.out[1] - x))
+
+    def build(self) -> None:
+        """Emit everything."""
+        columns = range(0, self.kernel.n, self.tiling.tn)
+        for part in self.kernel.parts:
+            if self.tiling.rows_outside:
+                for spot in self.spots():
+                    for n in columns:
+                        self.tile(part, spot, n)
+            else:
+                for n in columns:
+                    for spot in self.spots():
+                        self.tile(part, spot, n)
+
+    def tile(self, part: Part, spot: Spot, n: int) -> None:
+        """One tile of the result."""
+        t, kernel = self.tiling, self.kernel
+        many = min(t.tn, kernel.n - n)
+        key = (part, spot, n)
+        y, first = self.body.result(key), True
+        for k in range(0, kernel.k, t.tk):
+            depth = min(t.tk, kernel.k - k)
+            at = self.load_x(part, spot, k, depth)
+            for tap in self.taps:
+                w = self.load_w(part, tap, k, depth, n, many)
+                x = self.gather(part, spot, k, depth, tap, at)
+                self.builder.emit("mm", y=y, x=x, w=w, m=spot.th * spot.tw, k=depth * tap[2], n=many, acc=int(not first),
+                                  type=self.type)  # fmt: skip
+                first = False
+        self.body.run(key, self.segments(part, spot), part.column + n, many)
+
+    def segments(self, part: Part, spot: Spot) -> list[tuple[int, int]]:
+        """Rows of the result."""
+        if self.window is None:
+            return [(part.row + spot.x, spot.tw)]
+        height, width = self.window.out
+        first = part.row + (spot.image * height + spot.y) * width + spot.x
+        if spot.tw == width:
+            return [(first, spot.th * width)]
+        return [(first + row * width, spot.tw) for row in range(spot.th)]
+
+    def load_w(self, part: Part, tap: tuple[int, int, int], k: int, depth: int, n: int, many: int) -> int:
+        """Weights of some kernel columns, channels and outputs."""
+        address, fresh = self.ws.find((part.w, tap, k, n))
+        if fresh:
+            kernel, width = self.kernel, self.width
+            columns = self.window.size[1] if self.window else 1
+            base = self.addresses[kernel.w.tensor] + (kernel.w.offset + part.w + n) * width
+            stride = (kernel.w.stride or kernel.n) * width
+            row = (tap[0] * columns + tap[1]) * kernel.k + k
+            if depth == kernel.k:
+                self.builder.copy(WRAM, DRAM, base + row * stride, address, depth * tap[2], many * width, stride)
+            else:
+                for x in range(tap[2]):
+                    self.builder.copy(WRAM, DRAM, base + (row + x * kernel.k) * stride, address + x * depth * many * width,
+                                      depth, many * width, stride)  # fmt: skip
+        return address
+
+    def load_x(self, part: Part, spot: Spot, k: int, depth: int) -> int:
+        """Inputs of a tile: rows of a product, or what its windows reach, zero outside the image."""
+        address, fresh = self.xs.find((part.x, spot, k))
+        if not fresh:
+            return address
+        kernel, width, copy = self.kernel, self.width, self.builder.copy
+        stride = (kernel.x.stride or kernel.k) * width
+        base = self.addresses[kernel.x.tensor] + (kernel.x.offset + part.x + k) * width
+        window = self.window
+        if window is None:
+            copy(NRAM, DRAM, base + spot.x * stride, address, spot.tw, depth * width, stride)
+        elif self.direct and window.pads == (0, 0) and self._inside(window, spot):
+            for row in range(spot.th):
+                y, x = (spot.y + row) * window.stride[0], spot.x * window.stride[1]
+                pixel = (spot.image * window.height + y) * window.width + x
+                copy(NRAM, DRAM, base + pixel * stride, address + row * spot.tw * depth * width, spot.tw, depth * width,
+                     stride * window.stride[1])  # fmt: skip
+        else:
+            load_window(self.builder, window, spot, base, stride, address, depth * width, kernel.dtype, 0.0)
+        return address
+
+    @staticmethod
+    def _inside(window: Window, spot: Spot) -> bool:
+        y, x = (spot.y + spot.th - 1) * window.stride[0], (spot.x + spot.tw - 1) * window.stride[1]
+        return y < window.height and x < window.width
+
+    def gather(self, part: Part, spot: Spot, k: int, depth: int, tap: tuple[int, int, int], at: int) -> int:
+        """The inputs of one tap, a row for each output pixel."""
+        if self.gathers is None:
+            return at
+        assert self.window is not None
+        address, fresh = self.gathers.find((part.x, spot, k, tap))
+        if fresh:
+            gather(self.builder, self.window, spot, tap, at, address, depth * self.width)
+        return address
+
+
+def gather(builder: Builder, window: Window, spot: Spot, tap: tuple[int, int, int], at: int, address: int,
+           pixel: int) -> None:  # fmt: skip
+    """Rows of an input tile at `at` to a packed plane; `pixel` is the bytes of one pixel of the tile."""
+    broad = reach(window, spot.th, spot.tw)[1]
+    size = tap[2] * pixel
+    for row in range(spot.th):
+        source = (
+            at + ((row * window.stride[0] + tap[0] * window.dilation[0]) * broad + tap[1] * window.dilation[1]) * pixel
+        )
+        builder.copy(NRAM, NRAM, source, address + row * spot.tw * size, spot.tw, size, window.stride[1] * pixel)
+
+
+def load_window(builder: Builder, window: Window, spot: Spot, base: int, stride: int, address: int, pixel: int, dtype: str,
+                outside: float) -> None:  # fmt: skip
+    """The input that a tile reaches, packed; first filled with `outside` where it leaves the image."""
+    tall, broad = reach(window, spot.th, spot.tw)
+    top, left = spot.y * window.stride[0] - window.pads[0], spot.x * window.stride[1] - window.pads[1]
+    first, last = max(0, top), min(window.height, top + tall)
+    begin, end = max(0, left), min(window.width, left + broad)
+    if last - first < tall or end - begin < broad:
+        builder.emit("vec", fn=FUNCTIONS.index("fill"), type=DTYPES.index(dtype), dst=address, imm=1, b=bits(outside),
+                     length=tall * broad * pixel // BYTES[dtype])  # fmt: skip
+    if begin >= end:
+        return
+    whole = end - begin == broad == window.width
+    for y in range(first, last, last - first if whole else 1):
+        rows = last - first if whole else 1
+        far = base + ((spot.image * window.height + y) * window.width + begin) * stride
+        near = address + ((y - top) * broad + begin - left) * pixel
+        builder.copy(NRAM, DRAM, far, near, rows * (end - begin), pixel, stride)

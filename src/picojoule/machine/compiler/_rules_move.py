@@ -1,0 +1,184 @@
+"""Nodes that move numbers: views where that is enough, copies by strided moves where it is not."""
+
+from collections.abc import Sequence
+from itertools import accumulate
+from math import prod
+
+from ._graph import Node, Shape
+from ._kernel import Body, Copy, Place, Strided, packed
+from ._select import PERMUTE, Selector, UnsupportedError, View
+
+
+def reshape(selector: Selector, node: Node) -> None:
+    """Reshape, Flatten, Squeeze, Unsqueeze: the same bytes."""
+    name, out = node.inputs[0], selector.graph.shape(node.outputs[0])
+    store = selector.value(name)
+    view = selector.views.get(store)
+    if view is not None:
+        sizes = [(size, stride) for size, stride in zip(view.shape, view.strides, strict=True) if size != 1]
+        if [size for size, _ in sizes] == [size for size in out if size != 1]:
+            left = iter(sizes)
+            strides = tuple(next(left)[1] if size != 1 else 1 for size in out)
+            selector.bind(
+                node.outputs[0], "plain", selector.new_view(store, View(view.base, view.offset, out, strides))
+            )
+            return
+    selector.bind(node.outputs[0], "plain", selector.solid(store))
+
+
+def identity(selector: Selector, node: Node) -> None:
+    """The same value, where an output of the graph wants it under another name."""
+    selector.bind(node.outputs[0], "plain", selector.value(node.inputs[0]))
+
+
+def transpose(selector: Selector, node: Node) -> None:
+    """A view; between the two layouts of images not even that."""
+    name, shape = node.inputs[0], selector.graph.shape(node.inputs[0])
+    order = tuple(node.attributes.get("perm") or reversed(range(len(shape))))
+    if len(shape) > 2 and order == PERMUTE.get(len(shape)):
+        selector.bind(node.outputs[0], "plain", selector.value(name, "last"))
+    elif len(shape) > 2 and tuple(order[i] for i in PERMUTE.get(len(shape), ())) == tuple(range(len(shape))):
+        selector.bind(node.outputs[0], "last", selector.value(name))
+    else:
+        selector.bind(node.outputs[0], "plain", selector.turned(selector.value(name), shape, order))
+
+
+def _layout(selector: Selector, names: Sequence[str]) -> str:
+    for name in names:
+        store = selector.forms.get((name, "last"))
+        if store is not None and (store not in selector.views or (name, "plain") not in selector.forms):
+            return "last"
+    return "plain"
+
+
+def _order(rank: int, layout: str) -> tuple[int, ...]:
+    return PERMUTE[rank] if layout == "last" else tuple(range(rank))
+
+
+def _laid(selector: Selector, name: str, layout: str) -> tuple[View, Shape]:
+    shape = selector.graph.shape(name)
+    laid = tuple(shape[i] for i in _order(len(shape), layout))
+    return selector.view_of(selector.value(name, layout), laid), laid
+
+
+def concat(selector: Selector, node: Node) -> None:
+    """Pieces side by side."""
+    graph, name = selector.graph, node.outputs[0]
+    layout = _layout(selector, [n for n in node.inputs if n not in graph.constants])
+    shape = graph.shape(name)
+    order = _order(len(shape), layout)
+    axis = order.index(int(node.attributes["axis"]) % len(shape))
+    out = packed(tuple(shape[i] for i in order))
+    store = selector.fresh(name) if name in selector.home else name
+    pieces, at = [], 0
+    for one in node.inputs:
+        view, laid = _laid(selector, one, layout)
+        pieces.append(Strided(Place(view.base, view.offset), Place(store, at * out[axis]),
+                              tuple(zip(laid, view.strides, out, strict=True))))  # fmt: skip
+        at += laid[axis]
+    selector.add(Copy(node.name, Body(1, prod(shape)), [node], tuple(pieces)), store, shape)
+    selector.bind(name, layout, store)
+
+
+def _numbers(selector: Selector, node: Node, position: int, name: str) -> list[int] | None:
+    if node.input(position):
+        array = selector.graph.constants.get(node.inputs[position])
+        if array is None:
+            raise UnsupportedError(f"its {name} are no constants")
+        return [int(x) for x in array.reshape(-1).tolist()]
+    given = node.attributes.get(name)
+    return None if given is None else [int(x) for x in given]
+
+
+def cut(selector: Selector, node: Node) -> None:
+    """Slice: a view."""
+    name, shape = node.inputs[0], selector.graph.shape(node.inputs[0])
+    starts, ends = _numbers(selector, node, 1, "starts"), _numbers(selector, node, 2, "ends")
+    assert starts is not None
+    assert ends is not None
+    axes = _numbers(selector, node, 3, "axes") or list(range(len(starts)))
+    steps = _numbers(selector, node, 4, "steps") or [1] * len(starts)
+    if min(steps) < 1:
+        raise UnsupportedError("it runs backwards")
+    ranges = [range(size) for size in shape]
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        ranges[axis] = ranges[axis][start:end:step]
+    _window(selector, name, node.outputs[0], ranges)
+
+
+def _window(selector: Selector, name: str, out: str, ranges: Sequence[range]) -> None:
+    layout = _layout(selector, [name])
+    view, laid = _laid(selector, name, layout)
+    order = _order(len(laid), layout)
+    chosen = [ranges[i] for i in order]
+    offset = view.offset + sum(r.start * s for r, s in zip(chosen, view.strides, strict=True) if len(r))
+    sizes = tuple(len(r) for r in chosen)
+    if prod(sizes) == 0:
+        raise UnsupportedError("nothing is left of it")
+    strides = tuple(s * r.step for r, s in zip(chosen, view.strides, strict=True))
+    selector.bind(out, layout, selector.new_view(view.base, View(view.base, offset, sizes, strides)))
+
+
+def split(selector: Selector, node: Node) -> None:
+    """Views of one tensor."""
+    name, shape = node.inputs[0], selector.graph.shape(node.inputs[0])
+    axis = int(node.attributes.get("axis", 0)) % len(shape)
+    ends = list(accumulate(selector.graph.shape(one)[axis] for one in node.outputs))
+    for one, end in zip(node.outputs, ends, strict=True):
+        ranges = [range(size) for size in shape]
+        ranges[axis] = range(end - selector.graph.shape(one)[axis], end)
+        _window(selector, name, one, ranges)
+
+
+def gather(selector: Selector, node: Node) -> None:
+    """One constant index along an axis: a view."""
+    graph, name = selector.graph, node.inputs[0]
+    index, shape = graph.constants.get(node.inputs[1]), graph.shape(name)
+    if index is None or index.ndim or name in graph.constants:
+        raise UnsupportedError("its indices are not one constant")
+    axis = int(node.attributes.get("axis", 0)) % len(shape)
+    view = selector.view_of(selector.value(name), shape)
+    at = int(index) % shape[axis]
+    keep = [i for i in range(len(shape)) if i != axis]
+    cut_ = View(view.base, view.offset + at * view.strides[axis], tuple(shape[i] for i in keep),
+                tuple(view.strides[i] for i in keep))  # fmt: skip
+    selector.bind(node.outputs[0], "plain", selector.new_view(view.base, cut_))
+
+
+def expand(selector: Selector, node: Node) -> None:
+    """A view that reads some numbers again and again."""
+    own, out = selector.graph.shape(node.inputs[0]), selector.graph.shape(node.outputs[0])
+    view = selector.view_of(selector.value(node.inputs[0]), own)
+    sizes = (1,) * (len(out) - len(own)) + own
+    strides = (0,) * (len(out) - len(own)) + view.strides
+    spread = tuple(0 if size == 1 else stride for size, stride in zip(sizes, strides, strict=True))
+    selector.bind(node.outputs[0], "plain", selector.new_view(view.base, View(view.base, view.offset, out, spread)))
+
+
+def pad(selector: Selector, node: Node) -> None:
+    """Constant padding."""
+    graph, name, out = selector.graph, node.inputs[0], node.outputs[0]
+    if node.attributes.get("mode", "constant") != "constant":
+        raise UnsupportedError(f"its mode is {node.attributes['mode']}")
+    shape, pads = graph.shape(name), _numbers(selector, node, 1, "pads")
+    assert pads is not None
+    if node.input(3) or min(pads) < 0:
+        raise UnsupportedError("it has axes, or negative pads")
+    value = node.attributes.get("value", 0.0)
+    if node.input(2):
+        found = graph.constants.get(node.inputs[2])
+        if found is None:
+            raise UnsupportedError("its value is no constant")
+        value = float(found.reshape(-1)[0])
+    layout = _layout(selector, [name])
+    view, laid = _laid(selector, name, layout)
+    order = _order(len(shape), layout)
+    strides = packed(tuple(graph.shape(out)[i] for i in order))
+    at = sum(pads[i] * stride for i, stride in zip(order, strides, strict=True))
+    store = selector.fresh(out) if out in selector.home else out
+    piece = Strided(
+        Place(view.base, view.offset), Place(store, at), tuple(zip(laid, view.strides, strides, strict=True))
+    )
+    body = Body(1, prod(graph.shape(out)))
+    selector.add(Copy(node.name, body, [node], (piece,), float(value)), store, graph.shape(out))
+    selector.bind(out, layout, store)

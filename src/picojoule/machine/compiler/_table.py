@@ -1,0 +1,77 @@
+"""Which rule turns which ONNX operator into kernels; what has none runs on the CPU and is named."""
+
+from collections.abc import Callable
+from typing import Final
+
+from . import _rules_contract as contract
+from . import _rules_move as moves
+from . import _rules_point as point
+from . import _rules_recurrent as recurrent
+from .._machine import Machine
+from ._graph import Graph, Node
+from ._kernel import Body, Cpu
+from ._select import Selector, UnsupportedError
+
+RULES: Final[dict[str, Callable[[Selector, Node], None]]] = {
+    **dict.fromkeys(point.UNARY, point.unary),
+    **dict.fromkeys(point.PAIRS, point.pairs),
+    "BatchNormalization": point.batch_norm, "Softmax": point.softmax, "LayerNormalization": point.layer_norm,
+    "ReduceMean": point.reduce, "ReduceSum": point.reduce, "ReduceMax": point.reduce,
+    "GlobalAveragePool": point.global_pool, "GlobalMaxPool": point.global_pool, "MatMul": contract.matmul,
+    "Gemm": contract.gemm, "Conv": contract.conv, "MaxPool": contract.pool, "AveragePool": contract.pool,
+    "Reshape": moves.reshape, "Flatten": moves.reshape, "Squeeze": moves.reshape, "Unsqueeze": moves.reshape,
+    "Identity": moves.identity, "Transpose": moves.transpose, "Concat": moves.concat, "Slice": moves.cut,
+    "Split": moves.split, "Gather": moves.gather, "Expand": moves.expand, "Pad": moves.pad, "LSTM": recurrent.lstm,
+    "GRU": recurrent.gru,
+}  # fmt: skip
+_INDICES: Final = {"Reshape": 1, "Slice": 4, "Gather": 1, "Expand": 1, "Unsqueeze": 1, "Squeeze": 1, "Split": 1,
+                   "ReduceMean": 1, "ReduceSum": 1, "ReduceMax": 1, "Pad": 2}  # fmt: skip
+
+
+def select(graph: Graph, machine: Machine) -> tuple[Selector, list[str]]:
+    """The kernels of a graph, and the stored tensors of its outputs."""
+    selector = Selector(graph, machine.sizes["nram"])
+    for node in graph.nodes:
+        reason = _reason(selector, node)
+        if reason:
+            _on_cpu(selector, node, reason)
+    return selector, selector.finish()
+
+
+def _reason(selector: Selector, node: Node) -> str:
+    """Why the CPU runs a node; "" if its rule made kernels of it."""
+    rule, graph = RULES.get(node.op), selector.graph
+    if rule is None:
+        return "the processor has no such operator"
+    for name in (*node.inputs, *node.outputs):
+        if name and name not in graph.constants and graph.dtypes.get(name) != "float32":
+            return f"{name} is {graph.dtypes.get(name, 'of unknown type')}"
+    missing = [name for name in (*node.inputs, *node.outputs) if name and name not in graph.shapes]
+    if missing:
+        return f"the shape of {missing[0]} is unknown"
+    if any(0 in graph.shapes[name] for name in (*node.inputs, *node.outputs) if name):
+        return "a tensor of it is empty"
+    try:
+        rule(selector, node)
+    except UnsupportedError as error:
+        return str(error)
+    return ""
+
+
+def _on_cpu(selector: Selector, node: Node, reason: str) -> None:
+    graph = selector.graph
+    constants = [graph.constants.get(name) for name in node.inputs]
+    inputs = [
+        "" if not name or name in graph.constants else selector.solid(selector.value(name)) for name in node.inputs
+    ]
+    outputs = []
+    for name in node.outputs:
+        outputs.append(name if name not in selector.home else selector.fresh(name))
+    kernel = Cpu(node.name, Body(1, 1), [node], reason, tuple(inputs), tuple(constants), tuple(outputs))
+    selector.add(kernel)
+    for name, store in zip(node.outputs, outputs, strict=True):
+        if name:
+            selector.home[store] = len(selector.kernels) - 1
+            selector.shapes[store] = graph.shapes.get(name, ())
+            selector.bind(name, "plain", store)
+    selector.explain.append(f"placed {node.name} ({node.op}) on the CPU: {reason}; its time is not modelled")
