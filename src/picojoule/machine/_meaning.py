@@ -41,6 +41,11 @@ SPECIAL: Final = ("div", "exp", "tanh", "sigmoid", "sqrt", "erf")
 
 def rows_of(memory: Bytes, start: int, rows: int, size: int, stride: int) -> Bytes:
     """A writable view of `rows` of `size` bytes, `stride` apart."""
+    if rows == 1:
+        return memory[start : start + size].reshape(1, size)
+    whole = memory[start : start + rows * stride]
+    if stride >= size and whole.size == rows * stride:
+        return whole.reshape(rows, stride)[:, :size]
     return np.lib.stride_tricks.as_strided(memory[start:], (rows, size), (stride, 1))
 
 

@@ -141,7 +141,7 @@ def _price(machine: Machine, kernel: Contract, plan: BodyPlan, width: int, th: i
             max(bus, compute)
             + (min(bus, compute) if slow == 2 else 0)
             + float(Fraction(fill) / machine.bus)
-            + count / 2
+            + count * 2.0
         )
         found = (price, Tiling(th, tw, tk, tn, outside, x_slots, w_slots))
         if best is None or found[0] < best[0]:

@@ -144,7 +144,10 @@ class Contract(Kernel):
 
 @dataclass(slots=True)
 class Sweep(Kernel):
-    """A window whose taps are folded channel by channel: fn "add" (times `w` where there is one) or "max"."""
+    """A window whose taps are folded channel by channel: fn "add" (times `w` where there is one) or "max".
+
+    Taps run in order of (kernel column, kernel row).
+    """
 
     x: Place = Place("")
     w: Place | None = None

@@ -1,6 +1,6 @@
 """Kernels to instructions: planes, windows, folds over pixels, and copies."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from picojoule.quantity import InputError
 
@@ -9,7 +9,7 @@ from .._meaning import BINARY, FOLDS, FUNCTIONS
 from ._build import DRAM, NRAM, Builder
 from ._choose import halves, reach
 from ._kernel import Contract, Copy, Kernel, Plane, Shrink, Strided, Sweep
-from ._lower_contract import Spot, areas, contract, gather, load_window
+from ._lower_contract import Spot, areas, contract, load_window
 from ._tile import BodyPlan, BodyRun, bits, up
 
 _PIECES = 8  # tiles that a plane is cut into at least, where they stay worth a move
@@ -58,59 +58,107 @@ def plane(builder: Builder, kernel: Plane, addresses: Mapping[str, int], dtypes:
 
 
 def sweep(builder: Builder, kernel: Sweep, addresses: Mapping[str, int], dtypes: Mapping[str, str]) -> None:
-    """Pooling and depthwise convolution: every tap is gathered, and folded into the result."""
+    """Pooling and depthwise convolution: every tap is folded into the result."""
+    assert kernel.window is not None
     window = kernel.window
-    assert window is not None
-    plan = BodyPlan(kernel.body, True)
-    dtype = dtypes.get(kernel.x.tensor, "float32")
-    th, tw, tc = _sweep_tile(builder, kernel, plan, BYTES[dtype])
-    nram, _ = areas(builder)
-    run = BodyRun(builder, plan, nram, addresses, dtypes, (th * tw, tc))
-    tall, broad = reach(window, th, tw)
-    xs = nram.ring(tall * broad * tc * BYTES[dtype], 2)
-    gathers = nram.ring(th * tw * tc * BYTES[dtype], 2)
-    wide = nram.ring(th * tw * tc * 4, 1) if dtype == "int8" else None
-    count = window.size[0] * window.size[1]
-    ws = nram.ring(count * tc * 4, 2)
-    for c in range(0, window.channels, tc):
-        many = min(tc, window.channels - c)
+    run = _Sweeping(builder, kernel, addresses, dtypes)
+    before: tuple[Spot, int, int] | None = None
+    for c in range(0, window.channels, run.tc):
         for image in range(window.images):
-            for y in range(0, window.out[0], th):
-                for x in range(0, window.out[1], tw):
-                    spot = Spot(image, y, x, min(th, window.out[0] - y), min(tw, window.out[1] - x))
-                    at = xs.find((spot, c))[0]
-                    base = addresses[kernel.x.tensor] + (kernel.x.offset + c) * BYTES[dtype]
-                    stride = (kernel.x.stride or window.channels) * BYTES[dtype]
-                    outside = 0.0 if kernel.fn == "add" else _LOWEST if dtype == "float32" else -128.0
-                    load_window(builder, window, spot, base, stride, at, many * BYTES[dtype], dtype, outside)
-                    weights = -1
-                    if kernel.w is not None:
-                        weights, fresh = ws.find(c)
-                        if fresh:
-                            far = addresses[kernel.w.tensor] + c * 4
-                            builder.copy(NRAM, DRAM, far, weights, count, many * 4, window.channels * 4)
-                    result = run.result((spot, c))
-                    length = spot.th * spot.tw
-                    for number in range(count):
-                        tap = (number // window.size[1], number % window.size[1], 1)
-                        direct = number == 0 and weights < 0 and dtype == "float32"
-                        g = result if direct else gathers.find((spot, c, number))[0]
-                        gather(builder, window, spot, tap, at, g, many * BYTES[dtype])
-                        if direct:
-                            continue
-                        if wide is not None:
-                            target = result if number == 0 and weights < 0 else wide.base
-                            builder.emit("vec", fn=FUNCTIONS.index("dequantise"), type=DTYPES.index("int8"), dst=target, a=g,
-                                         imm=1, b=bits(1.0), length=length * many)  # fmt: skip
-                            g = target
-                        if weights >= 0:
-                            target = result if number == 0 else g
-                            builder.emit("rows", fn=BINARY.index("mul"), dst=target, a=g, b=weights + number * many * 4,
-                                         m=length, n=many)  # fmt: skip
-                        if number:
-                            builder.emit("vec", fn=FUNCTIONS.index("max" if kernel.fn == "max" else "add"), dst=result,
-                                         a=result, b=g, length=length * many)  # fmt: skip
-                    run.run((spot, c), _segments(kernel, spot), c, many)
+            for y in range(0, window.out[0], run.th):
+                for x in range(0, window.out[1], run.tw):
+                    spot = Spot(image, y, x, min(run.th, window.out[0] - y), min(run.tw, window.out[1] - x))
+                    at, loads = run.inputs(spot, c)
+                    if before is not None:
+                        run.tile(*before)
+                    for load in loads:
+                        load()
+                    before = spot, c, at
+    if before is not None:
+        run.tile(*before)
+
+
+class _Sweeping:
+    """Tiles of a Sweep. For each kernel column one plane is gathered, its rows sorted by what they are modulo the
+    stride: then the plane under every tap is a run of rows of it."""
+
+    def __init__(self, builder: Builder, kernel: Sweep, addresses: Mapping[str, int], dtypes: Mapping[str, str]) -> None:
+        assert kernel.window is not None
+        self.builder, self.kernel, self.window, self.addresses = builder, kernel, kernel.window, addresses
+        self.dtype = dtypes.get(kernel.x.tensor, "float32")
+        self.width = BYTES[self.dtype]
+        plan = BodyPlan(kernel.body, True)
+        self.th, self.tw, self.tc = _sweep_tile(builder, kernel, plan, self.width)
+        nram, _ = areas(builder)
+        self.run = BodyRun(builder, plan, nram, addresses, dtypes, (self.th * self.tw, self.tc))
+        tall, broad = reach(self.window, self.th, self.tw)
+        self.xs = nram.ring(tall * broad * self.tc * self.width, 2)
+        self.gathers = nram.ring(tall * self.tw * self.tc * self.width, 2)
+        self.spare = nram.ring(self.th * self.tw * self.tc * 4, 1).base
+        self.count = self.window.size[0] * self.window.size[1]
+        self.ws = nram.ring(self.count * self.tc * 4, 2)
+
+    def inputs(self, spot: Spot, c: int) -> tuple[int, list[Callable[[], None]]]:
+        """Where the inputs of a tile are to be, and the loads still to emit."""
+        at, many = self.xs.find((spot, c))[0], min(self.tc, self.window.channels - c)
+        base = self.addresses[self.kernel.x.tensor] + (self.kernel.x.offset + c) * self.width
+        stride = (self.kernel.x.stride or self.window.channels) * self.width
+        outside = 0.0 if self.kernel.fn == "add" else _LOWEST if self.dtype == "float32" else -128.0
+        return at, load_window(self.builder, self.window, spot, base, stride, at, many * self.width, self.dtype, outside)
+
+    def gather(self, spot: Spot, at: int, column: int, target: int, pixel: int) -> None:
+        """The plane of one kernel column."""
+        window, copy = self.window, self.builder.copy
+        tall, broad = reach(window, spot.th, spot.tw)
+        step, row = window.stride[0], spot.tw * pixel
+        first = at + column * window.dilation[1] * pixel
+        for rest in range(min(step, tall)):
+            count = len(range(rest, tall, step))
+            near = target + _before(tall, step, rest) * row
+            if window.stride[1] == 1:
+                copy(NRAM, NRAM, first + rest * broad * pixel, near, count, row, step * broad * pixel)
+                continue
+            for i in range(count):
+                source = first + (rest + i * step) * broad * pixel
+                copy(NRAM, NRAM, source, near + i * row, spot.tw, pixel, window.stride[1] * pixel)
+
+    def tile(self, spot: Spot, c: int, at: int) -> None:
+        """Every tap of a tile: the taps of one kernel column after those of the one before."""
+        window, kernel, emit = self.window, self.kernel, self.builder.emit
+        many = min(self.tc, window.channels - c)
+        pixel, tall = many * self.width, reach(window, spot.th, spot.tw)[0]
+        weights, fresh = self.ws.find(c) if kernel.w is not None else (-1, False)
+        if fresh and kernel.w is not None:
+            far = self.addresses[kernel.w.tensor] + c * 4
+            self.builder.copy(NRAM, DRAM, far, weights, self.count, many * 4, window.channels * 4)
+        result, length = self.run.result((spot, c)), spot.th * spot.tw
+        first = True
+        for column in range(window.size[1]):
+            planes = self.gathers.find((spot, c, column))[0]
+            self.gather(spot, at, column, planes, pixel)
+            for row in range(window.size[0]):
+                down, rest = divmod(row * window.dilation[0], window.stride[0])
+                a = planes + (_before(tall, window.stride[0], rest) + down) * spot.tw * pixel
+                target = result if first else self.spare
+                if self.dtype == "int8":
+                    emit("vec", fn=FUNCTIONS.index("dequantise"), type=DTYPES.index("int8"), dst=target, a=a, imm=1,
+                         b=bits(1.0), length=length * many)  # fmt: skip
+                    a = target
+                if weights >= 0:
+                    w = weights + (row * window.size[1] + column) * many * 4
+                    emit("rows", fn=BINARY.index("mul"), dst=target, a=a, b=w, m=length, n=many)
+                    a = target
+                if not first:
+                    emit("vec", fn=FUNCTIONS.index(kernel.fn), dst=result, a=result, b=a, length=length * many)
+                elif a != result:
+                    emit("vec", fn=FUNCTIONS.index("copy"), dst=result, a=a, length=length * many)
+                first = False
+        self.run.run((spot, c), _segments(kernel, spot), c, many)
+
+
+def _before(tall: int, step: int, rest: int) -> int:
+    """How many of `tall` rows have a smaller rest than `rest` modulo `step`."""
+    return sum(len(range(r, tall, step)) for r in range(rest))
 
 
 def _segments(kernel: Sweep, spot: Spot) -> list[tuple[int, int]]:
@@ -133,13 +181,15 @@ def _sweep_tile(builder: Builder, kernel: Sweep, plan: BodyPlan, width: int) -> 
                 tall, broad = reach(window, th, tw)
                 pixels = th * tw
                 count = window.size[0] * window.size[1]
-                need = plan.bytes(pixels, tc) + 2 * up(tall * broad * tc * width) + 2 * up(pixels * tc * width)
-                need += 2 * up(count * tc * 4) + (up(pixels * tc * 4) if width == 1 else 0)
+                need = plan.bytes(pixels, tc) + 2 * up(tall * broad * tc * width) + 2 * up(tall * tw * tc * width)
+                need += 2 * up(count * tc * 4) + up(pixels * tc * 4)
                 if need > room:
                     continue
                 tiles = -(-window.out[0] // th) * -(-window.out[1] // tw) * -(-window.channels // tc)
                 moved = tiles * tall * broad * tc * width / float(builder.machine.bus)
-                price = moved + tiles * (count * th + tall) / 2 + tall * broad * tc * width / float(builder.machine.bus)
+                gathers = window.size[1] * (window.stride[0] if window.stride[1] == 1 else tall)
+                price = moved + tall * broad * tc * width / float(builder.machine.bus)
+                price += tiles * (2 * count + gathers + tall) * 2
                 if best is None or price < best[0]:
                     best = (price, (th, tw, tc))
     if best is None:

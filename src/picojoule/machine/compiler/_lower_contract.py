@@ -1,7 +1,9 @@
 """Products and convolutions to instructions."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 from .._machine import BYTES, DTYPES
 from .._meaning import FUNCTIONS
@@ -20,6 +22,16 @@ class Spot:
     x: int
     th: int
     tw: int
+
+
+class _Item(NamedTuple):
+    """A block of channels of a tile: `depth` of them from `k` on, columns from `n` on."""
+
+    part: Part
+    spot: Spot
+    n: int
+    k: int
+    depth: int
 
 
 def areas(builder: Builder) -> tuple[Area, Area]:
@@ -73,34 +85,48 @@ class _Contraction:
                     yield Spot(image, y, x, min(t.th, window.out[0] - y), min(t.tw, window.out[1] - x))
 
     def build(self) -> None:
-        """Emit everything."""
+        """Emit everything. Zeros around the inputs of a tile are written before the tile in front of it is computed,
+        its inputs are loaded right after that tile's weights: neither then waits for the other's turn."""
+        before: tuple[_Item, int] | None = None
+        for item in self.items():
+            if before is not None and self.tiling.x_slots == 1:
+                self.tile(*before)
+                before = None
+            at, loads = self.load_x(item)
+            if before is not None:
+                self.tile(*before)
+            for load in loads:
+                load()
+            before = item, at
+        if before is not None:
+            self.tile(*before)
+
+    def items(self) -> Iterator["_Item"]:
+        """Blocks of channels of tiles, in order."""
         columns = range(0, self.kernel.n, self.tiling.tn)
         for part in self.kernel.parts:
-            if self.tiling.rows_outside:
-                for spot in self.spots():
-                    for n in columns:
-                        self.tile(part, spot, n)
-            else:
-                for n in columns:
-                    for spot in self.spots():
-                        self.tile(part, spot, n)
+            pairs = (
+                ((spot, n) for spot in self.spots() for n in columns)
+                if self.tiling.rows_outside
+                else ((spot, n) for n in columns for spot in self.spots())
+            )
+            for spot, n in pairs:
+                for k in range(0, self.kernel.k, self.tiling.tk):
+                    yield _Item(part, spot, n, k, min(self.tiling.tk, self.kernel.k - k))
 
-    def tile(self, part: Part, spot: Spot, n: int) -> None:
-        """One tile of the result."""
-        t, kernel = self.tiling, self.kernel
-        many = min(t.tn, kernel.n - n)
+    def tile(self, item: "_Item", at: int) -> None:
+        """One block of channels of one tile, its inputs at `at`; after the last block the body."""
+        part, spot, n, k, depth = item
+        many = min(self.tiling.tn, self.kernel.n - n)
         key = (part, spot, n)
-        y, first = self.body.result(key), True
-        for k in range(0, kernel.k, t.tk):
-            depth = min(t.tk, kernel.k - k)
-            at = self.load_x(part, spot, k, depth)
-            for tap in self.taps:
-                w = self.load_w(part, tap, k, depth, n, many)
-                x = self.gather(part, spot, k, depth, tap, at)
-                self.builder.emit("mm", y=y, x=x, w=w, m=spot.th * spot.tw, k=depth * tap[2], n=many, acc=int(not first),
-                                  type=self.type)  # fmt: skip
-                first = False
-        self.body.run(key, self.segments(part, spot), part.column + n, many)
+        y = self.body.result(key)
+        for number, tap in enumerate(self.taps):
+            w = self.load_w(part, tap, k, depth, n, many)
+            x = self.gather(part, spot, k, depth, tap, at)
+            self.builder.emit("mm", y=y, x=x, w=w, m=spot.th * spot.tw, k=depth * tap[2], n=many, acc=int(k + number > 0),
+                              type=self.type)  # fmt: skip
+        if k + depth == self.kernel.k:
+            self.body.run(key, self.segments(part, spot), part.column + n, many)
 
     def segments(self, part: Part, spot: Spot) -> list[tuple[int, int]]:
         """Rows of the result."""
@@ -129,26 +155,28 @@ class _Contraction:
                                       depth, many * width, stride)  # fmt: skip
         return address
 
-    def load_x(self, part: Part, spot: Spot, k: int, depth: int) -> int:
-        """Inputs of a tile: rows of a product, or what its windows reach, zero outside the image."""
+    def load_x(self, item: "_Item") -> tuple[int, list[Callable[[], None]]]:
+        """Where the inputs of a tile are to be, and the loads still to emit; zeros around them are written now."""
+        part, spot, _, k, depth = item
         address, fresh = self.xs.find((part.x, spot, k))
         if not fresh:
-            return address
+            return address, []
         kernel, width, copy = self.kernel, self.width, self.builder.copy
         stride = (kernel.x.stride or kernel.k) * width
         base = self.addresses[kernel.x.tensor] + (kernel.x.offset + part.x + k) * width
         window = self.window
         if window is None:
-            copy(NRAM, DRAM, base + spot.x * stride, address, spot.tw, depth * width, stride)
-        elif self.direct and window.pads == (0, 0) and self._inside(window, spot):
+            return address, [partial(copy, NRAM, DRAM, base + spot.x * stride, address, spot.tw, depth * width, stride)]
+        if self.direct and window.pads == (0, 0) and self._inside(window, spot):
+            loads: list[Callable[[], None]] = []
             for row in range(spot.th):
                 y, x = (spot.y + row) * window.stride[0], spot.x * window.stride[1]
                 pixel = (spot.image * window.height + y) * window.width + x
-                copy(NRAM, DRAM, base + pixel * stride, address + row * spot.tw * depth * width, spot.tw, depth * width,
-                     stride * window.stride[1])  # fmt: skip
-        else:
-            load_window(self.builder, window, spot, base, stride, address, depth * width, kernel.dtype, 0.0)
-        return address
+                near = address + row * spot.tw * depth * width
+                loads.append(partial(copy, NRAM, DRAM, base + pixel * stride, near, spot.tw, depth * width,
+                                     stride * window.stride[1]))  # fmt: skip
+            return address, loads
+        return address, load_window(self.builder, window, spot, base, stride, address, depth * width, kernel.dtype, 0.0)
 
     @staticmethod
     def _inside(window: Window, spot: Spot) -> bool:
@@ -179,8 +207,8 @@ def gather(builder: Builder, window: Window, spot: Spot, tap: tuple[int, int, in
 
 
 def load_window(builder: Builder, window: Window, spot: Spot, base: int, stride: int, address: int, pixel: int, dtype: str,
-                outside: float) -> None:  # fmt: skip
-    """The input that a tile reaches, packed; first filled with `outside` where it leaves the image."""
+                outside: float) -> list[Callable[[], None]]:  # fmt: skip
+    """The loads of the input that a tile reaches, packed; where it leaves the image it is now filled with `outside`."""
     tall, broad = reach(window, spot.th, spot.tw)
     top, left = spot.y * window.stride[0] - window.pads[0], spot.x * window.stride[1] - window.pads[1]
     first, last = max(0, top), min(window.height, top + tall)
@@ -188,11 +216,13 @@ def load_window(builder: Builder, window: Window, spot: Spot, base: int, stride:
     if last - first < tall or end - begin < broad:
         builder.emit("vec", fn=FUNCTIONS.index("fill"), type=DTYPES.index(dtype), dst=address, imm=1, b=bits(outside),
                      length=tall * broad * pixel // BYTES[dtype])  # fmt: skip
-    if begin >= end:
-        return
+    if begin >= end or first >= last:
+        return []
     whole = end - begin == broad == window.width
+    loads: list[Callable[[], None]] = []
     for y in range(first, last, last - first if whole else 1):
         rows = last - first if whole else 1
         far = base + ((spot.image * window.height + y) * window.width + begin) * stride
         near = address + ((y - top) * broad + begin - left) * pixel
-        builder.copy(NRAM, DRAM, far, near, rows * (end - begin), pixel, stride)
+        loads.append(partial(builder.copy, NRAM, DRAM, far, near, rows * (end - begin), pixel, stride))
+    return loads

@@ -131,9 +131,10 @@ def _sweep(kernel: Sweep, stored: Stored) -> Array:
     result: NDArray[Any] | None = None
     taps = window.size[0] * window.size[1]
     w = stored.plane(kernel.w, taps, window.channels) if kernel.w else None
-    for tap in range(taps):
-        x = patches(images, window, tap // window.size[1], tap % window.size[1], outside).astype(np.float32)
-        x = x if w is None else x * w[tap]
+    for tap in range(taps):  # kernel columns outside, rows inside
+        column, row = divmod(tap, window.size[0])
+        x = patches(images, window, row, column, outside).astype(np.float32)
+        x = x if w is None else x * w[row * window.size[1] + column]
         result = x if result is None else binary("max" if kernel.fn == "max" else "add", result, x)
     assert result is not None
     return result
