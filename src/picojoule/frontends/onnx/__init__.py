@@ -13,7 +13,7 @@ from ._formula import register_formula as register_formula
 
 if TYPE_CHECKING:
     from picojoule.machine import Machine
-    from picojoule.machine.compiler import Compiled, Graph
+    from picojoule.machine.compiler import Array, Compiled, Graph
 
 
 def read_onnx(
@@ -58,8 +58,15 @@ def compile_onnx(
     batch: int | None = None,
     seq: int | None = None,
     inputs: Mapping[str, Sequence[int]] | None = None,
+    calibration: "Sequence[Mapping[str, Array]]" = (),
+    per_channel: bool = True,
 ) -> "Compiled":
-    """The network of an ONNX file, compiled for one core of `machine`. Raises InputError."""
+    """The network of an ONNX file, compiled for one core of `machine`: call it with arrays by input name.
+
+    `dtype` is float32, or int8 with `calibration` inputs that scale it, weights by output channel or by tensor.
+    Raises InputError.
+    """
     from picojoule.machine.compiler import compile_graph
 
-    return compile_graph(read_graph(path, batch=batch, seq=seq, inputs=inputs), machine, dtype)
+    graph = read_graph(path, batch=batch, seq=seq, inputs=inputs)
+    return compile_graph(graph, machine, dtype, calibration=calibration, per_channel=per_channel)

@@ -22,6 +22,7 @@ from ._fold import optimise
 from ._graph import Array, Graph
 from ._kernel import Cpu, Kernel
 from ._lower import lower
+from ._quantise import Ranges, quantise
 from ._reference import Stored, evaluate
 from ._table import select
 
@@ -124,6 +125,26 @@ class Compiled:
             evaluate(kernel, stored)
         found.update({name: stored.flat(name) for name in step.outputs})
 
+    def watch(self, inputs: Mapping[str, Array], ranges: Ranges) -> None:
+        """Run by whole arrays, sums in any order, and take down how large the numbers get."""
+        found = self._checked(inputs)
+        stored = Stored(self.sizes, self.dtypes)
+        stored.arrays.update({name: np.asarray(array).reshape(-1) for name, array in found.items()})
+        for step in self.steps:
+            if isinstance(step, Cpu):
+                arrays = [
+                    stored.arrays[name].reshape(self.graph.shapes.get(name, (-1,))) if name else array
+                    for name, array in zip(step.inputs, step.given, strict=True)
+                ]
+                results = self.graph.kernel(step.nodes[0], arrays)
+                stored.arrays.update({n: a.reshape(-1) for n, a in zip([n for n in step.outputs if n], results, strict=False)})
+            else:
+                for kernel in step.kernels:
+                    evaluate(kernel, stored, fast=True)
+        for name, array in stored.arrays.items():
+            if name not in self.constants and array.dtype == np.float32:
+                ranges.see(name, array)
+
     def _checked(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         if set(inputs) != set(self.graph.inputs):
             raise InputError(f"inputs {', '.join(sorted(inputs)) or 'none'}", where=self.graph.name,
@@ -148,10 +169,15 @@ class Compiled:
         return Timing(cycles, float(cycles / self.machine.clock_hz), instructions, counts, cpu)
 
 
-def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32") -> Compiled:
-    """Programs for one core of `machine`. Raises InputError for what cannot be compiled."""
-    if dtype != "float32":
-        raise InputError(f"dtype {dtype!r}", where=graph.name, expected="float32", example="dtype='float32'")
+def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
+                  calibration: Sequence[Mapping[str, Array]] = (), per_channel: bool = True) -> Compiled:  # fmt: skip
+    """Programs for one core of `machine`, in float32, or in int8 as `calibration` inputs scale it.
+
+    Raises InputError for what cannot be compiled.
+    """
+    if dtype not in ("float32", "int8") or (dtype == "int8") != bool(calibration):
+        raise InputError(f"dtype {dtype!r} with {len(calibration)} sets of calibration inputs", where=graph.name,
+                         expected="float32 without, int8 with some", example="dtype='int8', calibration=[inputs]")  # fmt: skip
     smaller, lines = optimise(graph)
     selector, outs = select(smaller, machine)
     lines += selector.explain
@@ -160,15 +186,39 @@ def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32") -> Com
         if store in constants:
             constants[store] = smaller.constants[name]
     sizes = {name: prod(shape) for name, shape in selector.shapes.items()}
+    kernels, dtypes = selector.kernels, dict[str, str]()
+    if dtype == "int8":
+        plain = Compiled(smaller, machine, _unlowered(kernels), dict(zip(smaller.outputs, outs, strict=True)), constants,
+                         sizes, {}, ())  # fmt: skip
+        ranges = Ranges()
+        for inputs in calibration:
+            plain.watch(inputs, ranges)
+        found = quantise(kernels, constants, sizes, ranges, (*smaller.inputs, *outs), per_channel)
+        kernels, dtypes = found.kernels, found.dtypes
+        constants.update(found.constants)
+        sizes.update(found.sizes)
+        lines += found.lines
     steps: list[Segment | Cpu] = []
-    for group in grouped(selector.kernels):
+    for group in grouped(kernels):
         if isinstance(group[0], Cpu):
             steps += [kernel for kernel in group if isinstance(kernel, Cpu)]
         else:
-            later = {name for kernel in selector.kernels if kernel not in group for name in kernel.reads()} | set(outs)
-            steps.append(_segment(group, later, sizes, constants, {}, machine, graph.name))
-    return Compiled(smaller, machine, tuple(steps), dict(zip(smaller.outputs, outs, strict=True)), constants, sizes, {},
+            own = {id(kernel) for kernel in group}
+            later = {name for kernel in kernels if id(kernel) not in own for name in kernel.reads()} | set(outs)
+            steps.append(_segment(group, later, sizes, constants, dtypes, machine, graph.name))
+    return Compiled(smaller, machine, tuple(steps), dict(zip(smaller.outputs, outs, strict=True)), constants, sizes, dtypes,
                     tuple(lines))  # fmt: skip
+
+
+def _unlowered(kernels: Sequence[Kernel]) -> tuple[Segment | Cpu, ...]:
+    """The kernels as steps that only whole arrays can run."""
+    steps: list[Segment | Cpu] = []
+    for group in grouped(kernels):
+        if isinstance(group[0], Cpu):
+            steps += [kernel for kernel in group if isinstance(kernel, Cpu)]
+        else:
+            steps.append(Segment(Program({}), tuple(group), {}, {}, Fraction(0)))
+    return tuple(steps)
 
 
 def grouped(kernels: Sequence[Kernel]) -> list[list[Kernel]]:
