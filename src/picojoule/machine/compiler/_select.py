@@ -63,16 +63,22 @@ class Selector:
 
     def fresh(self, base: str) -> str:
         """A name that no stored tensor has."""
-        self.count += 1
-        return f"{base}#{self.count}"
+        name = base
+        while name in self.home or name in self.constants or name in self.graph.shapes:
+            self.count += 1
+            name = f"{base}#{self.count}"
+        return name
 
     def constant(self, name: str, made: str, array: Array) -> str:
-        """A stored constant, `made` saying what was done to it."""
-        key = f"{name}!{made}"
-        if key not in self.constants:
-            self.constants[key] = as_float32(array)
-            self.home[key] = -1
-            self.shapes[key] = array.shape
+        """A stored constant, `made` saying what was done to it; another one if that name has another content."""
+        key, content = f"{name}!{made}", as_float32(array)
+        known = self.constants.get(key)
+        if known is not None and known.shape == content.shape and np.array_equal(known, content, equal_nan=True):
+            return key
+        key = self.fresh(key)
+        self.constants[key] = content
+        self.home[key] = -1
+        self.shapes[key] = array.shape
         return key
 
     def value(self, name: str, layout: str = "plain") -> str:
