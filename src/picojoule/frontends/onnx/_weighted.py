@@ -17,7 +17,7 @@ from ._session import Frame, OnnxGraph, Session
 from ._shapes import Binding
 from ._survey import survey
 from ._text import dims, escaped
-from ._value import unknown
+from ._value import BOUND, unknown
 from .control import CONTROL
 
 if TYPE_CHECKING:
@@ -65,14 +65,18 @@ def _graph_of(model: "ModelProto", path: Path, batch: int | None, seq: int | Non
             dtypes[name] = value.dtype
         if value.data is not None and name not in constants and name not in binding.declared:
             constants[name] = value.data
+    for name in _open_ended(graph, frame):
+        shapes.pop(name, None)
     for name, array in constants.items():
         shapes[name], dtypes[name] = array.shape, array.dtype.name
     _refuse_open(binding, shapes)
     order, _ = ordered(graph.node, {*binding.declared, *(t.name for t in graph.initializer)})
     protos = [graph.node[i] for i in order]
     nodes = [_node(proto, label_of(proto, i)) for i, proto in zip(order, protos, strict=True)]
+    versions = {"" if o.domain == "ai.onnx" else o.domain: o.version for o in model.opset_import}
+    kernels = _Kernels(model, {n.outputs: p for n, p in zip(nodes, protos, strict=True)})
     return Graph(path.stem, tuple(nodes), tuple(binding.declared), tuple(o.name for o in graph.output), constants, shapes,
-                 dtypes, _Kernels(model, {n.outputs: p for n, p in zip(nodes, protos, strict=True)}))  # fmt: skip
+                 dtypes, kernels, versions.get("", 0) or 1 << 31)  # fmt: skip
 
 
 def _walk(model: "ModelProto", path: Path, batch: int | None, seq: int | None,
@@ -90,6 +94,19 @@ def _walk(model: "ModelProto", path: Path, batch: int | None, seq: int | None,
         frame.values[name] = _given(g, name, sizes, dtype) if whole else unknown(dtype)
     Interpreter(session, Store(session, path, {}), CONTROL).graph(model.graph, frame, ())
     return frame, binding
+
+
+def _open_ended(graph: "GraphProto", frame: Frame) -> set[str]:
+    """Values whose size only running tells, and all that is made of them."""
+    found = {name for name, value in frame.values.items() if value.mark == BOUND}
+    grown = True
+    while found and grown:
+        grown = False
+        for node in graph.node:
+            if not found.issuperset(node.output) and not found.isdisjoint(node.input):
+                found.update(node.output)
+                grown = True
+    return found
 
 
 def _given(g: OnnxGraph, name: str, shape: tuple[int, ...], dtype: str) -> Any:

@@ -100,27 +100,42 @@ class Compiled:
         found = self._checked(inputs)
         for step in self.steps:
             if isinstance(step, Cpu):
-                arrays = [found[name] if name else array for name, array in zip(step.inputs, step.given, strict=True)]
-                results = self.graph.kernel(step.nodes[0], arrays)
-                found.update(zip([name for name in step.outputs if name], results, strict=False))
+                results = self._on_cpu(step, found)
+                found.update(results)
             elif ordered:
                 self._by_arrays(step, found)
             else:
-                given = {
-                    buffer: found[name].reshape(step.program.buffer(buffer).shape)
-                    for name, buffer in step.inputs.items()
-                }
+                given = {buffer: self._fitting(name, found[name]) for name, buffer in step.inputs.items()}
                 run = simulate(step.program, self.machine, given, check=False)
                 found.update({name: run.outputs[buffer] for name, buffer in step.outputs.items()})
-        shapes = self.graph.shapes
-        return {
-            name: found[store].reshape(shapes.get(name, found[store].shape)) for name, store in self.outputs.items()
-        }
+        return {name: self._shaped(name, found[store]) for name, store in self.outputs.items()}
+
+    def _on_cpu(self, step: Cpu, found: Mapping[str, Array]) -> dict[str, Array]:
+        """The results of a node on the CPU by stored tensor."""
+        node = step.nodes[0]
+        arrays = [
+            self._shaped(name, found[store]) if store else given
+            for name, store, given in zip(node.inputs, step.inputs, step.given, strict=True)
+        ]
+        results = self.graph.kernel(node, arrays)
+        return dict(zip([name for name in step.outputs if name], results, strict=False))
+
+    def _shaped(self, name: str, array: Array) -> Array:
+        """An array in the shape of a value; as it is where only running tells the shape."""
+        shape = self.graph.shapes.get(name)
+        return array if shape is None else array.reshape(shape)
+
+    def _fitting(self, name: str, array: Array) -> Array:
+        """What the host hands to the core."""
+        if array.size != self.sizes[name] or array.dtype != np.float32:
+            raise InputError(f"{name!r} is {array.dtype} of {array.shape}", where=self.graph.name,
+                             expected=f"float32 of {self.sizes[name]} elements, as when it was compiled")  # fmt: skip
+        return np.ascontiguousarray(array).reshape(-1)
 
     def _by_arrays(self, step: Segment, found: dict[str, Array]) -> None:
         stored = Stored(self.sizes, self.dtypes)
         stored.arrays.update({name: array.reshape(-1) for name, array in self.constants.items()})
-        stored.arrays.update({name: np.ascontiguousarray(found[name]).reshape(-1) for name in step.inputs})
+        stored.arrays.update({name: self._fitting(name, found[name]) for name in step.inputs})
         for kernel in step.kernels:
             evaluate(kernel, stored)
         found.update({name: stored.flat(name) for name in step.outputs})
@@ -132,12 +147,7 @@ class Compiled:
         stored.arrays.update({name: np.asarray(array).reshape(-1) for name, array in found.items()})
         for step in self.steps:
             if isinstance(step, Cpu):
-                arrays = [
-                    stored.arrays[name].reshape(self.graph.shapes.get(name, (-1,))) if name else array
-                    for name, array in zip(step.inputs, step.given, strict=True)
-                ]
-                results = self.graph.kernel(step.nodes[0], arrays)
-                stored.arrays.update({n: a.reshape(-1) for n, a in zip([n for n in step.outputs if n], results, strict=False)})
+                stored.arrays.update({n: a.reshape(-1) for n, a in self._on_cpu(step, stored.arrays).items()})
             else:
                 for kernel in step.kernels:
                     evaluate(kernel, stored, fast=True)

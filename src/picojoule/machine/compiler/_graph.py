@@ -34,6 +34,7 @@ class Graph:
     """Nodes in an order in which they can run. `shapes` and `dtypes` are known for every name.
 
     `kernel` runs one node of the original graph on the CPU: arrays in by position (None where absent), arrays out.
+    `opset` is ONNX's operator set, the newest where nothing is said.
     """
 
     name: str
@@ -44,7 +45,7 @@ class Graph:
     shapes: Mapping[str, Shape]
     dtypes: Mapping[str, str]
     kernel: Kernel
-    notes: tuple[str, ...] = ()
+    opset: int = 1 << 31
 
     def shape(self, name: str) -> Shape:
         """The shape of a value."""

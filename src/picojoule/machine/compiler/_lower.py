@@ -82,7 +82,9 @@ class _Sweeping:
     """Tiles of a Sweep. For each kernel column one plane is gathered, its rows sorted by what they are modulo the
     stride: then the plane under every tap is a run of rows of it."""
 
-    def __init__(self, builder: Builder, kernel: Sweep, addresses: Mapping[str, int], dtypes: Mapping[str, str]) -> None:
+    def __init__(
+        self, builder: Builder, kernel: Sweep, addresses: Mapping[str, int], dtypes: Mapping[str, str]
+    ) -> None:
         assert kernel.window is not None
         self.builder, self.kernel, self.window, self.addresses = builder, kernel, kernel.window, addresses
         self.dtype = dtypes.get(kernel.x.tensor, "float32")
@@ -104,7 +106,9 @@ class _Sweeping:
         base = self.addresses[self.kernel.x.tensor] + (self.kernel.x.offset + c) * self.width
         stride = (self.kernel.x.stride or self.window.channels) * self.width
         outside = 0.0 if self.kernel.fn == "add" else _LOWEST if self.dtype == "float32" else -128.0
-        return at, load_window(self.builder, self.window, spot, base, stride, at, many * self.width, self.dtype, outside)
+        return at, load_window(
+            self.builder, self.window, spot, base, stride, at, many * self.width, self.dtype, outside
+        )
 
     def gather(self, spot: Spot, at: int, column: int, target: int, pixel: int) -> None:
         """The plane of one kernel column."""

@@ -215,9 +215,7 @@ class _Quantiser:
             nearer = body.register("full")
             steps.append(Step("mul", nearer, at, scales))
             at = nearer
-        later = [
-            replace(step, a=at if step.a == 0 else step.a, b=at if step.b == 0 else step.b) for step in body.steps
-        ]
+        later = [replace(step, a=at if step.a == 0 else step.a, b=at if step.b == 0 else step.b) for step in body.steps]
         body.steps[:] = [*steps, *later]
         if 0 in body.stores:
             body.stores[at] = body.stores.pop(0)

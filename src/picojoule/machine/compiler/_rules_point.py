@@ -134,6 +134,8 @@ def pairs(selector: Selector, node: Node) -> None:
             result = apply(body, fn, result, other)
         return result if isinstance(result, int) else body.step("fill", imm=result, kind="full")
 
+    if "broadcast" in node.attributes:
+        raise UnsupportedError("it broadcasts as before operator set 7")
     if sum(name not in selector.graph.constants for name in node.inputs) == 0:
         raise UnsupportedError("all its inputs are constants")
     selector.elementwise(node, node.inputs, emit)
@@ -153,11 +155,10 @@ def batch_norm(selector: Selector, node: Node) -> None:
                   lambda body, r: apply(body, "add", apply(body, "mul", r[0], r[1]), r[2]))  # fmt: skip
 
 
-def _plane(selector: Selector, node: Node, m: int, n: int) -> tuple[Plane, int]:
-    """The input of `node` as a whole m×n plane: a register of the kernel that made it, or of a new one."""
+def _plane(selector: Selector, node: Node, store: str, m: int, n: int) -> tuple[Plane, int]:
+    """A stored tensor as a whole m×n plane: a register of the kernel that made it, or of a new one."""
     if 8 * up(4 * n) > selector.nram:
         raise UnsupportedError(f"rows of {n} numbers are too long for NRAM")
-    store = selector.value(node.inputs[0])
     home = selector.home[store]
     kernel = selector.kernels[home] if home >= 0 else None
     if isinstance(kernel, Plane) and (kernel.body.m, kernel.body.n) == (m, n):
@@ -171,21 +172,30 @@ def _plane(selector: Selector, node: Node, m: int, n: int) -> tuple[Plane, int]:
     return fresh, fresh.body.load("full", place)
 
 
-def _last(node: Node, rank: int, axis: int) -> None:
-    if axis % rank != rank - 1:
-        raise UnsupportedError(f"axis {axis} is not the last")
+def _led(selector: Selector, node: Node, axes: Sequence[int]) -> tuple[str, tuple[int, ...]]:
+    """The input of a node with `axes` moved to the end, and the order of its axes."""
+    shape = selector.graph.shape(node.inputs[0])
+    order = (*(i for i in range(len(shape)) if i not in axes), *axes)
+    return selector.turned(selector.value(node.inputs[0]), shape, order), order
 
 
 def softmax(selector: Selector, node: Node) -> None:
-    """exp(x - max) / sum, sums in order."""
+    """exp(x - max) / sum, sums in order. Before operator set 13 all axes from `axis` on are one."""
     shape = selector.graph.shape(node.inputs[0])
-    _last(node, len(shape), int(node.attributes.get("axis", -1)))
-    kernel, x = _plane(selector, node, prod(shape[:-1]), shape[-1])
+    old = selector.graph.opset < 13
+    axis = int(node.attributes.get("axis", 1 if old else -1)) % len(shape)
+    axes = range(axis, len(shape)) if old else (axis,)
+    store, order = _led(selector, node, axes)
+    n = prod(shape[i] for i in axes)
+    kernel, x = _plane(selector, node, store, prod(shape) // n, n)
     body = kernel.body
     less = apply(body, "sub", x, body.step("fold_max", x, kind="col"))
     grown = body.step("exp", less)
     y = apply(body, "div", grown, body.step("fold_add", grown, kind="col"))
-    selector.made(node, kernel, "plain", y)
+    made = selector.made(node, kernel, "plain", y)
+    laid = tuple(shape[i] for i in order)
+    selector.shapes[made] = laid
+    selector.bind(node.outputs[0], "plain", selector.turned(made, laid, [order.index(i) for i in range(len(shape))]))
 
 
 def layer_norm(selector: Selector, node: Node) -> None:
@@ -197,7 +207,9 @@ def layer_norm(selector: Selector, node: Node) -> None:
         raise UnsupportedError("its mean or deviation is asked for")
     if any(name and name not in selector.graph.constants for name in node.inputs[1:]):
         raise UnsupportedError("its parameters are no constants")
-    kernel, x = _plane(selector, node, prod(shape[:axis]), n)
+    if any(name and selector.graph.constants[name].size != n for name in node.inputs[1:]):
+        raise UnsupportedError("its parameters are not one number for each element of a row")
+    kernel, x = _plane(selector, node, selector.value(node.inputs[0]), prod(shape[:axis]), n)
     body = kernel.body
     mean = body.step("mul", body.step("fold_add", x, kind="col"), imm=1 / n)
     less = apply(body, "sub", x, mean)
@@ -214,7 +226,7 @@ def layer_norm(selector: Selector, node: Node) -> None:
 
 
 def reduce(selector: Selector, node: Node) -> None:
-    """Mean, sum, maximum over the last axes, or over the pixels of images."""
+    """Mean, sum, maximum over some axes, or over the pixels of images."""
     graph, shape = selector.graph, selector.graph.shape(node.inputs[0])
     given = (
         graph.constants[node.inputs[1]].tolist() if node.input(1) in graph.constants else node.attributes.get("axes")
@@ -229,9 +241,7 @@ def reduce(selector: Selector, node: Node) -> None:
     if axes == list(range(2, len(shape))) and (node.inputs[0], "last") in selector.forms:
         pixels(selector, node, "max" if fn == "fold_max" else "add", node.op == "ReduceMean")
         return
-    if axes != list(range(len(shape) - len(axes), len(shape))):
-        raise UnsupportedError(f"its axes {axes} are not the last ones")
-    kernel, x = _plane(selector, node, prod(shape) // n, n)
+    kernel, x = _plane(selector, node, _led(selector, node, axes)[0], prod(shape) // n, n)
     y = kernel.body.step(fn, x, kind="col")
     if node.op == "ReduceMean":
         y = kernel.body.step("mul", y, imm=1 / n)

@@ -7,6 +7,8 @@ from . import _rules_contract as contract
 from . import _rules_move as moves
 from . import _rules_point as point
 from . import _rules_recurrent as recurrent
+from picojoule.quantity import InputError
+
 from .._machine import Machine
 from ._graph import Graph, Node
 from ._kernel import Body, Cpu
@@ -24,8 +26,8 @@ RULES: Final[dict[str, Callable[[Selector, Node], None]]] = {
     "Split": moves.split, "Gather": moves.gather, "Expand": moves.expand, "Pad": moves.pad, "LSTM": recurrent.lstm,
     "GRU": recurrent.gru,
 }  # fmt: skip
-_INDICES: Final = {"Reshape": 1, "Slice": 4, "Gather": 1, "Expand": 1, "Unsqueeze": 1, "Squeeze": 1, "Split": 1,
-                   "ReduceMean": 1, "ReduceSum": 1, "ReduceMax": 1, "Pad": 2}  # fmt: skip
+# What a rule may raise on a node that is not valid. Named one by one: a fault of ours must not hide among them.
+FAULTS: Final = (KeyError, IndexError, ValueError, TypeError, ZeroDivisionError)
 
 
 def select(graph: Graph, machine: Machine) -> tuple[Selector, list[str]]:
@@ -55,6 +57,9 @@ def _reason(selector: Selector, node: Node) -> str:
         rule(selector, node)
     except UnsupportedError as error:
         return str(error)
+    except FAULTS as error:
+        raise InputError(f"this {node.op} is not valid: {type(error).__name__}: {error}", where=f"node {node.name}",
+                         expected="inputs and attributes as the operator's specification has them") from error  # fmt: skip
     return ""
 
 
