@@ -114,7 +114,7 @@ def _price(machine: Machine, kernel: Contract, plan: BodyPlan, width: int, th: i
         spots = window.images * -(-window.out[0] // th) * -(-window.out[1] // tw)
         groups = taps(window)
         tap_count, wide = len(groups), groups[0][2]
-        direct = window.size == (1, 1)
+        direct = window.direct
         tall, broad = reach(window, th, tw)
         gathered = 0 if direct else 2 * up(pixels * wide * tk * width)
         x_bytes = up((pixels if direct else tall * broad) * tk * width)

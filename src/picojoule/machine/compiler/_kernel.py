@@ -115,6 +115,13 @@ class Window:
     pads: tuple[int, int]  # rows above, columns to the left
 
     @property
+    def direct(self) -> bool:
+        """Whether every window is one pixel inside the image: it can be loaded from where it is."""
+        inside = all((o - 1) * s < size for o, s, size in
+                     zip(self.out, self.stride, (self.height, self.width), strict=True))  # fmt: skip
+        return self.size == (1, 1) and self.pads == (0, 0) and inside
+
+    @property
     def reach(self) -> tuple[int, int]:
         """Rows and columns that one window spans."""
         return (self.size[0] - 1) * self.dilation[0] + 1, (self.size[1] - 1) * self.dilation[1] + 1

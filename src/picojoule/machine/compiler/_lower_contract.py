@@ -57,7 +57,7 @@ class _Contraction:
         self.builder, self.kernel, self.addresses, self.tiling = builder, kernel, addresses, tiling
         self.width, self.type = BYTES[kernel.dtype], DTYPES.index(kernel.dtype)
         self.window = kernel.window
-        self.direct = self.window is not None and self.window.size == (1, 1)
+        self.direct = self.window is not None and self.window.direct
         nram, wram = areas(builder)
         pixels = tiling.th * tiling.tw
         self.body = BodyRun(builder, plan, nram, addresses, dtypes, (pixels, tiling.tn))
@@ -167,7 +167,7 @@ class _Contraction:
         window = self.window
         if window is None:
             return address, [partial(copy, NRAM, DRAM, base + spot.x * stride, address, spot.tw, depth * width, stride)]
-        if self.direct and window.pads == (0, 0) and self._inside(window, spot):
+        if self.direct:
             loads: list[Callable[[], None]] = []
             for row in range(spot.th):
                 y, x = (spot.y + row) * window.stride[0], spot.x * window.stride[1]
@@ -177,11 +177,6 @@ class _Contraction:
                                      stride * window.stride[1]))  # fmt: skip
             return address, loads
         return address, load_window(self.builder, window, spot, base, stride, address, depth * width, kernel.dtype, 0.0)
-
-    @staticmethod
-    def _inside(window: Window, spot: Spot) -> bool:
-        y, x = (spot.y + spot.th - 1) * window.stride[0], (spot.x + spot.tw - 1) * window.stride[1]
-        return y < window.height and x < window.width
 
     def gather(self, part: Part, spot: Spot, k: int, depth: int, tap: tuple[int, int, int], at: int) -> int:
         """The inputs of one tap, a row for each output pixel."""

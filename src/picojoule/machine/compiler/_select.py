@@ -150,9 +150,9 @@ class Selector:
         view = self.views.get(store)
         if view is None:
             return Place(store, 0, n)
-        if prod(view.shape) == m * n and view.strides[-1:] == (1,):
+        if prod(view.shape) == m * n:
             columns, axis = 1, len(view.shape)
-            while axis and columns < n and (columns == 1 or view.strides[axis - 1] == columns):
+            while axis and columns < n and (view.shape[axis - 1] == 1 or view.strides[axis - 1] == columns):
                 axis -= 1
                 columns *= view.shape[axis]
             rows = [(s, t) for s, t in zip(view.shape[:axis], view.strides[:axis], strict=True) if s > 1]
