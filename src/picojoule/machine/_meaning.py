@@ -169,7 +169,7 @@ def folded(name: str, a: NDArray[Any]) -> NDArray[Any]:
 
 
 _FOLDS: Final[dict[str, Any]] = {"add": np.sum, "max": np.max, "min": np.min}
-CASTS: Final = {"quantise": np.dtype("int8"), "dequantise": np.dtype("float32")}
+CASTS: Final["dict[str, np.dtype[Any]]"] = {"quantise": np.dtype("int8"), "dequantise": np.dtype("float32")}
 
 
 def unary(name: str, a: NDArray[Any]) -> NDArray[Any]:

@@ -33,7 +33,7 @@ class Net:
 
     def weight(self, *shape: int, scale: float = 0) -> str:
         scale = scale or (2 / max(1, prod(shape[1:]))) ** 0.5
-        return self.constant((self.draw.standard_normal(shape, np.float32) * np.float32(scale)))
+        return self.constant(self.draw.standard_normal(shape, np.float32) * np.float32(scale))
 
     def add(self, op: str, *inputs: str, outputs: int = 1, **attributes: Any) -> Any:
         names = [f"{op.lower()}{len(self.nodes)}" + (f"_{i}" if i else "") for i in range(outputs)]

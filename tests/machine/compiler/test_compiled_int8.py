@@ -27,7 +27,11 @@ def in_whole_numbers(x: NDArray[np.float32], w: NDArray[np.float32], bias: NDArr
     whole_x = np.clip(np.rint(x * one(1 / sx)), -128, 127).astype(np.int64).astype(object)
     whole_w = np.clip(np.rint(w / scales), -127, 127).astype(np.int64).astype(object)
     sums = (whole_x @ whole_w).astype(np.int64)
-    y = (sums.astype(one) * one(1) * (scales * one(sx))).astype(one) if per_channel else sums.astype(one) * (scales[0] * one(sx))
+    y = (
+        (sums.astype(one) * one(1) * (scales * one(sx))).astype(one)
+        if per_channel
+        else sums.astype(one) * (scales[0] * one(sx))
+    )
     y = (y + bias).astype(one)
     return np.maximum(y, one(0)) if relu else y
 
@@ -72,7 +76,12 @@ def test_convolution_in_whole_numbers(tmp_path: Path) -> None:
     step = next(s for s in kernels[0].body.steps if s.fn == "quantise")
     s_y = np.float32(step.imm)
     s_x = np.float32(float(np.abs(inputs["x"]).max()) / 127)
-    mid = by_taps(np.rint(np.pad(inputs["x"], ((0, 0), (0, 0), (1, 1), (1, 1))) * np.float32(1 / float(s_x))), weights[0], s_x, (1, 1))
+    mid = by_taps(
+        np.rint(np.pad(inputs["x"], ((0, 0), (0, 0), (1, 1), (1, 1))) * np.float32(1 / float(s_x))),
+        weights[0],
+        s_x,
+        (1, 1),
+    )
     mid = np.clip(np.rint(np.maximum(mid, np.float32(0)) * s_y), -128, 127)
     assert compiled.dtypes[between] == "int8"
     s_mid = np.float32(round_up_scale(compiled, kernels[1].name))
@@ -89,7 +98,9 @@ def round_up_scale(compiled: Any, name: str) -> float:
     told = next(line for line in compiled.explain() if line.startswith(f"quantised {name}"))
     assert float(told.rsplit(" ", 1)[1]) == pytest.approx(scale, rel=0.01)
     candidates = np.float32(scale) * (1 + np.arange(-8, 9) * np.float32(2**-24))
-    return float(next(c for c in candidates.astype(np.float32) if np.array_equal((largest * c).astype(np.float32), row)))
+    return float(
+        next(c for c in candidates.astype(np.float32) if np.array_equal((largest * c).astype(np.float32), row))
+    )
 
 
 def by_taps(x: NDArray[Any], w: NDArray[Any], s_x: np.float32, stride: tuple[int, int]) -> NDArray[np.float32]:
@@ -109,7 +120,11 @@ def by_taps(x: NDArray[Any], w: NDArray[Any], s_x: np.float32, stride: tuple[int
 @pytest.mark.parametrize("name", ["lenet", "mobilenet", "resnet18"])
 def test_less_traffic_and_near(name: str, tmp_path: Path) -> None:
     """Bound: int8 reads less than half of the bytes, takes less time, and stays near float32."""
-    makers = {"lenet": lenet, "mobilenet": lambda p: mobilenet(p, 32, 0.25, 10), "resnet18": lambda p: resnet(p, 18, 32, 8, 10)}
+    makers = {
+        "lenet": lenet,
+        "mobilenet": lambda p: mobilenet(p, 32, 0.25, 10),
+        "resnet18": lambda p: resnet(p, 18, 32, 8, 10),
+    }
     path = makers[name](tmp_path / "net.onnx")
     inputs, data = feeds(path, 7), [feeds(path, seed) for seed in range(3)]
     whole = compile_onnx(path, CORE)

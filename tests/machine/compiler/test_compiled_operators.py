@@ -114,9 +114,13 @@ def test_pools(data: st.DataObject) -> None:
     checked(net, net.add("Tanh", y), machine=draw(st.sampled_from([SMALL, TINY])), oracle=oracle)
 
 
-def pooled(x: NDArray[Any], largest: bool, size: list[int], stride: list[int], pads: list[int], include: bool) -> NDArray[Any]:
+def pooled(
+    x: NDArray[Any], largest: bool, size: list[int], stride: list[int], pads: list[int], include: bool
+) -> NDArray[Any]:
     """Window by window; what lies outside the image counts for means that include it."""
-    wide = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3])), constant_values=np.nan)
+    wide = np.pad(
+        x.astype(np.float64), ((0, 0), (0, 0), (pads[0], pads[2]), (pads[1], pads[3])), constant_values=np.nan
+    )
     out = [(n - k) // s + 1 for n, k, s in zip(wide.shape[2:], size, stride, strict=True)]
     y = np.zeros((*x.shape[:2], *out), np.float32)
     for i, j in np.ndindex(*out):
@@ -146,13 +150,24 @@ def test_products(data: st.DataObject) -> None:
     if kind == "gemm":
         turn = draw(st.integers(0, 1))
         x = net.input("x", *((k, m) if turn else (m, k)))
-        y = net.add("Gemm", x, net.weight(n, k), net.weight(n), transA=turn, transB=1, alpha=0.5, beta=draw(st.sampled_from([1.0, 2.0])))
+        y = net.add(
+            "Gemm",
+            x,
+            net.weight(n, k),
+            net.weight(n),
+            transA=turn,
+            transB=1,
+            alpha=0.5,
+            beta=draw(st.sampled_from([1.0, 2.0])),
+        )
     elif kind == "matmul":
         x = net.input("x", draw(st.integers(1, 3)), m, k)
         y = net.add("Add", net.add("MatMul", x, net.weight(k, n)), net.weight(n))
     elif kind == "stack":
         batch = draw(st.integers(1, 3))
-        y = net.add("MatMul", net.input("a", batch, 2, m, k), net.input("b", draw(st.sampled_from([1, batch])), 2, k, n))
+        y = net.add(
+            "MatMul", net.input("a", batch, 2, m, k), net.input("b", draw(st.sampled_from([1, batch])), 2, k, n)
+        )
     else:
         heads, size = draw(st.integers(1, 3)), draw(st.integers(1, 8))
         x = net.input("x", 1, m, 3 * heads * size)
@@ -185,7 +200,10 @@ def test_chains(data: st.DataObject) -> None:
         if kind == "unary":
             y = net.add(draw(st.sampled_from(["Relu", "Tanh", "Sigmoid", "Neg", "Abs", "HardSigmoid", "Erf"])), a)
         elif kind == "pair":
-            y = net.add(draw(st.sampled_from(["Add", "Sub", "Mul", "Max", "Min"])), *draw(st.permutations([a, draw(st.sampled_from(known))])))
+            y = net.add(
+                draw(st.sampled_from(["Add", "Sub", "Mul", "Max", "Min"])),
+                *draw(st.permutations([a, draw(st.sampled_from(known))])),
+            )
         elif kind == "constant":
             other = net.weight(*(size if draw(st.booleans()) else 1 for size in shape))
             pair = draw(st.permutations([a, other]))
@@ -205,7 +223,10 @@ def test_chains(data: st.DataObject) -> None:
         else:
             axis = draw(st.integers(0, rank - 1))
             cut = draw(st.integers(0, shape[axis] - 1))
-            ends = [net.constant(np.array([v])) for v in (0, cut, axis)], [net.constant(np.array([v])) for v in (cut, 99, axis)]
+            ends = (
+                [net.constant(np.array([v])) for v in (0, cut, axis)],
+                [net.constant(np.array([v])) for v in (cut, 99, axis)],
+            )
             pieces = [net.add("Slice", a, *e) for e in ends if e != ends[0] or cut]
             y = net.add("Concat", *pieces[::-1], axis=axis)
         known.append(y)
@@ -214,7 +235,9 @@ def test_chains(data: st.DataObject) -> None:
             machine=draw(st.sampled_from([SMALL, TINY])))  # fmt: skip
 
 
-@pytest.mark.parametrize(("steps", "batch", "width", "hidden", "directions"), [(1, 1, 3, 2, 1), (4, 3, 5, 7, 2), (6, 1, 20, 24, 1)])
+@pytest.mark.parametrize(
+    ("steps", "batch", "width", "hidden", "directions"), [(1, 1, 3, 2, 1), (4, 3, 5, 7, 2), (6, 1, 20, 24, 1)]
+)
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "reset"])
 def test_recurrent(kind: str, steps: int, batch: int, width: int, hidden: int, directions: int) -> None:
     """Equality: every step of LSTM and GRU layers, against the recurrences written out in float64."""
@@ -225,10 +248,22 @@ def test_recurrent(kind: str, steps: int, batch: int, width: int, hidden: int, d
     bias = net.weight(directions, 2 * gates * hidden, scale=0.4)
     late = {"linear_before_reset": 1} if kind == "reset" else {}
     op = "LSTM" if kind == "LSTM" else "GRU"
-    names = net.add(op, x, *w, bias, outputs=2, hidden_size=hidden, direction="bidirectional" if directions == 2 else "forward", **late)
+    names = net.add(
+        op,
+        x,
+        *w,
+        bias,
+        outputs=2,
+        hidden_size=hidden,
+        direction="bidirectional" if directions == 2 else "forward",
+        **late,
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = net.save(Path(folder) / "net.onnx", *names)
-        inputs, weights = feeds(path), [onnx.numpy_helper.to_array(t).astype(np.float64) for t in onnx.load(path).graph.initializer]
+        inputs, weights = (
+            feeds(path),
+            [onnx.numpy_helper.to_array(t).astype(np.float64) for t in onnx.load(path).graph.initializer],
+        )
         compiled = compile_onnx(path, SMALL)
     found, expected = compiled(inputs), compiled.reference(inputs)
     y, last = recurrence(kind, inputs["x"].astype(np.float64), *weights)
@@ -238,7 +273,9 @@ def test_recurrent(kind: str, steps: int, batch: int, width: int, hidden: int, d
     assert simulate(compiled.program, SMALL, check=True).cycles == compiled.steps[0].planned  # type: ignore[union-attr]
 
 
-def recurrence(kind: str, x: NDArray[Any], w: NDArray[Any], r: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def recurrence(
+    kind: str, x: NDArray[Any], w: NDArray[Any], r: NDArray[Any], b: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
     """The equations of ONNX's specification."""
     steps, batch, _ = x.shape
     directions, _, hidden = r.shape
@@ -254,7 +291,9 @@ def recurrence(kind: str, x: NDArray[Any], w: NDArray[Any], r: NDArray[Any], b: 
                 c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
                 h = sigmoid(o) * np.tanh(c)
             else:
-                z, reset = (sigmoid(p + q) for p, q in zip(np.split(one, 3, 1)[:2], np.split(two, 3, 1)[:2], strict=True))
+                z, reset = (
+                    sigmoid(p + q) for p, q in zip(np.split(one, 3, 1)[:2], np.split(two, 3, 1)[:2], strict=True)
+                )
                 back = reset * two[:, 2 * hidden :]
                 if kind == "GRU":
                     back = (reset * h) @ r[d][2 * hidden :].T + rb[2 * hidden :]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from picojoule.quantity import InputError
 
 from .._isa import SPECS, Instruction, Region, make
-from .._machine import SCOPES, Machine
+from .._machine import Machine
 from .._program import Buffer, Program
 
 DRAM, SRAM, NRAM, WRAM = range(4)
@@ -171,14 +171,15 @@ class Builder:
                         tokens[number] |= 1 << _bit(here, there)
                         tokens[order[there][position]] |= 4 << _bit(there, here)
         code: list[Instruction] = []
-        for number in self._written(order, tokens):
+        for number in self._written(order):
             one = self.code[number]
             code.append(Instruction(one.name, one.values, tokens[number], len(code) + 1))
         return Program({"core0": tuple(code)}, tuple(buffers), constants, source), ticks
 
-    def _written(self, order: list[list[int]], tokens: list[int]) -> list[int]:
+    def _written(self, order: list[list[int]]) -> list[int]:
         """One list with each stream in its order: by the order in which they were emitted as far as that allows."""
-        result, at = [], [0, 0, 0]
+        result = list[int]()
+        at = [0, 0, 0]
         while True:
             heads = [stream[i] for stream, i in zip(order, at, strict=True) if i < len(stream)]
             if not heads:
@@ -191,8 +192,3 @@ class Builder:
 def _bit(here: int, other: int) -> int:
     """Which of the two other streams `other` is to `here`."""
     return [s for s in range(3) if s != here].index(other)
-
-
-def scope_name(scope: int) -> str:
-    """The name of a memory."""
-    return SCOPES[scope]

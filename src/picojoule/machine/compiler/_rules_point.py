@@ -9,8 +9,8 @@ import numpy as np
 from ._fold import batch_scale
 from ._graph import Node, scalar
 from ._kernel import Body, Place, Plane, Shrink
-from ._tile import up
 from ._select import Emit, Operand, Selector, UnsupportedError, apply
+from ._tile import up
 
 Registers = Sequence[int | float]
 

@@ -14,8 +14,8 @@ import numpy as np
 from picojoule.quantity import InputError
 
 from ._graph import Array, Graph, Node, Shape, as_float32, scalar
-from ._tile import BodyPlan
 from ._kernel import Body, Copy, Cpu, Kernel, Place, Plane, Strided, packed
+from ._tile import BodyPlan
 
 PERMUTE = {2: (0, 1), 3: (0, 2, 1), 4: (0, 2, 3, 1), 5: (0, 2, 3, 4, 1)}
 Emit = Callable[[Body, Sequence[int | float]], int]
@@ -314,9 +314,9 @@ class Selector:
         for kernel in self.kernels:
             for store, register in kernel.body.known.items():
                 if store in needed and not any(p.tensor == store for p in kernel.body.stores.values()):
-                    if register in kernel.body.stores:  # two names of one register
-                        register = kernel.body.step("copy", register)
-                    kernel.body.stores[register] = Place(store, 0, 0)
+                    # a register of two names is copied: each is stored once
+                    again = register in kernel.body.stores
+                    kernel.body.stores[kernel.body.step("copy", register) if again else register] = Place(store)
         kept, needed = list[Kernel](), set(outs)
         for kernel in reversed(self.kernels):
             if any(name in needed for name in kernel.writes()):

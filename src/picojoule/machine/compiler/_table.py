@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Final
 
+from picojoule.quantity import InputError
+
+from .._machine import Machine
 from . import _rules_contract as contract
 from . import _rules_move as moves
 from . import _rules_point as point
 from . import _rules_recurrent as recurrent
-from picojoule.quantity import InputError
-
-from .._machine import Machine
 from ._graph import Graph, Node
 from ._kernel import Body, Cpu
 from ._select import Selector, UnsupportedError
