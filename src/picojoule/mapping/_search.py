@@ -1,6 +1,5 @@
 """The best mapping and the proof: every unrolling is either solved exactly or its lower bound is no better."""
 
-import heapq
 import math
 import time
 from dataclasses import dataclass, replace
@@ -15,11 +14,13 @@ from ._bound import Floor, floor
 from ._convention import Convention
 from ._covered import chains
 from ._field import Ints, field
+from ._lattice import Column
 from ._latency import latency
 from ._legality import exposed_windows, faults, require
 from ._mapping import Mapping
 from ._ports import PortBound, has_ports, within_ports
 from ._problem import Problem, UnmappableError
+from ._queue import Queue
 from ._refine import refine, refinement
 from ._seat import Factors, unrollings
 from ._solve import check_assumption, solve
@@ -28,7 +29,8 @@ from ._traffic import Traffic, traffic
 from ._weights import Prices, Weights, cost, prices
 
 Objective = Literal["energy", "latency", "edp"]
-TIE = 1e-12  # relative: bounds within it count as equal
+TIE = 1e-12  # relative: values within it count as equal
+CLOSE = 1e-11  # relative: a bound this close to the best value found is that value, its sums rounded
 BATCH = 400_000  # entries of one matrix of bounds
 
 
@@ -82,7 +84,7 @@ class _Space:
     spatial: Ints
     prices: Prices
     floor: Floor
-    bound: list[float]
+    bound: Column
 
 
 @dataclass(slots=True)
@@ -136,37 +138,36 @@ def _optimum(
 def _walk(
     problem: Problem, spaces: list[_Space], objective: Objective, convention: Convention, kind: Factors, solves: int | None
 ) -> tuple[_Best, float]:  # fmt: skip
-    """Best first: take the unrolling of least bound, sharpen its bound once, then solve it; stop when none can win."""
-    best, root, chunk = _Best(), math.inf, 16
-    shared = {
-        m: refinement(problem, space.machine, space.prices, convention)
+    """Best first: take the unrolling of least bound, sharpen its bound twice, then solve it; stop when none can win."""
+    best, root = _Best(), math.inf
+    shared = [
+        refinement(problem, space.machine, space.prices, convention)
         if kind == "perfect" and objective != "latency"
         else None
-        for m, space in enumerate(spaces)
-    }
-    queue = [(bound, shared[m] is None, m, i) for m, space in enumerate(spaces) for i, bound in enumerate(space.bound)]
-    heapq.heapify(queue)
+        for space in spaces
+    ]
+    queue = Queue([space.bound for space in spaces])
     while queue:
-        bound, sharp, m, i = heapq.heappop(queue)
-        if bound > best.key[0] * (1 - TIE) and not (objective == "latency" and bound <= best.key[0]):
+        bound, stage, m, i = queue.pop()
+        if bound > best.key[0] * (1 - CLOSE) and not (objective == "latency" and bound <= best.key[0]):
             best.proven = min(best.proven, max(bound, best.key[0]))
             break
         if solves is not None and best.solved >= solves and best.mapping is not None:
             best.proven = min(best.proven, bound)
             break
         common = shared[m]
-        if sharp or common is None:
+        if common is None or stage == 2 or (stage == 1 and best.mapping is None):
             root = min(root, bound)
             _explore(problem, spaces[m], i, objective, convention, best)
             continue
-        batch = [(bound, i)]
-        while queue and len(batch) < chunk and queue[0][1:3] == (False, m) and queue[0][0] <= best.key[0] * (1 - TIE):
-            batch.append((queue[0][0], heapq.heappop(queue)[3]))
-        chunk = min(4 * chunk, 1 + BATCH // max(1, common.tiles.shape[1]))
+        size = min((16, 64, 256)[min(2, queue.batches[stage, m])], 1 + BATCH // max(1, common.inner.tiles.shape[1]))
+        batch = [(bound, i), *queue.more(stage, m, best.key[0] * (1 - CLOSE), size - 1)]
         space, rows = spaces[m], [index for _, index in batch]
-        sharper = refine(common, space.spatial[rows]) * (space.floor.steps[rows] if objective == "edp" else 1.0)
+        scale = space.floor.steps[rows] if objective == "edp" else np.ones(len(rows))
+        root = min(root, bound) if stage else root
+        sharper = scale * refine(common, space.spatial[rows], best.key[0] / scale if stage else None)
         for (before, index), after in zip(batch, sharper.tolist(), strict=True):
-            heapq.heappush(queue, (max(before, after * (1 - TIE)), True, m, index))
+            queue.push(max(before, after * (1 - TIE)), stage + 1, m, index)
     return best, root
 
 
@@ -185,7 +186,7 @@ def _space(
     table = prices(problem, machine, weights)
     below = floor(problem, machine, spatial, table, convention)
     bound = {"energy": below.least, "latency": below.steps, "edp": below.least * below.steps}[objective]
-    return _Space(mask, machine, spatial, table, below, bound.tolist())
+    return _Space(mask, machine, spatial, table, below, bound)
 
 
 def lawful(problem: Problem, machine: Accelerator, spatial: Ints, convention: Convention) -> Ints:
