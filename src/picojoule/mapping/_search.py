@@ -13,6 +13,7 @@ from ._accelerator import Accelerator
 from ._bound import Floor, floor
 from ._convention import Convention
 from ._covered import chains
+from ._engine import Engine, Least, Solver, solver
 from ._field import Ints, field
 from ._lattice import Column
 from ._latency import latency
@@ -89,10 +90,11 @@ class _Space:
 
 @dataclass(slots=True)
 class _Best:
-    """The incumbent and what is proven so far."""
+    """The incumbent, with its space and unrolling where its mapping is not yet built, and what is proven so far."""
 
     key: tuple[float, float] = (math.inf, math.inf)
     mapping: Mapping | None = None
+    place: tuple[int, int] | None = None
     proven: float = math.inf
     solved: int = 0
 
@@ -100,24 +102,26 @@ class _Best:
 def optimum(
     problem: Problem, accelerator: Accelerator, weights: Weights, objective: Objective = "energy", *,
     convention: Convention | None = None, factors: Factors | None = None, solves: int | None = None,
+    engine: Engine = "numpy",
 ) -> Optimum:  # fmt: skip
     """The mapping of least energy, latency or energy · latency over tile shapes, loop orders, unrollings and bypass.
 
     `factors`: "perfect" spatial factors divide the extents (default for energy), "ragged" ones need not (default for
     latency and edp). Equal layers are searched once. Among mappings of least compute-bound latency the one of least
     energy is taken. After `solves` unrollings the search stops with the mapping found and its gap. Not searched:
-    temporal factors that do not divide, halo `consecutive-overlap`.
+    temporal factors that do not divide, halo `consecutive-overlap`. `engine`: "numpy", or "numba", its compiled twin
+    with the same result (see `_engine`).
     """
     chosen = convention or Convention()
     kind: Factors = factors or ("perfect" if objective == "energy" else "ragged")
-    found = _optimum(problem.shape, accelerator, weights, objective, chosen, kind, solves)
+    found = _optimum(problem.shape, accelerator, weights, objective, chosen, kind, solves, engine)
     return replace(found, problem=problem)
 
 
 @lru_cache(maxsize=4096)
 def _optimum(
     problem: Problem, accelerator: Accelerator, weights: Weights, objective: Objective, convention: Convention, kind: Factors,
-    solves: int | None,
+    solves: int | None, engine: Engine,
 ) -> Optimum:  # fmt: skip
     start = time.process_time()
     if convention.halo == "consecutive-overlap":
@@ -126,7 +130,8 @@ def _optimum(
         )
     check_assumption(problem)
     spaces = [_space(problem, accelerator, mask, weights, objective, convention, kind) for mask in masks(accelerator)]
-    best, root = _walk(problem, spaces, objective, convention, kind, solves)
+    best, root = _walk(problem, spaces, objective, convention, kind, solves, solver(engine))
+    best.mapping = _mapping(problem, spaces, convention, best)
     if best.mapping is None:
         raise NoMappingError(_refusal(problem, accelerator, spaces, convention))
     spent = time.process_time() - start
@@ -136,7 +141,8 @@ def _optimum(
 
 
 def _walk(
-    problem: Problem, spaces: list[_Space], objective: Objective, convention: Convention, kind: Factors, solves: int | None
+    problem: Problem, spaces: list[_Space], objective: Objective, convention: Convention, kind: Factors,
+    solves: int | None, prepare: Solver,
 ) -> tuple[_Best, float]:  # fmt: skip
     """Best first: take the unrolling of least bound, sharpen its bound twice, then solve it; stop when none can win."""
     best, root = _Best(), math.inf
@@ -146,19 +152,20 @@ def _walk(
         else None
         for space in spaces
     ]
+    least = [prepare(problem, space.machine, space.prices, convention) for space in spaces]
     queue = Queue([space.bound for space in spaces])
     while queue:
         bound, stage, m, i = queue.pop()
         if bound > best.key[0] * (1 - CLOSE) and not (objective == "latency" and bound <= best.key[0]):
             best.proven = min(best.proven, max(bound, best.key[0]))
             break
-        if solves is not None and best.solved >= solves and best.mapping is not None:
+        if solves is not None and best.solved >= solves and best.key[0] < math.inf:
             best.proven = min(best.proven, bound)
             break
         common = shared[m]
-        if common is None or stage == 2 or (stage == 1 and best.mapping is None):
+        if common is None or stage == 2 or (stage == 1 and best.key[0] == math.inf):
             root = min(root, bound)
-            _explore(problem, spaces[m], i, objective, convention, best)
+            _explore(problem, spaces[m], (m, i), objective, convention, best, least[m])
             continue
         size = min((16, 64, 256)[min(2, queue.batches[stage, m])], 1 + BATCH // max(1, common.inner.tiles.shape[1]))
         batch = [(bound, i), *queue.more(stage, m, best.key[0] * (1 - CLOSE), size - 1)]
@@ -203,32 +210,43 @@ def lawful(problem: Problem, machine: Accelerator, spatial: Ints, convention: Co
 
 
 def _explore(
-    problem: Problem, space: _Space, index: int, objective: Objective, convention: Convention, best: _Best
+    problem: Problem, space: _Space, place: tuple[int, int], objective: Objective, convention: Convention, best: _Best,
+    least: Least,
 ) -> None:  # fmt: skip
     """Solve one unrolling and update the incumbent and the proven bound."""
+    index = place[1]
     spatial = tuple(int(s) for s in space.spatial[index])
     steps, fixed = float(space.floor.steps[index]), float(space.floor.fixed[index])
     if objective == "latency" and (steps, float(space.floor.least[index])) >= best.key:
         best.proven = min(best.proven, best.key[0])
         return
-    grid = field(problem, space.machine, spatial, convention)
     best.solved += 1
-    energy = fixed + float(solve(grid, [space.prices]).least[0])
+    energy = fixed + least(spatial)
     if not math.isfinite(energy):
         return
     if objective != "energy" and has_ports(space.machine):
+        grid = field(problem, space.machine, spatial, convention)
         found: PortBound = within_ports(grid, space.prices, steps, objective, convention, best.key[0])
         best.proven = min(best.proven, found.lower_bound)
         if found.mapping is not None and found.key < best.key:
-            best.key, best.mapping = found.key, replace(found.mapping, bypass=space.bypass)
+            best.key, best.place, best.mapping = found.key, None, replace(found.mapping, bypass=space.bypass)
         return
     value = {"energy": energy, "latency": steps, "edp": energy * steps}[objective]
     best.proven = min(best.proven, value)
     key = (value, energy)
     if key[0] < best.key[0] * (1 - TIE) or (key[0] <= best.key[0] and key < best.key):
-        mapping = trace(grid, solve(grid, [space.prices], keep=True))
-        if mapping is not None:
-            best.key, best.mapping = key, replace(mapping, bypass=space.bypass)
+        best.key, best.place, best.mapping = key, place, None
+
+
+def _mapping(problem: Problem, spaces: list[_Space], convention: Convention, best: _Best) -> Mapping | None:
+    """The winner's mapping: built once, at the end."""
+    if best.place is None:
+        return best.mapping
+    space, index = spaces[best.place[0]], best.place[1]
+    grid = field(problem, space.machine, tuple(int(s) for s in space.spatial[index]), convention)
+    found = trace(grid, solve(grid, [space.prices], keep=True))
+    assert found is not None, "a finite cost has a mapping"
+    return replace(found, bypass=space.bypass)
 
 
 def _refusal(problem: Problem, accelerator: Accelerator, spaces: list[_Space], convention: Convention) -> str:
