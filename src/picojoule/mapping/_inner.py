@@ -5,7 +5,7 @@ there, so running minima over divisors stay inside.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -149,9 +149,23 @@ def _crossing(inner: Inner, operand: Operand, o: int, child: int, spatial: Ints)
     above: Column | float = apart * shared_by
     if parent <= machine.fanout:
         if (output or (machine.array.multicast and rule.multicast == "union")) and child == machine.fanout + 1:
-            together = {d: spatial[:, d][:, None] * inner.tiles[d][None] for axis in operand.windows for d, _ in axis}
-            above = spread_columns(operand, extents, together, rule)
+            above = _together(inner, operand, spatial)
         elif machine.array.multicast or output:
             above = apart
     per_word = prices.read[parent, o] + (prices.update[parent, o] if output else 0.0)
     return np.asarray(above * per_word + apart * shared_by * prices.write[child, o])
+
+
+def _together(inner: Inner, operand: Operand, spatial: Ints) -> Column | float:
+    """A_o(S·t) [unrollings, tiles]: window by window on the few different factors and tiles of its two dimensions."""
+    extents, rule = inner.problem.extents, inner.convention
+    total = spread_columns(replace(operand, axes=tuple(axis for axis in operand.axes if len(axis) == 1)), extents, {}, rule)
+    for axis in operand.windows:
+        (a, _), (b, _) = axis
+        factor, row = np.unique(spatial[:, a] * (extents[b] + 1) + spatial[:, b], return_inverse=True)
+        tile, column = np.unique(inner.tiles[a] * (extents[b] + 1) + inner.tiles[b], return_inverse=True)
+        high, low = divmod(factor, extents[b] + 1), divmod(tile, extents[b] + 1)
+        sizes = {d: high[i][:, None] * low[i][None] for i, d in enumerate((a, b))}
+        table = np.asarray(spread_columns(replace(operand, axes=(axis,)), extents, sizes, rule))
+        total = total * (table if table.ndim == 0 else table[row][:, column])
+    return total
