@@ -1,9 +1,11 @@
 """Mapping a contraction onto an accelerator: legality, the exact traffic law, and provably optimal mappings."""
 
 from ._accelerator import Accelerator, Array, Level, SpatialAxis
+from ._batch import Batch, batch
 from ._certificate import Potentials, certificate
 from ._check import check
 from ._convention import Convention
+from ._engine import Engine
 from ._latency import latency, port_cycles
 from ._legality import Fault, IllegalMappingError, faults, require
 from ._mapping import Loop, Mapping
@@ -15,9 +17,9 @@ from ._traffic import Traffic, traffic
 from ._weights import Weights, cost, per_level
 
 __all__ = [
-    "Accelerator", "Array", "Convention", "Fault", "IllegalMappingError", "Level", "Loop", "MappedNetwork", "Mapping",
+    "Accelerator", "Array", "Batch", "Convention", "Engine", "Fault", "IllegalMappingError", "Level", "Loop", "MappedNetwork", "Mapping",
     "NoMappingError", "Operand", "Optimum", "Potentials", "Problem", "SpatialAxis", "Traffic", "UnmappableError",
-    "Weights", "certificate", "check", "contraction", "cost", "faults", "latency", "layer_dict", "map_dict",
+    "Weights", "batch", "certificate", "check", "contraction", "cost", "faults", "latency", "layer_dict", "map_dict",
     "map_operators", "nest_lines", "optimum", "per_level", "port_cycles", "problem_of", "require", "text", "traffic",
     "traffic_lines",
 ]  # fmt: skip
