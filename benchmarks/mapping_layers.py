@@ -1,6 +1,7 @@
 """Layers and machines of the mapping benchmark: every contraction of five networks, three arrays of the literature."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from picojoule import read_model
 from picojoule.mapping import (
@@ -16,6 +17,7 @@ from picojoule.mapping import (
 )
 from picojoule.workload import Operator
 
+M, C, P, Q, R, S = ("m", "n"), ("c", "k"), ("p", "p0"), ("q", "p1"), ("r", "r0"), ("s", "r1")  # here, in the zoo
 ROLES = ("input", "weight", "output")
 BITS = (("input", 8), ("weight", 8), ("output", 8))
 LLAMA = (("up, 4096 tokens", 4096, 28672, 8192), ("down, 4096 tokens", 4096, 8192, 28672),
@@ -79,7 +81,7 @@ def tpu_like() -> Accelerator:
         Level("SRAM", ("input", "output"), 2 * 2**20 * 8, read_bandwidth=128, write_bandwidth=128),
         Level("PE", ("weight", "output"), None, (("weight", 128 * 8), ("output", 16))),
     )
-    axes = (SpatialAxis("x", 32, ("m", "p", "q")), SpatialAxis("y", 32, ("c", "r", "s")))
+    axes = (SpatialAxis("x", 32, (*M, *P, *Q)), SpatialAxis("y", 32, (*C, *R, *S)))
     return Accelerator(
         "TPU-like 32×32", levels, Array("SRAM", axes), (("input", 8), ("weight", 8), ("output", 16))
     )
@@ -92,7 +94,7 @@ def eyeriss_like() -> Accelerator:
         Level("GLB", ("input", "output"), 131072 * 8, read_bandwidth=16, write_bandwidth=16),
         Level("spad", ROLES, None, (("input", 24 * 8), ("weight", 384 * 8), ("output", 16 * 8))),
     )
-    axes = (SpatialAxis("x", 14, ("p", "q", "m", "b")), SpatialAxis("y", 12, ("c", "r", "s", "m")))
+    axes = (SpatialAxis("x", 14, (*P, *Q, *M, "b")), SpatialAxis("y", 12, (*C, *R, *S, *M)))
     return Accelerator("Eyeriss-like 14×12", levels, Array("GLB", axes), BITS)
 
 
@@ -102,10 +104,10 @@ def timeloop_eyeriss() -> Accelerator:
         Level("DRAM", ROLES, read_bandwidth=4, write_bandwidth=4),
         Level("GLB", ("input", "output"), 131072 * 8, read_bandwidth=16, write_bandwidth=16),
         Level("ifmap", ("input",), 24 * 8, loops=()),
-        Level("weights", ("weight",), 384 * 8, loops=("c", "r")),
-        Level("psum", ("output",), 16 * 8, loops=("m",)),
+        Level("weights", ("weight",), 384 * 8, loops=(*C, *R)),
+        Level("psum", ("output",), 16 * 8, loops=M),
     )
-    axes = (SpatialAxis("x", 14, ("q", "m")), SpatialAxis("y", 12, ("c", "m", "s")))
+    axes = (SpatialAxis("x", 14, (*Q, *M)), SpatialAxis("y", 12, (*C, *M, *S)))
     return Accelerator("Timeloop's Eyeriss", levels, Array("GLB", axes), BITS)
 
 
@@ -118,3 +120,9 @@ def weights_of(machine: Accelerator) -> Weights:
     """Relative to one MAC: 200 per word outermost, 6 at the array's side, 1 in a PE."""
     cost = {level.name: (200.0, 6.0, 1.0, 1.0, 1.0)[i] for i, level in enumerate(machine.levels)}
     return per_level(machine, 1.0, cost, cost)
+
+
+def without_ports(machine: Accelerator) -> Accelerator:
+    """The same machine with unlimited bandwidth: the MACs set the pace."""
+    levels = tuple(replace(level, read_bandwidth=None, write_bandwidth=None) for level in machine.levels)
+    return replace(machine, levels=levels)

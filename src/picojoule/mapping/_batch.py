@@ -101,11 +101,12 @@ class Batch:
         return build(self.field, tuple(steps))
 
     def draw(self, rng: np.random.Generator, count: int) -> tuple[Ints, Ints]:
-        """Random chains and stationary operands: every prime factor at a random level."""
-        grid, levels = self.field.lattice, len(self.field.machine.levels)
+        """Random chains and stationary operands: every prime factor at a random level that may hold its loop."""
+        grid, levels, allowed = self.field.lattice, len(self.field.machine.levels), movable(self.field)
         chains = np.zeros((count, levels - 1), dtype=np.int64)
         for axis in grid.axes:
-            homes = rng.integers(0, levels, (count, axis.length - 1))
+            able = [level for level in range(levels) if axis.dim in allowed[level]] or [0]
+            homes = np.array(able)[rng.integers(0, len(able), (count, axis.length - 1))]
             for c in range(1, levels):
                 chains[:, c - 1] += (homes >= c).sum(axis=1) * axis.after
         return chains, rng.integers(0, len(self.field.problem.operands), (count, levels - 1))
