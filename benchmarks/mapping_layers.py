@@ -68,7 +68,10 @@ def networks() -> Mapping[str, tuple[tuple[Problem, int], ...]]:
         for operator in read_model(name, **({"seq": seq} if seq else {})).operators:
             if operator.work.macs:
                 one = renamed(operator)
-                times[one.shape] = times.get(one.shape, (one, 0))[0], times.get(one.shape, (one, 0))[1] + operator.repeats
+                times[one.shape] = (
+                    times.get(one.shape, (one, 0))[0],
+                    times.get(one.shape, (one, 0))[1] + operator.repeats,
+                )
         found[title] = tuple(times.values())
     found["Llama-70B MLP"] = tuple((product(*layer), 1) for layer in LLAMA)
     return found
@@ -82,9 +85,7 @@ def tpu_like() -> Accelerator:
         Level("PE", ("weight", "output"), None, (("weight", 128 * 8), ("output", 16))),
     )
     axes = (SpatialAxis("x", 32, (*M, *P, *Q)), SpatialAxis("y", 32, (*C, *R, *S)))
-    return Accelerator(
-        "TPU-like 32×32", levels, Array("SRAM", axes), (("input", 8), ("weight", 8), ("output", 16))
-    )
+    return Accelerator("TPU-like 32×32", levels, Array("SRAM", axes), (("input", 8), ("weight", 8), ("output", 16)))
 
 
 def eyeriss_like() -> Accelerator:

@@ -6,8 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from picojoule.mapping import UnmappableError, Weights, batch, contraction, cost, faults, optimum, traffic
-from picojoule.mapping import _search
+from picojoule.mapping import UnmappableError, Weights, _search, batch, contraction, cost, faults, optimum, traffic
 from picojoule.mapping._seat import unrollings
 from tests.mapping.machines import conv, eyeriss_like, weights_of
 from tests.mapping.test_search import small

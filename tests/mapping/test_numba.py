@@ -110,7 +110,8 @@ def test_kernels_in_one_file():
             if isinstance(node, ast.Import | ast.ImportFrom):
                 names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [one.name for one in node.names]
                 found.setdefault(path.name, set()).update(
-                    ("." if isinstance(node, ast.ImportFrom) and node.level else "") + name.split(".")[0] for name in names
+                    ("." if isinstance(node, ast.ImportFrom) and node.level else "") + name.split(".")[0]
+                    for name in names
                 )
     assert [name for name, modules in found.items() if "numba" in modules] == ["_kernels.py"]
     assert found["_kernels.py"] == {"numba", "numpy", "typing", "collections"}

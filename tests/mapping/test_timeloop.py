@@ -119,7 +119,8 @@ def machine_of(stem):
     bare = lambda name: name.split("[")[0].split(".")[-1]  # noqa: E731
     parts = {bare(part["name"]): part.get("attributes", {}) for part in given["architecture"]["subtree"][0]["local"]}
     prices = {
-        bare(table["name"]): {one["name"]: one["energy"] for one in table["actions"]} for table in given["ERT"]["tables"]
+        bare(table["name"]): {one["name"]: one["energy"] for one in table["actions"]}
+        for table in given["ERT"]["tables"]
     }
     loops = {"ifmap_spad": (), "weights_spad": ("C", "R"), "psum_spad": ("M",)}  # what its constraints leave
     levels, weights = [], []
@@ -127,9 +128,13 @@ def machine_of(stem):
         part, words = parts[name], parts[name]["width"] // parts[name]["datawidth"]
         bits = 8 * part["depth"] * words if name != "DRAM" else None  # it counts words, of 8 bits but in one scratchpad
         rates = (None, None) if name == "DRAM" else (part.get("read_bandwidth"), part.get("write_bandwidth"))
-        levels.append(Level(name, keeps, bits, loops=loops.get(name), read_bandwidth=rates[0], write_bandwidth=rates[1]))
+        levels.append(
+            Level(name, keeps, bits, loops=loops.get(name), read_bandwidth=rates[0], write_bandwidth=rates[1])
+        )
         weights += [
-            ((name, role, action), prices[name][action] / words) for role in keeps for action in ("read", "write", "update")
+            ((name, role, action), prices[name][action] / words)
+            for role in keeps
+            for action in ("read", "write", "update")
         ]
     axes = (SpatialAxis("x", 14, ("Q", "M")), SpatialAxis("y", 12, ("C", "M", "S")))
     mac = next(table["compute"] for name, table in prices.items() if "compute" in table)

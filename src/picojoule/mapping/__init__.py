@@ -17,9 +17,9 @@ from ._traffic import Traffic, traffic
 from ._weights import Weights, cost, per_level
 
 __all__ = [
-    "Accelerator", "Array", "Batch", "Convention", "Engine", "Fault", "IllegalMappingError", "Level", "Loop", "MappedNetwork", "Mapping",
-    "NoMappingError", "Operand", "Optimum", "Potentials", "Problem", "SpatialAxis", "Traffic", "UnmappableError",
-    "Weights", "batch", "certificate", "check", "contraction", "cost", "faults", "latency", "layer_dict", "map_dict",
-    "map_operators", "nest_lines", "optimum", "per_level", "port_cycles", "problem_of", "require", "text", "traffic",
-    "traffic_lines",
+    "Accelerator", "Array", "Batch", "Convention", "Engine", "Fault", "IllegalMappingError", "Level", "Loop",
+    "MappedNetwork", "Mapping", "NoMappingError", "Operand", "Optimum", "Potentials", "Problem", "SpatialAxis",
+    "Traffic", "UnmappableError", "Weights", "batch", "certificate", "check", "contraction", "cost", "faults",
+    "latency", "layer_dict", "map_dict", "map_operators", "nest_lines", "optimum", "per_level", "port_cycles",
+    "problem_of", "require", "text", "traffic", "traffic_lines",
 ]  # fmt: skip

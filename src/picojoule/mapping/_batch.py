@@ -51,9 +51,9 @@ class Batch:
         if chains.shape != expected or stationary.shape != expected:
             raise ValueError(f"chains and stationary must both be [n, {levels - 1}]")
         size, operands = self.field.lattice.size, len(self.field.problem.operands)
-        if chains.size and not (0 <= chains.min() and chains.max() < size):
+        if chains.size and not (chains.min() >= 0 and chains.max() < size):
             raise ValueError(f"chains index the {size} tiles of the lattice")
-        if stationary.size and not (0 <= stationary.min() and stationary.max() < operands):
+        if stationary.size and not (stationary.min() >= 0 and stationary.max() < operands):
             raise ValueError(f"stationary is the position of one of {operands} operands")
         found = np.empty(len(chains))
         for start in range(0, len(chains), CHUNK):
@@ -130,7 +130,9 @@ def batch(
     """Everything that the mappings of one unrolling share."""
     rule = convention or Convention()
     if rule.halo == "consecutive-overlap":
-        raise UnmappableError("a batch counts halo refetch or perfect; consecutive-overlap is a convention of `traffic` only")
+        raise UnmappableError(
+            "a batch counts halo refetch or perfect; consecutive-overlap is a convention of `traffic` only"
+        )
     table = prices(problem, machine, weights)
     grid = field(problem, machine, spatial, rule)
     fixed = fixed_cost(problem, fixed_words(problem, machine, np.array([spatial]), rule), table)
@@ -138,9 +140,7 @@ def batch(
     sizes = grid.lattice.tiles.astype(np.float64)
     relevant = tuple(sizes[sorted(operand.relevant)].prod(axis=0) for operand in problem.operands)
     codes, masks = _codes(grid.lattice)
-    kept = [
-        sum(masks.get(d, 0) for d in range(len(problem.dims)) if d not in allowed) for allowed in movable(grid)
-    ]
+    kept = [sum(masks.get(d, 0) for d in range(len(problem.dims)) if d not in allowed) for allowed in movable(grid)]
     return Batch(grid, float(fixed[0]), moved, relevant, codes, np.array(kept, dtype=np.int64))
 
 

@@ -119,7 +119,9 @@ def crossings(inner: Inner, spatial: Ints) -> Iterator[tuple[int, Column, Column
         for s, operand in enumerate(problem.operands):
             stay, below = np.zeros((1, 1)), value[k + 1]
             for j in range(k, first - 1, -1):
-                others = (moved[j + 1, o] * again[o] for o in range(len(problem.operands)) if o != s and (j + 1, o) in moved)
+                others = (
+                    moved[j + 1, o] * again[o] for o in range(len(problem.operands)) if o != s and (j + 1, o) in moved
+                )
                 apart = sum(others, below + inner.refusal[j + 1])
                 stay = stay + moved.get((j + 1, s), 0.0)
                 if j == first:
@@ -159,7 +161,9 @@ def _crossing(inner: Inner, operand: Operand, o: int, child: int, spatial: Ints)
 def _together(inner: Inner, operand: Operand, spatial: Ints) -> Column | float:
     """A_o(S·t) [unrollings, tiles]: window by window on the few different factors and tiles of its two dimensions."""
     extents, rule = inner.problem.extents, inner.convention
-    total = spread_columns(replace(operand, axes=tuple(axis for axis in operand.axes if len(axis) == 1)), extents, {}, rule)
+    total = spread_columns(
+        replace(operand, axes=tuple(axis for axis in operand.axes if len(axis) == 1)), extents, {}, rule
+    )
     for axis in operand.windows:
         (a, _), (b, _) = axis
         factor, row = np.unique(spatial[:, a] * (extents[b] + 1) + spatial[:, b], return_inverse=True)

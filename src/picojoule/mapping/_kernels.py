@@ -33,12 +33,10 @@ def _grid(a: int, b: int, x: int, y: int, stride: int, dilation: int, common: in
     """Words of all tiles of x by y on extents a by b, clipped at the border."""
     full_a, full_b = (a + x - 1) // x - 1, (b + y - 1) // y - 1
     last_a, last_b = a - full_a * x, b - full_b * y
-    return (
-        full_a * full_b * _measure(x, y, stride, dilation, common, hull)
-        + full_a * _measure(x, last_b, stride, dilation, common, hull)
-        + full_b * _measure(last_a, y, stride, dilation, common, hull)
-        + _measure(last_a, last_b, stride, dilation, common, hull)
-    )
+    total = full_a * full_b * _measure(x, y, stride, dilation, common, hull)
+    total += full_a * _measure(x, last_b, stride, dilation, common, hull)
+    total += full_b * _measure(last_a, y, stride, dilation, common, hull)
+    return int(total + _measure(last_a, last_b, stride, dilation, common, hull))
 
 
 @compiled
@@ -146,32 +144,74 @@ def least(
     per_word[l, o], per_fill[l, o]: price at the parent and at the child of the boundary into l; space: rows of work.
     """
     dims, operands, levels = len(extents), len(relevant), len(keeps)
-    passes, number = np.empty(dims, np.int64), np.empty(dims, np.int64)
-    for d in range(dims):
-        passes[d] = (extents[d] + spatial[d] - 1) // spatial[d]
-    count = _divisors(passes, values, number, axes)
-    size = 1
+    number, size = np.empty(dims, np.int64), 1
+    count = _divisors((extents + spatial - 1) // spatial, values, number, axes)
     for d in range(dims):
         size *= number[d]
-    repeats, counts = space[:operands], np.empty(values.shape[1])
-    for o in range(operands):
+    first, last = 3 * operands, 3 * operands + levels + 2
+    repeats, whole, apart = space[:operands], space[operands : 2 * operands], space[2 * operands : first]
+    refusal, work = space[first : first + levels], space[first + levels : last]
+    others, moved = space[last : last + levels * operands], space[last + levels * operands :]
+    copies = _repeats(extents, spatial, relevant, values, number, size, repeats)
+    moves = _spreads(extents, spatial, singles, windows, values, number, size, hull, perfect, whole, apart)
+    for c in range(1, levels):
+        tops = np.ones(dims, np.int64)
+        if c <= fanout:
+            tops[:] = spatial
+        _refuse(extents, tops, singles, windows, keeps[c], bits[c], shares[c], capacity[c], values, number, size, hull,
+                refusal[c], work)  # fmt: skip
+        if c == levels - 1:
+            _refuse_loops(refusal[c], size, number, allowed[c])
+        for o in range(operands):
+            output, f, top = o == operands - 1, moved[c * operands + o], size if moves[o] else 1
+            f[:size] = 0.0
+            if parents[c, o] < 0:
+                continue
+            crosses = c > fanout and parents[c, o] <= fanout
+            shared = crosses and c == fanout + 1 and (output or (multicast and union))
+            single = crosses and not shared and (output or multicast)
+            price, fill = per_word[c, o], per_fill[c, o]
+            for i in range(top):
+                below = whole[o, i] if c <= fanout else apart[o, i] * copies[o]
+                above = whole[o, i] if shared else apart[o, i] if single else below
+                f[i] = above * price + below * fill
+            if top == 1:
+                f[1:size] = f[0]
+        _others(size, refusal[c], moved[c * operands : (c + 1) * operands], repeats,
+                others[c * operands : (c + 1) * operands])  # fmt: skip
+    rest = space[last + 2 * levels * operands :]
+    return float(_chains(size, relevant, allowed, number, axes, count, repeats, others, moved, rest))
+
+
+@compiled
+def _repeats(extents: Any, spatial: Any, relevant: Any, values: Any, number: Any, size: int, repeats: Any) -> Any:
+    """q_o at every tile; returns m_o, the PEs that hold the same word."""
+    copies, counts = np.ones(len(relevant)), np.empty(values.shape[1])
+    for o in range(len(relevant)):
         repeats[o, :size] = 1.0
         before = 1
-        for d in range(dims):
-            if not relevant[o, d] and number[d] > 1:
+        for d in range(len(extents)):
+            if not relevant[o, d]:
+                copies[o] *= spatial[d]
                 for j in range(number[d]):
-                    counts[j] = passes[d] // values[d, j]
-                _times(repeats[o], size, before, counts, number[d])
+                    counts[j] = (extents[d] + spatial[d] - 1) // spatial[d] // values[d, j]
+                if number[d] > 1:
+                    _times(repeats[o], size, before, counts, number[d])
             before *= number[d]
-    # A_o of the grid of array tiles and of PE tiles
-    whole, apart, width = space[operands : 2 * operands], space[2 * operands : 3 * operands], 1
-    for d in range(dims):
-        width = max(width, number[d])
-    table, table2 = np.empty((width, width)), np.empty((width, width))
-    moves = np.zeros(operands, np.bool_)  # does A_o depend on the tile?
-    for o in range(operands):
+    return copies
+
+
+@compiled
+def _spreads(
+    extents: Any, spatial: Any, singles: Any, windows: Any, values: Any, number: Any, size: int, hull: bool,
+    perfect: bool, whole: Any, apart: Any,
+) -> Any:  # fmt: skip
+    """A_o of the grid of array tiles and of PE tiles; returns which operands have an A that depends on the tile."""
+    moves, width = np.zeros(len(singles), np.bool_), number.max()
+    inside, around = np.empty((width, width)), np.empty((width, width))
+    for o in range(len(singles)):
         base = 1.0
-        for d in range(dims):
+        for d in range(len(extents)):
             if singles[o, d]:
                 base *= extents[d]
         for w in range(len(windows)):
@@ -182,95 +222,76 @@ def least(
                 else:
                     moves[o] = True
         top = size if moves[o] else 1
-        whole[o, :top], apart[o, :top] = base, base
-        if moves[o]:
-            for w in range(len(windows)):
-                if windows[w, 0] == o:
-                    a, stride, b, dilation, common = windows[w, 1:]
-                    for i in range(number[a]):
-                        for j in range(number[b]):
-                            x, y = values[a, i], values[b, j]
-                            table[i, j] = _grid(extents[a], extents[b], x, y, stride, dilation, common, hull)
-                            x, y = x * spatial[a], y * spatial[b]
-                            table2[i, j] = _grid(extents[a], extents[b], x, y, stride, dilation, common, hull)
-                    _times_pair(apart[o], size, number, a, b, table)
-                    _times_pair(whole[o], size, number, a, b, table2)
-    refusal = space[3 * operands : 3 * operands + levels]
-    need, total = space[3 * operands + levels], space[3 * operands + levels + 1]
-    for c in range(1, levels):
-        refuse = refusal[c]
-        refuse[:size] = 0.0
-        limited = np.isfinite(capacity[c])
-        for o in range(operands):
-            limited = limited or np.isfinite(shares[c, o])
-        if limited:
-            total[:size] = 0.0
-            for o in range(operands):
-                if not keeps[c, o]:
-                    continue
-                need[:size] = bits[c, o]
-                before = 1
-                for d in range(dims):
-                    if singles[o, d]:
-                        for j in range(number[d]):
-                            counts[j] = min(extents[d], values[d, j] * spatial[d]) if c <= fanout else values[d, j]
-                        _times(need, size, before, counts, number[d])
-                    before *= number[d]
-                for w in range(len(windows)):
-                    if windows[w, 0] == o:
-                        a, stride, b, dilation, common = windows[w, 1:]
-                        for i in range(number[a]):
-                            for j in range(number[b]):
-                                x, y = values[a, i], values[b, j]
-                                if c <= fanout:
-                                    x, y = min(extents[a], x * spatial[a]), min(extents[b], y * spatial[b])
-                                table[i, j] = _measure(x, y, stride, dilation, common, hull)
-                        _times_pair(need, size, number, a, b, table)
-                share = shares[c, o]
+        whole[o, :top] = base
+        apart[o, :top] = base
+        for w in range(len(windows)):
+            if moves[o] and windows[w, 0] == o:
+                a, stride, b, dilation, common = windows[w, 1:]
+                for i in range(number[a]):
+                    for j in range(number[b]):
+                        x, y = values[a, i], values[b, j]
+                        inside[i, j] = _grid(extents[a], extents[b], x, y, stride, dilation, common, hull)
+                        x, y = x * spatial[a], y * spatial[b]
+                        around[i, j] = _grid(extents[a], extents[b], x, y, stride, dilation, common, hull)
+                _times_pair(apart[o], size, number, a, b, inside)
+                _times_pair(whole[o], size, number, a, b, around)
+    return moves
+
+
+@compiled
+def _refuse(
+    extents: Any, tops: Any, singles: Any, windows: Any, keeps: Any, bits: Any, shares: Any, capacity: float,
+    values: Any, number: Any, size: int, hull: bool, refuse: Any, work: Any,
+) -> None:  # fmt: skip
+    """Infinity where a tile, `tops` times as long but within the extents, overflows one level or a part of it."""
+    refuse[:size] = 0.0
+    limited = np.isfinite(capacity)
+    for o in range(len(keeps)):
+        limited = limited or np.isfinite(shares[o])
+    if not limited:
+        return
+    need, total, counts, width = work[0], work[1], np.empty(values.shape[1]), number.max()
+    table = np.empty((width, width))
+    total[:size] = 0.0
+    for o in range(len(keeps)):
+        if not keeps[o]:
+            continue
+        need[:size] = bits[o]
+        before = 1
+        for d in range(len(extents)):
+            if singles[o, d]:
+                for j in range(number[d]):
+                    counts[j] = min(extents[d], values[d, j] * tops[d])
+                _times(need, size, before, counts, number[d])
+            before *= number[d]
+        for w in range(len(windows)):
+            if windows[w, 0] == o:
+                a, stride, b, dilation, common = windows[w, 1:]
+                for i in range(number[a]):
+                    for j in range(number[b]):
+                        x, y = min(extents[a], values[a, i] * tops[a]), min(extents[b], values[b, j] * tops[b])
+                        table[i, j] = _measure(x, y, stride, dilation, common, hull)
+                _times_pair(need, size, number, a, b, table)
+        for i in range(size):
+            total[i] += need[i]
+            if need[i] > shares[o]:
+                refuse[i] = np.inf
+    for i in range(size):
+        if total[i] > capacity:
+            refuse[i] = np.inf
+
+
+@compiled
+def _others(size: int, refusal: Any, moved: Any, repeats: Any, others: Any) -> None:
+    """For every s the sum of F·q of the other operands, infinity where the tile does not fit."""
+    for s in range(len(moved)):
+        mine = others[s]
+        mine[:size] = refusal[:size]
+        for o in range(len(moved)):
+            if o != s:
+                f, q = moved[o], repeats[o]
                 for i in range(size):
-                    total[i] += need[i]
-                    if need[i] > share:
-                        refuse[i] = np.inf
-            for i in range(size):
-                if total[i] > capacity[c]:
-                    refuse[i] = np.inf
-        if c == levels - 1:
-            _refuse_loops(refuse, size, number, allowed[c])
-    others = space[3 * operands + levels + 2 : 3 * operands + levels + 2 + levels * operands]
-    moved = space[3 * operands + levels + 2 + levels * operands : 3 * operands + levels + 2 + 2 * levels * operands]
-    for c in range(1, levels):
-        for o in range(operands):
-            f = moved[c * operands + o]
-            if parents[c, o] < 0:
-                f[:size] = 0.0
-                continue
-            copies = 1
-            for d in range(dims):
-                if not relevant[o, d]:
-                    copies *= spatial[d]
-            output, top = o == operands - 1, size if moves[o] else 1
-            price, fill = per_word[c, o], per_fill[c, o]
-            for i in range(top):
-                below = whole[o, i] if c <= fanout else apart[o, i] * copies
-                above = below
-                if c > fanout and parents[c, o] <= fanout:
-                    if output or (multicast and union):
-                        above = whole[o, i] if c == fanout + 1 else apart[o, i]
-                    elif multicast:
-                        above = apart[o, i]
-                f[i] = above * price + below * fill
-            if top == 1:
-                f[1:size] = f[0]
-        for s in range(operands):
-            mine = others[c * operands + s]
-            mine[:size] = refusal[c, :size]
-            for o in range(operands):
-                if o != s:
-                    f, q = moved[c * operands + o], repeats[o]
-                    for i in range(size):
-                        mine[i] += f[i] * q[i]
-    rest = 3 * operands + levels + 2 + 2 * levels * operands
-    return _chains(size, relevant, allowed, number, axes, count, repeats, others, moved, space[rest:])
+                    mine[i] += f[i] * q[i]
 
 
 @compiled
@@ -319,8 +340,7 @@ def _chains(
                 if j == 0:
                     for i in range(size):
                         found = (other[i] + below[i]) + blocked[i] + (stay[i] + more[i])
-                        if found < best:
-                            best = found
+                        best = min(best, found)
                     continue
                 for i in range(size):
                     inner[i] = other[i] + below[i]
@@ -335,6 +355,5 @@ def _chains(
                     use[d] = allowed[j, d] and relevant[s, d]
                 running_minimum(outer, size, axes, count, use)
                 for i in range(size):
-                    if outer[i] < target[i]:
-                        target[i] = outer[i]
+                    target[i] = min(target[i], outer[i])
     return best

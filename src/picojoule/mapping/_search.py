@@ -15,8 +15,8 @@ from ._convention import Convention
 from ._covered import chains
 from ._engine import Engine, Least, Solver, solver
 from ._field import Ints, field
-from ._lattice import Column
 from ._latency import latency
+from ._lattice import Column
 from ._legality import exposed_windows, faults, require
 from ._mapping import Mapping
 from ._ports import PortBound, has_ports, within_ports
