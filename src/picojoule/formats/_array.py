@@ -1,20 +1,26 @@
 """The array of a hardware file: levels checked against the memories, registers told apart."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from picojoule.hardware import ROLES, Axis, ProcessingArray, Store
+from picojoule.quantity import Value
+
+from ._faults import Faults
+from ._yaml import Location
 
 if TYPE_CHECKING:
-    from ._convert import Converter
-    from ._schema import ArrayModel, HardwareFile, StoreModel
+    from ._schema import ArrayModel, DatumModel, HardwareFile, StoreModel
+
+Convert = Callable[["DatumModel | None", str, Location], Value | None]
 
 
-def array_of(model: "HardwareFile", convert: "Converter") -> ProcessingArray | None:
+def array_of(model: "HardwareFile", faults: Faults, convert: Convert) -> ProcessingArray | None:
     """The array of a checked file; what does not fit the machine's parts is a fault with its line."""
-    array, faults = model.array, convert.faults
+    array = model.array
     assert array is not None
     memories = [memory.name for memory in model.memories]
-    stores = [_store(level, index, memories, convert) for index, level in enumerate(array.levels)]
+    stores = [_store(level, index, memories, faults, convert) for index, level in enumerate(array.levels)]
     names = [store.name for store in stores]
     units = [unit.name for unit in model.compute]
     if array.unit not in units:
@@ -41,7 +47,7 @@ def array_of(model: "HardwareFile", convert: "Converter") -> ProcessingArray | N
             faults.add(("array", "levels", index), f"the size of {store.name} is unknown",
                        "a size of one instance, or a share for every role it keeps", "size: 512 B")  # fmt: skip
     axes = tuple(Axis(axis.name, axis.size, tuple(axis.spread)) for axis in array.axes)
-    source = array.source or convert.source or ""
+    source = array.source or model.source or ""
     if not source:
         faults.add(("array",), "an array without a source", "where its axes and rules were read",
                    "source: vendor2024")  # fmt: skip
@@ -53,20 +59,20 @@ def _built(array: "ArrayModel", axes: tuple[Axis, ...], stores: tuple[Store, ...
                            array.note)  # fmt: skip
 
 
-def _store(level: "StoreModel", index: int, memories: list[str], convert: "Converter") -> Store:
+def _store(level: "StoreModel", index: int, memories: list[str], faults: Faults, convert: Convert) -> Store:
     at = ("array", "levels", index)
     if (level.memory is None) == (level.registers is None):
-        convert.faults.add(at, "a level is either a memory or registers", "one of the two keys",
+        faults.add(at, "a level is either a memory or registers", "one of the two keys",
                            f"- {{memory: {memories[-1]}}}")  # fmt: skip
     elif level.memory is not None and level.memory not in memories:
-        convert.faults.add((*at, "memory"), f"no memory is named {level.memory!r}", f"one of {', '.join(memories)}",
+        faults.add((*at, "memory"), f"no memory is named {level.memory!r}", f"one of {', '.join(memories)}",
                            f"memory: {memories[-1]}")  # fmt: skip
     if stray := sorted({*level.shares, *level.optional} - set(level.keeps)):
-        convert.faults.add(at, f"{', '.join(stray)} has a share or may be bypassed but is not kept",
+        faults.add(at, f"{', '.join(stray)} has a share or may be bypassed but is not kept",
                            "roles that the level keeps", "keeps: [input, weight, output]")  # fmt: skip
-    shares = convert.values({str(role): size for role, size in level.shares.items()}, "B", (*at, "shares"))
+    shares = {role: convert(size, "B", (*at, "shares", role)) for role, size in level.shares.items()}
     return Store(
         level.memory or level.registers or f"level{index}", level.memory or "", tuple(level.keeps),
-        convert.value(level.size, "B", (*at, "size")), {role: shares[role] for role in level.shares if role in shares},
+        convert(level.size, "B", (*at, "size")), {role: value for role, value in shares.items() if value is not None},
         level.double_buffered, tuple(level.optional), None if level.loops is None else tuple(level.loops),
     )  # fmt: skip

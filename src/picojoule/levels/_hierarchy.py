@@ -48,7 +48,7 @@ def constrained(array: ProcessingArray, dataflow: Dataflow | None) -> Processing
     """The array under a fixed dataflow: what an element keeps, what its axes spread, what it may iterate."""
     if dataflow is None:
         return array
-    inner = [store for store in array.stores[_seat(array) + 1 :]]
+    inner = array.stores[_seat(array) + 1 :]
     if not inner and dataflow.keeps:
         raise InputError(f"{dataflow.title} keeps {', '.join(dataflow.keeps)} in the elements, which store nothing",
                          where=f"array below {array.below}", expected="a level below the array, or dataflow nlr",
