@@ -90,7 +90,7 @@ def estimate(
     wanted = dtype or main_dtype(workload)
     used = native_dtype(architecture, wanted)
     notes = list(_dtype_notes(architecture, wanted, used))
-    typed = workload.with_dtype(used) if dtype is not None or used != wanted else workload
+    typed = in_native_dtype(workload, architecture, dtype)
     outcomes = _outcomes(typed, Setting(architecture, technology, search or Search()), level)
     activities = [
         Activity(operator.name, operator.path, operator.kind, found.counts, found.terms, found.overhead)
@@ -100,6 +100,13 @@ def estimate(
     notes += _notes(architecture, technology, cost) + _unmapped(typed, outcomes)
     nests = {o.name: found.nest for o, found in zip(typed.operators, outcomes, strict=True) if found.nest is not None}
     return Estimate(typed, architecture, technology, level, used, cost, tuple(notes), nests)
+
+
+def in_native_dtype(workload: Workload, architecture: Architecture, dtype: str | None = None) -> Workload:
+    """The workload in `dtype`, or its own, as far as the machine computes in it; else in the format that it has."""
+    wanted = dtype or main_dtype(workload)
+    used = native_dtype(architecture, wanted)
+    return workload.with_dtype(used) if dtype is not None or used != wanted else workload
 
 
 def main_dtype(workload: Workload) -> str:

@@ -8,7 +8,7 @@ from ._latency import latency, port_cycles
 from ._legality import Fault, IllegalMappingError, faults, require
 from ._mapping import Loop, Mapping
 from ._network import MappedNetwork, map_operators
-from ._print import layer_dict, map_dict, nest_lines, text, traffic_lines
+from ._print import layer_dict, map_dict, nest_levels, nest_lines, text, traffic_lines
 from ._problem import Operand, Problem, UnmappableError, contraction, problem_of
 from ._search import NoMappingError, Optimum, optimum
 from ._traffic import Traffic, traffic
@@ -18,6 +18,6 @@ __all__ = [
     "Accelerator", "Array", "Convention", "Fault", "IllegalMappingError", "Level", "Loop", "MappedNetwork", "Mapping",
     "NoMappingError", "Operand", "Optimum", "Potentials", "Problem", "SpatialAxis", "Traffic", "UnmappableError",
     "Weights", "certificate", "check", "contraction", "cost", "faults", "latency", "layer_dict", "map_dict",
-    "map_operators", "nest_lines", "optimum", "per_level", "port_cycles", "problem_of", "require", "text", "traffic",
-    "traffic_lines",
+    "map_operators", "nest_levels", "nest_lines", "optimum", "per_level", "port_cycles", "problem_of", "require", "text",
+    "traffic", "traffic_lines",
 ]  # fmt: skip
