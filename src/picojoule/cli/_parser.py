@@ -69,12 +69,12 @@ def _lazy(verb: str, home: str = "_verbs") -> Callable[[argparse.Namespace], int
     return call
 
 
-def _model(p: argparse.ArgumentParser, *, many: bool = False) -> None:
+def _model(p: argparse.ArgumentParser, *, many: bool = False, batches: bool = False) -> None:
     p.add_argument("model", help="a zoo name (resnet50, mlp:33-512-10), an .onnx or .pt2 file, a config.json, or a"
                    " Python object (package.module:callable)"
                    + ("; several with commas" if many else ""))  # fmt: skip
-    p.add_argument("--batch", type=_numbers if many else _number, metavar="N", help="samples of one run"
-                   + ("; several with commas" if many else ""))  # fmt: skip
+    p.add_argument("--batch", type=_numbers if many or batches else _number, metavar="N",
+                   help="samples of one run" + ("; several with commas" if many or batches else ""))  # fmt: skip
     p.add_argument("--seq", type=_number, metavar="N", help="sequence length")
     p.add_argument("--dtype", metavar="TYPE", help="replace the floating-point formats: fp32, bf16, fp16, int8, …")
     p.add_argument("--input", action="append", default=[], metavar="NAME=N,N,…",
@@ -131,7 +131,7 @@ def _fill_count(p: argparse.ArgumentParser) -> None:
 
 
 def _fill_estimate(p: argparse.ArgumentParser) -> None:
-    _model(p)
+    _model(p, batches=True)
     _estimating(p)
     _data(p)
     _strict(p)

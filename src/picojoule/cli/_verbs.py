@@ -36,7 +36,12 @@ def count(options: argparse.Namespace) -> int:
 
 
 def estimate(options: argparse.Namespace) -> int:
-    """`picojoule estimate MODEL --on A,B`."""
+    """`picojoule estimate MODEL --on A,B`; with several batches, one row each as `compare` prints them."""
+    batches = options.batch or [None]
+    if len(batches) > 1:
+        _one_batch_only(options)
+        return compare(options)
+    options.batch = batches[0]
     with Progress(f"estimating {options.model}"):
         workload = read(options)
         estimates = [run(options, workload, machine) for machine in _machines(options.on)]
@@ -72,6 +77,19 @@ def compare(options: argparse.Namespace) -> int:
     else:
         sys.stdout.write(compare_text(estimates, terminal_paint()))
     return talk(workloads, options.strict, estimates)
+
+
+def _one_batch_only(options: argparse.Namespace) -> None:
+    """Refuse what is made of a single run."""
+    for flag, given in (
+        ("--html", options.html),
+        ("--csv", options.csv),
+        ("--all", options.all),
+        ("--cite", options.cite),
+    ):
+        if given:
+            raise InputError(f"{flag} is of one run, and --batch names {len(options.batch)}", where="--batch",
+                             expected="one batch, or no " + flag, example=f"--batch {options.batch[0]}")  # fmt: skip
 
 
 def explain(options: argparse.Namespace) -> int:
