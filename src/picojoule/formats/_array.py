@@ -56,7 +56,7 @@ def array_of(model: "HardwareFile", faults: Faults, convert: Convert) -> Process
 
 def _built(array: "ArrayModel", axes: tuple[Axis, ...], stores: tuple[Store, ...], source: str) -> ProcessingArray:
     return ProcessingArray(array.unit, array.below, axes, stores, array.multicast, array.reduction, source, array.where,
-                           array.note)  # fmt: skip
+                           array.note, tuple(array.whole))  # fmt: skip
 
 
 def _store(level: "StoreModel", index: int, memories: list[str], faults: Faults, convert: Convert) -> Store:

@@ -80,7 +80,7 @@ def pack(architecture: Architecture, technology: Technology) -> dict[str, Any]:
 def _pack_array(array: ProcessingArray, pool: _Pool) -> dict[str, Any]:
     return {
         "unit": array.unit, "below": array.below, "multicast": array.multicast, "reduction": array.reduction,
-        "source": array.source, "where": array.where, "note": array.note,
+        "source": array.source, "where": array.where, "note": array.note, "whole": list(array.whole),
         "axes": [[axis.name, axis.size, list(axis.spread)] for axis in array.axes],
         "stores": [[s.name, s.memory, list(s.keeps), pool.put(s.size), pool.put_all(s.shares), s.double_buffered,
                     list(s.optional), None if s.loops is None else list(s.loops)] for s in array.stores],
@@ -96,7 +96,7 @@ def _read_array(data: Mapping[str, Any], values: list[Value | None]) -> Processi
     ]  # fmt: skip
     axes = tuple(Axis(name, size, tuple(spread)) for name, size, spread in data["axes"])
     return ProcessingArray(data["unit"], data["below"], axes, tuple(stores), data["multicast"], data["reduction"],
-                           data["source"], data["where"], data["note"])  # fmt: skip
+                           data["source"], data["where"], data["note"], tuple(data["whole"]))  # fmt: skip
 
 
 def unpack(data: Mapping[str, Any]) -> tuple[Architecture, Technology]:

@@ -13,7 +13,7 @@ def list_dataflows() -> tuple[Dataflow, ...]:
     """Weight, output, input and row stationary, and no local reuse."""
     return tuple(
         Dataflow(name, row["title"], tuple(row["keeps"]), tuple(tuple(dims) for dims in row["spread"]),
-                 None if row["loops"] is None else tuple(row["loops"]))
+                 None if row["loops"] is None else tuple(row["loops"]), tuple(row["whole"]))
         for name, row in built("_dataflows")["dataflows"].items()
     )  # fmt: skip
 

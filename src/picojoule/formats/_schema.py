@@ -144,6 +144,7 @@ class ArrayModel(Strict):
     levels: list[StoreModel] = Field(min_length=2, max_length=8, description="outermost first")
     multicast: bool = True
     reduction: bool = True
+    whole: list[Dimension] = Field([], description="dimensions that are spread in full or not mapped")
     source: str | None = Field(None, min_length=1, description="where axes and rules were read")
     where: str = ""
     note: str = ""
@@ -156,6 +157,7 @@ class DataflowModel(Strict):
     keeps: list[Role]
     spread: list[list[Dimension]] = Field(min_length=1)
     loops: list[Dimension] | None = None
+    whole: list[Dimension] = []
 
 
 class DataflowsFile(Strict):

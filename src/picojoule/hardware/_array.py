@@ -47,7 +47,8 @@ class ProcessingArray:
     """Elements of compute unit `unit` below the level `below`, one MAC each per step of 2 · elements / peak seconds.
 
     `stores` stand outermost first. `multicast`: a word read once reaches all elements that need it; `reduction`: sums
-    are added across elements. `source` and `where` say where axes and rules were read.
+    are added across elements; dimensions of `whole` are spread in full or not mapped. `source` and `where` say where
+    axes and rules were read.
     """
 
     unit: str
@@ -59,6 +60,7 @@ class ProcessingArray:
     source: str = ""
     where: str = ""
     note: str = ""
+    whole: tuple[str, ...] = ()
 
     @property
     def elements(self) -> int:
@@ -73,8 +75,8 @@ class ProcessingArray:
 class Dataflow:
     """A fixed dataflow as data: what the innermost store keeps, what each axis spreads, what may be iterated inside.
 
-    `spread` holds one tuple per axis, the last one for all further axes. Y.-H. Chen, J. Emer, V. Sze, ISCA 2016,
-    doi 10.1109/ISCA.2016.40, names the five.
+    `spread` holds one tuple per axis, the last one for all further axes; dimensions of `whole` are spread in full.
+    Y.-H. Chen, J. Emer, V. Sze, ISCA 2016, doi 10.1109/ISCA.2016.40, names the five.
     """
 
     name: str
@@ -82,3 +84,4 @@ class Dataflow:
     keeps: tuple[Role, ...]
     spread: tuple[tuple[str, ...], ...]
     loops: tuple[str, ...] | None = None
+    whole: tuple[str, ...] = ()

@@ -62,7 +62,7 @@ def constrained(array: ProcessingArray, dataflow: Dataflow | None) -> Processing
         Axis(axis.name, axis.size, dataflow.spread[min(index, len(dataflow.spread) - 1)])
         for index, axis in enumerate(array.axes)
     )
-    return replace(array, axes=axes, stores=stores)
+    return replace(array, axes=axes, stores=stores, whole=dataflow.whole)
 
 
 def _kept(store: Store, dataflow: Dataflow) -> Store:
@@ -102,13 +102,16 @@ def accelerator_of(
         SpatialAxis(axis.name, axis.size, tuple(dim for dim in problem.dims if _spreads(problem, dim, axis.spread)))
         for axis in array.axes
     )
+    whole = tuple(dim for dim in problem.dims if _spreads(problem, dim, array.whole))
     step_s, seat = seconds_per_step(architecture, array, dtype), _seat(array)
     levels = tuple(
         _level(architecture, array, store, problem, step_s, inside=index > seat)
         for index, store in enumerate(array.stores)
     )
     words = tuple((role, bits.of(role)) for role in ("input", "weight", "output"))
-    return Accelerator(architecture.name, levels, Array(array.below, axes, array.multicast, array.reduction), words)
+    return Accelerator(
+        architecture.name, levels, Array(array.below, axes, array.multicast, array.reduction, whole), words
+    )
 
 
 def _spreads(problem: "Problem", dim: str, allowed: tuple[str, ...]) -> bool:

@@ -42,12 +42,16 @@ class SpatialAxis:
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """PEs between level `below` and the next. Without `reduction` sums cannot be added across PEs."""
+    """PEs between level `below` and the next. Without `reduction` sums cannot be added across PEs.
+
+    A dimension of `whole` is spread in full or the layer has no mapping: a row of a filter that cannot be cut.
+    """
 
     below: str
     axes: tuple[SpatialAxis, ...]
     multicast: bool = True
     reduction: bool = True
+    whole: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
