@@ -1,6 +1,8 @@
 """Level `mapped`: the provably best loop nest of every contraction on the machine's memories and array.
 
-    t = t_launch·repeats + max(roofline's terms, steps · 2·elements / peak, bytes_l / (η_m·bandwidth_l) for each l)
+    t = t_launch·repeats + max(roofline's terms, steps · 2·elements / (η_n·peak), bytes_l / (η_m·bandwidth_l) for each l)
+
+η_n is the share of the class `mapped`, 1 where the machine states none.
 
 Bytes of each level are those of the exact traffic law under the best mapping (see `picojoule.mapping`), which is
 searched for with nominal prices as weights; so what comes back are counts, priced like those of every other level.
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from picojoule.cost import Term
 from picojoule.hardware import Action
+from picojoule.quantity import product
 
 from ._count import Outcome, add
 from ._demand import Demand
@@ -98,7 +101,11 @@ def _steps(demand: Demand, setting: Setting, found: "Optimum") -> Term:
     array = array_of(machine)
     unit, native = unit_of(machine, array, demand.dtype)
     seconds = found.traffic.steps * demand.repeats * seconds_per_step(machine, array, demand.dtype)
-    return Term("compute", seconds, f"{machine.name}.{unit.name}.{native}", unit.peak[native])
+    key, rate, share = f"{machine.name}.{unit.name}.{native}", unit.peak[native], machine.attained.get("mapped")
+    if share is None:
+        return Term("compute", seconds, key, rate)
+    return Term("compute", seconds / share.compute.nominal, f"{key}·{machine.name}.attained.mapped.compute",
+                product(rate, share.compute))  # fmt: skip
 
 
 def _bytes(demand: Demand, setting: Setting, found: "Optimum", bits: Bits) -> dict[Action, int]:
