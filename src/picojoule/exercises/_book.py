@@ -58,7 +58,7 @@ def answer(
         tuple(_words(entry.assumptions, lang)) + tuple(pair[lang == "zh"] for pair in findings.assumptions),
         findings.answers, tuple(_words(entry.words, lang)) + tuple(pair[lang == "zh"] for pair in findings.lines),
         tuple(erratum(slip, lang) for slip in entry.slips),
-        lang,
+        lang, tuple(findings.listings), tuple(findings.figures),
     )  # fmt: skip
 
 
