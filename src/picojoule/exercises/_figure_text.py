@@ -1,7 +1,7 @@
-"""Figures in a terminal: no wider than 80 columns, one sign a curve."""
+"""Figures in a terminal: no wider than 80 columns, one sign a curve (after eight, the signs begin again)."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import cycle, pairwise
 from typing import Final
 
 from picojoule.report import fold
@@ -33,7 +33,7 @@ def _curves(figure: Figure, lang: str) -> list[str]:
     points = [point for curve in figure.curves for point in curve.points]
     spans = [_span(axis, [p[i] for p in points]) for i, axis in enumerate((figure.x, figure.y))]
     grid = [[" "] * _WIDE for _ in range(_HIGH)]
-    for sign, curve in zip(SIGNS, figure.curves, strict=False):
+    for sign, curve in zip(cycle(SIGNS), figure.curves, strict=False):
         cells = [(_cell(p[0], figure.x, spans[0], _WIDE), _cell(p[1], figure.y, spans[1], _HIGH)) for p in curve.points]
         for one, two in pairwise(cells) if curve.joined else ():
             for column, row in _between(one, two):
@@ -50,7 +50,7 @@ def _curves(figure: Figure, lang: str) -> list[str]:
     lines.append(" " * (_LEFT + 2) + left + f"{middle:^{gap}}" + right)
     lines += fold(figure.x.label(lang), first=" " * (_LEFT + 2), rest=" " * (_LEFT + 2))
     return lines + [
-        f"    {sign} {curve.title[lang == 'zh']}" for sign, curve in zip(SIGNS, figure.curves, strict=False)
+        f"    {sign} {curve.title[lang == 'zh']}" for sign, curve in zip(cycle(SIGNS), figure.curves, strict=False)
     ]
 
 

@@ -18,6 +18,8 @@ from picojoule.mapping import (
     cache_curve,
     cache_traffic,
     contraction,
+    optimum,
+    per_level,
     traffic,
 )
 from picojoule.quantity import InputError
@@ -40,19 +42,37 @@ def scratchpad(sizes: Sizes, tile: Sizes, width: int) -> tuple[int, int]:
     """Bytes read and written with tiles held by the program, loops m, n, k outermost first: sums stay until finished."""
     trips = {dim: -(-x // t) for dim, x, t in zip("mkn", sizes, tile, strict=True)}
     inner = tuple(zip("mkn", tile, strict=True))
-    bits = tuple((role, 8 * width) for role in ROLES)
-    machine = Accelerator(
-        "scratchpad", (Level("memory", ROLES), Level("scratchpad", ROLES)), Array("scratchpad", ()), bits
-    )
-    moved = traffic(product_of(sizes), machine, Mapping((tuple((dim, trips[dim]) for dim in "mnk"), inner)))
-    read = sum(moved.of("memory", role, "read") for role in ROLES)
-    return width * read, width * moved.of("memory", "Y", "update")
+    return _bytes(sizes, Mapping((tuple((dim, trips[dim]) for dim in "mnk"), inner)), width)
 
 
 def footprint(tile: Sizes, width: int) -> int:
     """Bytes of one tile of each matrix."""
     m, k, n = tile
     return width * (m * k + k * n + m * n)
+
+
+def best_scratchpad(sizes: Sizes, width: int, size_bytes: int) -> tuple[int, int] | None:
+    """Bytes read and written by the better of two: the largest square tile, and the optimum over tiles that divide."""
+    words = size_bytes // width
+    if words < 3:
+        return None
+    machine, counted = _machine(words), {"memory": 1.0, "scratchpad": 0.0}
+    found = optimum(product_of(sizes), machine, per_level(machine, 0.0, counted, counted))
+    side = max(t for t in range(1, max(sizes) + 1) if footprint((t, t, t), 1) <= words)
+    square = (min(side, sizes[0]), min(side, sizes[1]), min(side, sizes[2]))
+    return min(scratchpad(sizes, square, width), _bytes(sizes, found.mapping, width), key=sum)
+
+
+def _machine(words: int | None) -> Accelerator:
+    """A memory and a scratchpad of `words` words (None: without limit), one bit a word."""
+    levels = (Level("memory", ROLES), Level("scratchpad", ROLES, capacity_bits=words))
+    return Accelerator("scratchpad", levels, Array("scratchpad", ()), tuple((role, 1) for role in ROLES))
+
+
+def _bytes(sizes: Sizes, mapping: Mapping, width: int) -> tuple[int, int]:
+    moved = traffic(product_of(sizes), _machine(None), mapping)
+    read = sum(moved.of("memory", role, "read") for role in ROLES)
+    return width * read, width * moved.of("memory", "Y", "update")
 
 
 @lru_cache(maxsize=16)

@@ -16,6 +16,7 @@ from picojoule.mapping import (
     Convention,
     Level,
     Mapping,
+    NoMappingError,
     Optimum,
     Problem,
     contraction,
@@ -29,6 +30,7 @@ ROLES = ("input", "weight", "output")
 DIMS = ("m", "y", "x", "c")
 MOVED_BY = {"input": "cyx", "weight": "mc", "output": "myx"}
 RULE = Convention(window="hull")  # slices of an array are whole intervals
+_SHAPES = 1 << 19
 _LAYER = re.compile(r"conv (\d{1,6})->(\d{1,6}), (\d{1,6})x(\d{1,6}) out, (\d{1,3})x(\d{1,3}) s(\d{1,3})\b.*")
 
 
@@ -109,9 +111,17 @@ def machine_of(words: int | None) -> Accelerator:
 
 def least_words(layer: Layer, words: int) -> Optimum:
     """The mapping that moves the fewest words with a buffer of `words`, with its proof; tiles divide the layer."""
+    shapes = math.prod(sum(extent % size == 0 for size in range(1, extent + 1)) for extent in layer.problem.extents)
+    if shapes > _SHAPES:
+        raise InputError(f"a layer of {shapes} tile shapes", expected=f"at most {_SHAPES} to be searched",
+                         example='--set layer="conv 256->384, 13x13 out, 3x3 s1"')  # fmt: skip
     machine = machine_of(words)
     counted = {"memory": 1.0, "buffer": 0.0}
-    return optimum(layer.problem, machine, per_level(machine, 0.0, counted, counted), convention=RULE)
+    try:
+        return optimum(layer.problem, machine, per_level(machine, 0.0, counted, counted), convention=RULE)
+    except NoMappingError:
+        raise InputError(f"a buffer of {words} words", expected="room for one word of each tensor",
+                         example="--set buffer_words=16384") from None  # fmt: skip
 
 
 def plain_code(layer: Layer) -> list[str]:

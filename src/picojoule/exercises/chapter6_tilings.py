@@ -4,6 +4,7 @@ from itertools import permutations
 
 from picojoule.mapping import Mapping as Nest
 from picojoule.mapping import faults, nest_lines
+from picojoule.quantity import InputError
 
 from . import _tilings as tilings
 from ._figure import Lanes
@@ -35,6 +36,10 @@ def several_tilings(task: Task, findings: Findings) -> None:
     layer = read_layer(task["layer"], where)
     findings.show("the convolution", "卷积", tilings.plain_code(layer))
     needed = []
+    names = [one["name"] for one in task["tilings"]]
+    if len(set(names)) < len(names) or not all(name.isidentifier() and len(name) <= 40 for name in names):
+        raise InputError(f"tilings named {names}"[:200], where=where, expected="a word for each, none twice",
+                         example="name = output_stationary")  # fmt: skip
     for one in task["tilings"]:
         tiling = read_tiling(layer, one["tile"], one["order"], where)
         name = one["name"].replace("_", " ")

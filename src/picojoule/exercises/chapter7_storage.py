@@ -9,7 +9,7 @@ from picojoule.workload import dtype_bits, dtype_name
 
 from ._figure import Axis, Curve, Figure
 from ._findings import Findings
-from ._streams import Sizes, cached, cached_curve, footprint, loop_code, scratchpad
+from ._streams import Sizes, best_scratchpad, cached, cached_curve, footprint, loop_code, scratchpad
 from ._task import Task, solves
 from .chapter7_processor import processor, tell_machine
 
@@ -108,21 +108,18 @@ def _sweep(task: Task, findings: Findings) -> None:
     caches = [Cache(size, task["line"]) for size in bytes_]
     lines = tuple(cache.lines for cache in caches)
     naive, tiled = (cached_curve(sizes, blocks, width, task["line"], lines) for blocks in (sizes, tile))
-    squares = [
-        max((t for t in range(1, sizes[0] + 1) if footprint((t, t, t), width) <= size), default=0) for size in bytes_
-    ]
-    kept = [(size, float(scratchpad(sizes, (t, t, t), width)[0])) for size, t in zip(bytes_, squares, strict=True) if t]
+    best = {size: best_scratchpad(sizes, width, size) for size in bytes_}
+    kept = [(size, float(moved[0])) for size, moved in best.items() if moved is not None]
     findings.put("capacities", bytes_, "B")
     findings.put("read_naive", [one.read_bytes for one in naive], "B")
     findings.put("read_tiled", [one.read_bytes for one in tiled], "B")
-    findings.put("scratchpad_largest_tile", squares)
     findings.put("read_scratchpad", [int(read) for _, read in kept], "B")
     findings.draw(Figure(
         (f"Bytes read by a product of {sizes[0]} x {sizes[0]} matrices", f"{sizes[0]}×{sizes[0]} 矩阵乘的读取量"),
         Axis(("size of the storage", "存储大小"), "B", log=True), Axis(("bytes read", "读取字节数"), "B", log=True),
         (Curve(("cache, plain loops", "缓存，朴素循环"), _points(bytes_, [one.read_bytes for one in naive])),
          Curve((f"cache, tiles of {tile[0]}", f"缓存，分块 {tile[0]}"), _points(bytes_, [one.read_bytes for one in tiled])),
-         Curve(("scratchpad, largest square tile that fits", "便笺存储，放得下的最大方块"), tuple(kept))),
+         Curve(("scratchpad, best tiles found", "便笺存储，所找到的最佳分块"), tuple(kept))),
     ))  # fmt: skip
 
 
