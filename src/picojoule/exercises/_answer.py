@@ -78,7 +78,7 @@ def _shown(answer: Answer, heads: Mapping[str, str]) -> list[str]:
     chinese = answer.lang == "zh"
     for listing in answer.listings:
         title = f"{heads['listings']}{'：' if chinese else ': '}{listing.title[chinese]}"
-        lines += ["", *fold(title), *(f"  {line}".rstrip() for line in listing.lines)]
+        lines += ["", *fold(title), *(part for line in listing.lines for part in fold(line, first="  ", rest=" " * 8))]
     if answer.figures:
         lines += ["", heads["figures"]]
         for index, figure in enumerate(answer.figures):

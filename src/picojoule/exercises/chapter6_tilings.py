@@ -13,6 +13,7 @@ from ._task import Task, solves
 from ._tilings import DIMS, RULE, Layer, Tiling, read_layer, read_tiling
 
 _DRAWN = 96  # steps of a drawing
+_CHINESE = {"output_stationary": "输出驻留", "weight_stationary": "权重驻留", "input_stationary": "输入驻留"}
 _GOLDEN = ("output_stationary", "input_stationary")
 
 
@@ -42,13 +43,13 @@ def several_tilings(task: Task, findings: Findings) -> None:
                          example="name = output_stationary")  # fmt: skip
     for one in task["tilings"]:
         tiling = read_tiling(layer, one["tile"], one["order"], where)
-        name = one["name"].replace("_", " ")
+        name, chinese = one["name"].replace("_", " "), _CHINESE.get(one["name"], one["name"])
         findings.put(one["name"], tilings.words_moved(layer, tiling), "word")
         findings.show(
-            f"{name}, order {tiling.order}", f"{name}，顺序 {tiling.order}", tilings.tiled_code(layer, tiling)
+            f"{name}, order {tiling.order}", f"{chinese}，顺序 {tiling.order}", tilings.tiled_code(layer, tiling)
         )
-        _draw(findings, (f"Tiles held: {name}", f"所持分块：{name}"), layer, tiling)
-        _say(findings, name, name, layer, tiling)
+        _draw(findings, (f"Tiles held: {name}", f"所持分块：{chinese}"), layer, tiling)
+        _say(findings, name, chinese, layer, tiling)
         needed.append(tilings.footprint(layer, tiling.tile))
     _best(findings, layer, task["buffer_words"] or max(needed))
 
