@@ -124,6 +124,7 @@ def test_orders_of_the_better_form() -> None:
         ("6.11", {"layer": "conv 720720->720720, 720720x720720 out, 3x3 s1"}, "tile shapes"),
         ("6.11", {"tilings": [{"name": "a\x1b[31m"}]}, "a word for each"), ("6.11", {"tilings": [{}, {}]}, "none twice"),
         ("6.11-input_stationary-y7", {"order_outer_to_inner": "myx"}, "each of m, y, x, c"),
+        ("6.11-row_stationary-y7", {}, "output_stationary"), ("6.11-input_stationary", {}, "rows of a tile"),
         ("6.12", {"tile": {"m": 0}}, "1 or more"),
     ],
 )  # fmt: skip

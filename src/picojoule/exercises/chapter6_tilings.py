@@ -1,6 +1,9 @@
 """Chapter 6: a convolution as loop code, its tilings with what each moves, and a form better than loops."""
 
+import re
+from collections.abc import Mapping
 from itertools import permutations
+from typing import Final
 
 from picojoule.mapping import Mapping as Nest
 from picojoule.mapping import faults, nest_lines
@@ -13,15 +16,26 @@ from ._task import Task, solves
 from ._tilings import DIMS, RULE, Layer, Tiling, read_layer, read_tiling
 
 _DRAWN = 96  # steps of a drawing
-_CHINESE = {"output_stationary": "输出驻留", "weight_stationary": "权重驻留", "input_stationary": "输入驻留"}
-_GOLDEN = ("output_stationary", "input_stationary")
+_NAMED: Final = re.compile("([a-z_]+)-y([1-9][0-9]{0,5})")
+_KINDS: Final[Mapping[str, tuple[str, str]]] = {  # loops over tiles, outermost first, and the name in Chinese
+    "output_stationary": ("myxc", "输出驻留"), "weight_stationary": ("mcyx", "权重驻留"),
+    "input_stationary": ("cyxm", "输入驻留"),
+}  # fmt: skip
 
 
-@solves(*(f"6.11-{kind}-y{rows}" for kind in _GOLDEN for rows in (7, 13)))
+@solves("6.11-<tiling>")
 def one_tiling(task: Task, findings: Findings) -> None:
-    """Code and traffic of one tiling."""
-    layer = read_layer(task["layer"], f"exercise {task.id}")
-    tiling = read_tiling(layer, task["tile"], task["order_outer_to_inner"], f"exercise {task.id}")
+    """Code and traffic of one tiling, named `<what stays>-y<rows>`; rows and order may be set."""
+    where = f"exercise {task.id}"
+    layer = read_layer(task["layer"], where)
+    named = _NAMED.fullmatch(task["tiling"])
+    if named is None or named[1] not in _KINDS:
+        raise InputError(f"no tiling {task['tiling'][:40]!r}", where=where,
+                         expected=f"one of {', '.join(_KINDS)}, then -y and the rows of a tile",
+                         example="picojoule exercise 6.11-input_stationary-y7")  # fmt: skip
+    order, _ = _KINDS[named[1]]
+    tile = {**task["tile"], "y": task["tile"]["y"] or int(named[2])}
+    tiling = read_tiling(layer, tile, task["order_outer_to_inner"] or order, where)
     for name, words in tilings.words_moved(layer, tiling).items():
         findings.put(name, words, "word")
     findings.put("buffer", tilings.footprint(layer, tiling.tile), "word")
@@ -43,7 +57,7 @@ def several_tilings(task: Task, findings: Findings) -> None:
                          example="name = output_stationary")  # fmt: skip
     for one in task["tilings"]:
         tiling = read_tiling(layer, one["tile"], one["order"], where)
-        name, chinese = one["name"].replace("_", " "), _CHINESE.get(one["name"], one["name"])
+        name, chinese = one["name"].replace("_", " "), _KINDS.get(one["name"], ("", one["name"]))[1]
         findings.put(one["name"], tilings.words_moved(layer, tiling), "word")
         findings.show(
             f"{name}, order {tiling.order}", f"{chinese}，顺序 {tiling.order}", tilings.tiled_code(layer, tiling)

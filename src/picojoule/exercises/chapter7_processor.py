@@ -4,6 +4,8 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
+from picojoule.quantity import InputError
+
 from ._findings import Findings
 from ._notation import cycles, pipelined, rows_that_fit, serial, sizes_of
 from ._task import Task, solves
@@ -29,16 +31,25 @@ def tell_machine(machine: "Machine", findings: Findings) -> None:
                     f"{machine.title}：每周期乘加 {rates}，总线每周期 {float(machine.bus):g} B；读写共用总线")  # fmt: skip
 
 
-@solves("7.7", "7.8", "7.9")
-def matrix_product(task: Task, findings: Findings) -> None:
-    """Time of a matrix product without overlap, its parts, and the bound."""
-    from picojoule.machine import exercise_product
-
+def _core(task: Task) -> "Machine":
+    """The machine with the rates that the exercise sets."""
     machine = processor(task)
     if task["bytes_per_cycle"]:
         machine = replace(machine, bus=Fraction(task["bytes_per_cycle"]))
     if task["macs_per_cycle"]:
         machine = replace(machine, macs={**machine.macs, "float32": int(task["macs_per_cycle"])})
+    return machine
+
+
+@solves("7.7", "7.8", "7.9")
+def matrix_product(task: Task, findings: Findings) -> None:
+    """Time of a matrix product without overlap, its parts, and the bound."""
+    from picojoule.machine import exercise_product
+
+    machine = _core(task)
+    if not 0 < task["density_computed"] <= 1:
+        raise InputError(f"density_computed is {task['density_computed']:g}", where=f"exercise {task.id}",
+                         expected="a share above 0 and up to 1", example="--set density_computed=0.125")  # fmt: skip
     tell_machine(machine, findings)
     found = exercise_product(machine, task["M"], task["K"], task["N"], compress_x=task["compress_x"],
                              compress_w=task["compress_w"], density=Fraction(task["density_computed"]))  # fmt: skip
@@ -99,26 +110,27 @@ def row_tiles(task: Task, findings: Findings) -> None:
 @solves("7.10")
 def compressed(task: Task, findings: Findings) -> None:
     """7.9 with W and X shorter on the bus, decoded as they arrive; beside it, zeros skipped as well."""
-    from picojoule.machine import exercise_7_10
+    from picojoule.machine import exercise_7_10, exercise_product
 
-    machine = processor(task)
-    tell_machine(machine, findings)
-    found = exercise_7_10(machine, task["compress_x"], task["compress_w"])
-    for name, value in found.items():
-        if name != "zeros_skipped" and value is not None:
-            findings.put(name, value, _UNITS.get(name, "cycle"))
-    skipped = {name: found["zeros_skipped"][name] for name in ("t_compute", "no_overlap_cycles", "lower_bound_cycles")}
-    findings.put("zeros_skipped", skipped, "cycle")
-    findings.assume("compressed data are decoded on the fly and every product is computed; skipping zeros is given beside it",
-                    "压缩数据边到边解码，所有乘法照做；另给出跳过零的结果")  # fmt: skip
-    findings.say(f"t_x / {task['compress_x']} and t_w / {task['compress_w']}; the unit is as busy as before, so the bound of "
-                 f"{found['lower_bound_cycles']:g} cycles stays; overlapped: {found['double_buffer_cycles']:g}",
-                 f"t_x 除以 {task['compress_x']}，t_w 除以 {task['compress_w']}；计算单元照样忙，下界仍为 "
-                 f"{found['lower_bound_cycles']:g} 周期；重叠后 {found['double_buffer_cycles']:g}")  # fmt: skip
-    sizes = sizes_of(1024, 256, 128, task["compress_x"], task["compress_w"])
-    show_program(
-        findings, machine, serial(sizes, rows_that_fit(machine, 1024, 256, 128)), ("without overlap", "不重叠")
-    )
+    matrix_product(task, findings)
+    machine, shape = _core(task), (task["M"], task["K"], task["N"])
+    cx, cw = task["compress_x"], task["compress_w"]
+    skip = exercise_product(machine, *shape, compress_x=cx, compress_w=cw, density=Fraction(1, cx * cw))
+    names = ("t_compute", "no_overlap_cycles", "lower_bound_cycles")
+    findings.put("zeros_skipped", {name: skip[name] for name in names}, "cycle")
+    findings.assume("compressed data are decoded on the fly and every product is computed; with zeros skipped, one product "
+                    f"in {cx * cw} is",
+                    f"压缩数据边到边解码，所有乘法照做；若跳过零，则每 {cx * cw} 次乘法只做一次")  # fmt: skip
+    bound = findings.answers["lower_bound_cycles"].value
+    findings.say(f"t_x / {cx} and t_w / {cw}; the unit is as busy as before: bound {bound:g} cycles, with zeros skipped "
+                 f"{skip['lower_bound_cycles']:g}",
+                 f"t_x 除以 {cx}，t_w 除以 {cw}；计算单元照样忙：下界 {bound:g} 周期，跳过零时为 "
+                 f"{skip['lower_bound_cycles']:g}")  # fmt: skip
+    if shape == (1024, 256, 128) and {cx, cw} <= {1, 2, 4, 8}:  # what the decoder of the instruction set can do
+        overlapped = exercise_7_10(machine, cx, cw)["double_buffer_cycles"]
+        findings.put("double_buffer_cycles", overlapped, "cycle")
+        findings.say(f"X in row tiles of 32, double-buffered: {overlapped:g} cycles",
+                     f"X 按 32 行分块并双缓冲：{overlapped:g} 周期")  # fmt: skip
 
 
 @solves("6.4", "7.5")
