@@ -270,6 +270,7 @@ def _fill_exercise(p: argparse.ArgumentParser) -> None:
     p.add_argument("--on", metavar="DEVICE", help="another machine than the exercise's own: a name or a YAML file")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
                    help="replace one input of the exercise; the value is read as JSON")  # fmt: skip
+    p.add_argument("--svg", metavar="FILE", help="write the drawings of the exercise as one SVG file")
     p.add_argument("--list", action="store_true", help="list every exercise")
     p.add_argument("--json", action="store_true", help="print JSON, by a published schema")
     _lang(p)

@@ -196,6 +196,8 @@ def exercise(options: argparse.Namespace) -> int:
             sys.stdout.write(exercises.list_text(rows))
         return DONE
     answer = exercises.answer(options.id, hardware=options.on, lang=options.lang, inputs=_overrides(options.overrides))
+    if options.svg:
+        _write("--svg", options.svg, exercises.answer_svg(answer), "--svg utilisation.svg")
     if options.json:
         print_json(exercises.answer_json(answer))
     else:
@@ -380,7 +382,7 @@ def _cite(estimates: Sequence[Estimate]) -> None:
 
 
 def _write_page(options: argparse.Namespace, workload: Workload, estimates: Sequence[Estimate]) -> None:
-    """Write the report whole or not at all."""
+    """The report as one file."""
     from picojoule.report import count as counted
     from picojoule.report.page import page
 
@@ -392,15 +394,20 @@ def _write_page(options: argparse.Namespace, workload: Workload, estimates: Sequ
     command = f"picojoule estimate {options.model} --on {options.on} --level {options.level}"
     text = page(estimates, count=counted(estimates[0].workload), lang=options.lang, other_levels=other, command=command,
                 references=_references())  # fmt: skip
-    target = Path(options.html)
+    _write("--html", options.html, text, "--html report.html")
+
+
+def _write(option: str, name: str, text: str, example: str) -> None:
+    """Write a file whole or not at all."""
+    target = Path(name)
     if not target.parent.is_dir():
-        raise InputError(f"no folder {str(target.parent)!r}", where="--html", expected="a file in a folder that exists",
-                         example="--html report.html")  # fmt: skip
+        raise InputError(f"no folder {str(target.parent)!r}", where=option, expected="a file in a folder that exists",
+                         example=example)  # fmt: skip
     try:
         part = target.with_name(f".{target.name}.part")
         part.write_text(text, encoding="utf-8")
         part.replace(target)
     except OSError as fault:
-        raise InputError(f"cannot write {options.html}: {fault.strerror}", where="--html",
-                         expected="a file that can be written", example="--html report.html") from None  # fmt: skip
-    sys.stderr.write(f"wrote {options.html} ({len(text.encode()) // 1000} kB)\n")
+        raise InputError(f"cannot write {name}: {fault.strerror}", where=option,
+                         expected="a file that can be written", example=example) from None  # fmt: skip
+    sys.stderr.write(f"wrote {name} ({len(text.encode()) // 1000} kB)\n")

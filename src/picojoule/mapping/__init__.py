@@ -1,6 +1,7 @@
 """Mapping a contraction onto an accelerator: legality, the exact traffic law, and provably optimal mappings."""
 
 from ._accelerator import Accelerator, Array, Level, SpatialAxis
+from ._cache import Cache, CacheTraffic, cache_curve, cache_traffic
 from ._certificate import Potentials, certificate
 from ._check import check
 from ._convention import Convention
@@ -15,9 +16,9 @@ from ._traffic import Traffic, traffic
 from ._weights import Weights, cost, per_level
 
 __all__ = [
-    "Accelerator", "Array", "Convention", "Fault", "IllegalMappingError", "Level", "Loop", "MappedNetwork", "Mapping",
-    "NoMappingError", "Operand", "Optimum", "Potentials", "Problem", "SpatialAxis", "Traffic", "UnmappableError",
-    "Weights", "certificate", "check", "contraction", "cost", "faults", "latency", "layer_dict", "map_dict",
-    "map_operators", "nest_levels", "nest_lines", "optimum", "per_level", "port_cycles", "problem_of", "require", "text",
-    "traffic", "traffic_lines",
+    "Accelerator", "Array", "Cache", "CacheTraffic", "Convention", "Fault", "IllegalMappingError", "Level", "Loop",
+    "MappedNetwork", "Mapping", "NoMappingError", "Operand", "Optimum", "Potentials", "Problem", "SpatialAxis",
+    "Traffic", "UnmappableError", "Weights", "cache_curve", "cache_traffic", "certificate", "check", "contraction",
+    "cost", "faults", "latency", "layer_dict", "map_dict", "map_operators", "nest_levels", "nest_lines", "optimum",
+    "per_level", "port_cycles", "problem_of", "require", "text", "traffic", "traffic_lines",
 ]  # fmt: skip
