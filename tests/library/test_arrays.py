@@ -1,5 +1,7 @@
 """The arrays of the shipped machines: their rate, their stores, and that every kind of contraction maps onto them."""
 
+from itertools import pairwise
+
 import pytest
 
 from picojoule.formats import list_hardware, load_hardware
@@ -98,7 +100,7 @@ def test_every_contraction_maps(name: str) -> None:
         assert set(found.nests) == {"conv", "depthwise", "fc", "scores"}
         assert all(nest.gap == 0 for nest in found.nests.values())
         ladder = [*below, steps(found)]
-        for low, high in zip(ladder[:-1], ladder[1:], strict=True):
+        for low, high in pairwise(ladder):
             for (time_low, bytes_low), (time_high, bytes_high) in zip(low, high, strict=True):
                 assert time_low <= time_high * (1 + 1e-12)
                 assert bytes_low <= bytes_high
