@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from picojoule.hardware import Architecture, Axis, Compute, Dataflow, ProcessingArray, Role, Store, Technology
 from picojoule.quantity import InputError
 
-from ._machine import format_on
+from ._machine import Key, unit_for
 
 if TYPE_CHECKING:
     from picojoule.mapping import Accelerator, Level, Problem, Weights
@@ -81,9 +81,13 @@ def _seat(array: ProcessingArray) -> int:
 
 
 def unit_of(architecture: Architecture, array: ProcessingArray, dtype: str) -> tuple[Compute, str]:
-    """The compute unit that the elements are, and the format in which it does `dtype` arithmetic."""
+    """The compute unit that the elements are, and the format in which it does `dtype` arithmetic.
+
+    Where it has not that format and another unit has, the elements run at that unit's rate: the vector lanes of a GPU
+    do float32 where its matrix units do not.
+    """
     unit = next(unit for unit in architecture.compute if unit.name == array.unit)
-    return unit, format_on(unit, dtype)
+    return (unit, dtype) if dtype in unit.peak else unit_for(Key(architecture), dtype, "matrix")
 
 
 def seconds_per_step(architecture: Architecture, array: ProcessingArray, dtype: str) -> float:
@@ -157,7 +161,8 @@ def weights_of(
         for role in store.keeps
         for action in ("read", "write", "update")
     ]
-    mac = technology.price((array.unit, f"mac_{unit_of(architecture, array, dtype)[1]}")).nominal
+    unit, native = unit_of(architecture, array, dtype)
+    mac = technology.price((unit.name, f"mac_{native}")).nominal
     return Weights(mac, tuple(words), joules=True)  # type: ignore[arg-type]
 
 

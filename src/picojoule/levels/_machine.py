@@ -58,13 +58,6 @@ def unit_for(architecture_key: "Key", dtype: str, prefer: Literal["matrix", "vec
     return unit, fallback
 
 
-def format_on(unit: Compute, dtype: str) -> str:
-    """The format in which `unit` does `dtype` arithmetic: its own, the nearest wider, else the widest it has."""
-    plain = dtype.removeprefix("u") if dtype.startswith("uint") else dtype
-    known = next((candidate for candidate in (plain, *WIDER.get(plain, ())) if candidate in unit.peak), None)
-    return known or max(unit.peak, key=_bits)
-
-
 class Key:
     """An Architecture hashed by identity: its mappings cannot be hashed by value."""
 
