@@ -97,7 +97,8 @@ def _spreads(problem: Problem, machine: Accelerator, ragged: bool) -> set[Tile]:
     output = problem.operands[-1].relevant
     return {
         s for s in (found if ragged else whole)
-        if machine.array.reduction or all(n == 1 for d, n in enumerate(s) if d not in output)
+        if (machine.array.reduction or all(n == 1 for d, n in enumerate(s) if d not in output))
+        and all(n == x for n, (dim, x) in zip(s, problem.space, strict=True) if dim in machine.array.whole)
     }  # fmt: skip
 
 

@@ -72,11 +72,11 @@ class Race:
 
 def has_ports(machine: Accelerator) -> bool:
     """Does any level state a bandwidth?"""
-    return any(level.read_bandwidth or level.write_bandwidth for level in machine.levels)
+    return any(level.read_bandwidth or level.write_bandwidth or level.bus_bits for level in machine.levels)
 
 
 def port_prices(field: Field) -> list[Prices]:
-    """For every port the prices that count its cycles: 1 / (instances · words per cycle) a word."""
+    """For every port the prices that count its cycles: 1 / (instances · words per cycle) a word, a bus by bits."""
     machine = field.machine
     shape = (len(machine.levels), len(field.problem.operands))
     pes = math.prod(field.spatial)
@@ -88,6 +88,12 @@ def port_prices(field: Field) -> list[Prices]:
                 hit, none = np.zeros(shape), np.zeros(shape)
                 hit[index] = 1 / (bandwidth * instances)
                 found.append(Prices(0.0, hit, none, none) if port == "read" else Prices(0.0, none, hit, hit))
+        if level.bus_bits is not None:
+            hit = np.zeros(shape)
+            hit[index] = [
+                machine.bits[operand.role] / (level.bus_bits * instances) for operand in field.problem.operands
+            ]
+            found.append(Prices(0.0, hit, hit, hit))
     return found
 
 

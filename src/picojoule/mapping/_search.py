@@ -197,12 +197,15 @@ def _space(
 
 
 def lawful(problem: Problem, machine: Accelerator, spatial: Ints, convention: Convention) -> Ints:
-    """The unrollings that need no missing reduction and tear no window."""
+    """The unrollings that need no missing reduction, cut no dimension that must be whole, and tear no window."""
     keep = np.ones(len(spatial), dtype=bool)
     output = problem.operands[-1]
     if not machine.array.reduction:
         for d in range(len(problem.dims)):
             keep &= (spatial[:, d] == 1) | (d in output.relevant)
+    for d, (dim, extent) in enumerate(problem.space):
+        if dim in machine.array.whole:
+            keep &= spatial[:, d] == extent
     for _, a, b, deeper in exposed_windows(problem, machine, convention):
         reach = np.array(problem.extents)[None].repeat(len(spatial), axis=0) if deeper else spatial
         keep &= ((spatial[:, a] == 1) | (reach[:, b] == 1)) & ((spatial[:, b] == 1) | (reach[:, a] == 1))
