@@ -19,7 +19,7 @@ from ._latency import latency
 from ._lattice import Column
 from ._legality import exposed_windows, faults, require
 from ._mapping import Mapping
-from ._ports import PortBound, has_ports, within_ports
+from ._ports import PortBound, has_ports, port_floor, within_ports
 from ._problem import Problem, UnmappableError
 from ._queue import Queue
 from ._refine import refine, refinement
@@ -85,6 +85,7 @@ class _Space:
     spatial: Ints
     prices: Prices
     floor: Floor
+    pace: Column  # least cycles: of the MACs, and of the ports where they may set the pace
     bound: Column
 
 
@@ -170,7 +171,7 @@ def _walk(
         size = min((16, 64, 256)[min(2, queue.batches[stage, m])], 1 + BATCH // max(1, common.inner.tiles.shape[1]))
         batch = [(bound, i), *queue.more(stage, m, best.key[0] * (1 - CLOSE), size - 1)]
         space, rows = spaces[m], [index for _, index in batch]
-        scale = space.floor.steps[rows] if objective == "edp" else np.ones(len(rows))
+        scale = space.pace[rows] if objective == "edp" else np.ones(len(rows))
         root = min(root, bound) if stage else root
         sharper = scale * refine(common, space.spatial[rows], best.key[0] / scale if stage else None)
         for (before, index), after in zip(batch, sharper.tolist(), strict=True):
@@ -192,8 +193,11 @@ def _space(
     spatial = lawful(problem, machine, unrollings(problem, machine.array, kind), convention)
     table = prices(problem, machine, weights)
     below = floor(problem, machine, spatial, table, convention)
-    bound = {"energy": below.least, "latency": below.steps, "edp": below.least * below.steps}[objective]
-    return _Space(mask, machine, spatial, table, below, bound)
+    pace = below.steps
+    if objective != "energy" and has_ports(machine):
+        pace = np.maximum(pace, port_floor(problem, machine, spatial, convention))
+    bound = {"energy": below.least, "latency": pace, "edp": below.least * pace}[objective]
+    return _Space(mask, machine, spatial, table, below, pace, bound)
 
 
 def lawful(problem: Problem, machine: Accelerator, spatial: Ints, convention: Convention) -> Ints:
@@ -220,19 +224,20 @@ def _explore(
     index = place[1]
     spatial = tuple(int(s) for s in space.spatial[index])
     steps, fixed = float(space.floor.steps[index]), float(space.floor.fixed[index])
-    if objective == "latency" and (steps, float(space.floor.least[index])) >= best.key:
+    pace = float(space.pace[index])
+    if objective == "latency" and (pace, float(space.floor.least[index])) >= best.key:
         best.proven = min(best.proven, best.key[0])
         return
     best.solved += 1
-    energy = fixed + least(spatial)
-    if not math.isfinite(energy):
-        return
     if objective != "energy" and has_ports(space.machine):
         grid = field(problem, space.machine, spatial, convention)
         found: PortBound = within_ports(grid, space.prices, steps, objective, convention, best.key[0])
         best.proven = min(best.proven, found.lower_bound)
         if found.mapping is not None and found.key < best.key:
             best.key, best.place, best.mapping = found.key, None, replace(found.mapping, bypass=space.bypass)
+        return
+    energy = fixed + least(spatial)
+    if not math.isfinite(energy):
         return
     value = {"energy": energy, "latency": steps, "edp": energy * steps}[objective]
     best.proven = min(best.proven, value)
