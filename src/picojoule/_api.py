@@ -19,7 +19,7 @@ from picojoule.workload import CustomWork, Work, Workload, dtype_name
 
 if TYPE_CHECKING:
     from picojoule.lifecycle import JobResult, Request
-    from picojoule.mapping import MappedNetwork
+    from picojoule.mapping import Front, MappedNetwork
 
 
 PHASES: Final = ("infer", "train", "prefill", "decode")
@@ -151,6 +151,18 @@ def map_network(
     machine = read_hardware(hardware)
     setting = Setting(machine.architecture, machine.technology, _search(objective, dataflow))
     return map_all(read_model(model, **how), setting, dtype_name(dtype) if dtype else None)
+
+
+def front_network(
+    model: Any, hardware: str | Path | Hardware, *, dataflow: str | None = None, dtype: str | None = None, **how: Any
+) -> "tuple[tuple[tuple[Front, int], ...], tuple[tuple[str, str], ...]]":
+    """Energy against cycles of every contraction of `model`, equal ones once; and those without a mapping."""
+    from picojoule.levels import Setting
+    from picojoule.levels import front_network as fronts
+
+    machine = read_hardware(hardware)
+    setting = Setting(machine.architecture, machine.technology, _search("edp", dataflow))
+    return fronts(read_model(model, **how), setting, dtype_name(dtype) if dtype else None)
 
 
 def _search(objective: str, dataflow: str | None) -> Search:

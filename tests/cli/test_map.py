@@ -81,3 +81,24 @@ def test_page_of_level_mapped_draws_the_nests(tmp_path: Path, capsys: pytest.Cap
         assert main(["estimate", LAYER, "--on", "eyeriss", "--level", level, "--html", str(file)]) == 0
         assert ('id="nests"' in file.read_text(encoding="utf-8")) is there
     capsys.readouterr()
+
+
+def test_front_json_keeps_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    """Round trip: `map --front --json` is valid; cycles rise, energy falls, the ends are the optima of `map`."""
+    layer = "matmul:12x30x20"
+    assert main(["map", layer, "--on", "dadiannao", "--front", "--json"]) == 0
+    out = capsys.readouterr().out
+    validate(out, "front")
+    points = json.loads(out)["layers"][0]["points"]
+    assert [p["cycles"] for p in points] == sorted(p["cycles"] for p in points)
+    assert [p["energy_j"] for p in points] == sorted((p["energy_j"] for p in points), reverse=True)
+    assert main(["map", layer, "--on", "dadiannao", "--objective", "latency", "--json"]) == 0
+    assert points[0]["cycles"] == json.loads(capsys.readouterr().out)["layers"][0]["cycles"]
+
+
+def test_certificates_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    """Round trip: certificates of an energy search are accepted; where bandwidths set the pace there is none, and it says so."""
+    assert main(["map", "mlp:16-24-8", "--on", "gemmini", "--objective", "energy", "--check"]) == 0
+    assert "checked: 2 of 2 certificates accepted" in capsys.readouterr().err
+    assert main(["map", "mlp:16-24", "--on", "gemmini", "--check"]) == 0
+    assert "1 have none: bandwidths may set the pace" in capsys.readouterr().err

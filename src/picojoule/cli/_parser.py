@@ -203,6 +203,8 @@ def _fill_map(p: argparse.ArgumentParser) -> None:
     _search(p)
     p.add_argument("--layer", metavar="NAME", help="only layers whose name holds this text")
     p.add_argument("--all", action="store_true", help="draw the nest of every layer, not of the three dearest")
+    p.add_argument("--front", action="store_true", help="energy against cycles instead of one optimum")
+    p.add_argument("--check", action="store_true", help="have the certificates checked by an independent program")
     p.add_argument("--json", action="store_true", help="print JSON, by a published schema")
     _strict(p)
     p.set_defaults(run=_lazy("map_", "_mapping"))

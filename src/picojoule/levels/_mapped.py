@@ -26,7 +26,7 @@ from ._roofline import attained, roofline
 from ._setting import Setting
 
 if TYPE_CHECKING:
-    from picojoule.mapping import Optimum
+    from picojoule.mapping import Accelerator, Front, Optimum, Problem, Weights
 
 
 def mapped(demand: Demand, setting: Setting) -> Outcome:
@@ -50,13 +50,24 @@ def best(demand: Demand, setting: Setting) -> "tuple[Optimum, Bits]":
     """The best mapping of a contraction. Raises NoMappingError, UnmappableError, InputError."""
     from picojoule.mapping import optimum
 
+    problem, accelerator, weights, bits = _world(demand, setting)
+    return optimum(problem, accelerator, weights, setting.search.objective), bits
+
+
+def front(demand: Demand, setting: Setting) -> "Front":
+    """The front of energy against cycles of a contraction. Raises as `best`."""
+    from picojoule.mapping import pareto
+
+    return pareto(*_world(demand, setting)[:3])
+
+
+def _world(demand: Demand, setting: Setting) -> "tuple[Problem, Accelerator, Weights, Bits]":
     assert demand.problem is not None
     assert demand.bits is not None
     machine, bits = setting.architecture, demand.bits
     array = constrained(array_of(machine), setting.search.dataflow)
     accelerator = accelerator_of(machine, array, demand.problem, bits, demand.dtype)
-    weights = weights_of(machine, array, setting.technology, bits, demand.dtype)
-    return optimum(demand.problem, accelerator, weights, setting.search.objective), bits
+    return demand.problem, accelerator, weights_of(machine, array, setting.technology, bits, demand.dtype), bits
 
 
 def _outcome(demand: Demand, setting: Setting, base: Outcome, found: "Optimum", bits: Bits) -> Outcome:

@@ -77,7 +77,7 @@ class Optimum:
 
 
 @dataclass(frozen=True, slots=True)
-class _Space:
+class Space:
     """All unrollings under one bypass mask, with their bounds."""
 
     bypass: tuple[tuple[str, str], ...]
@@ -130,7 +130,7 @@ def _optimum(
             "the search counts halo refetch or perfect; consecutive-overlap is a convention of `traffic` only"
         )
     check_assumption(problem)
-    spaces = [_space(problem, accelerator, mask, weights, objective, convention, kind) for mask in masks(accelerator)]
+    spaces = [unrolled(problem, accelerator, mask, weights, objective, convention, kind) for mask in masks(accelerator)]
     best, root = _walk(problem, spaces, objective, convention, kind, solves, solver(engine))
     best.mapping = _mapping(problem, spaces, convention, best)
     if best.mapping is None:
@@ -142,7 +142,7 @@ def _optimum(
 
 
 def _walk(
-    problem: Problem, spaces: list[_Space], objective: Objective, convention: Convention, kind: Factors,
+    problem: Problem, spaces: list[Space], objective: Objective, convention: Convention, kind: Factors,
     solves: int | None, prepare: Solver,
 ) -> tuple[_Best, float]:  # fmt: skip
     """Best first: take the unrolling of least bound, sharpen its bound twice, then solve it; stop when none can win."""
@@ -185,10 +185,11 @@ def masks(accelerator: Accelerator) -> list[tuple[tuple[str, str], ...]]:
     return [mask for size in range(len(able) + 1) for mask in combinations(able, size)]
 
 
-def _space(
+def unrolled(
     problem: Problem, accelerator: Accelerator, mask: tuple[tuple[str, str], ...], weights: Weights,
     objective: Objective, convention: Convention, kind: Factors,
-) -> _Space:  # fmt: skip
+) -> Space:  # fmt: skip
+    """Every unrolling under one bypass mask with its bounds."""
     machine = accelerator.without(mask)
     spatial = lawful(problem, machine, unrollings(problem, machine.array, kind), convention)
     table = prices(problem, machine, weights)
@@ -197,7 +198,7 @@ def _space(
     if objective != "energy" and has_ports(machine):
         pace = np.maximum(pace, port_floor(problem, machine, spatial, convention))
     bound = {"energy": below.least, "latency": pace, "edp": below.least * pace}[objective]
-    return _Space(mask, machine, spatial, table, below, pace, bound)
+    return Space(mask, machine, spatial, table, below, pace, bound)
 
 
 def lawful(problem: Problem, machine: Accelerator, spatial: Ints, convention: Convention) -> Ints:
@@ -217,7 +218,7 @@ def lawful(problem: Problem, machine: Accelerator, spatial: Ints, convention: Co
 
 
 def _explore(
-    problem: Problem, space: _Space, place: tuple[int, int], objective: Objective, convention: Convention, best: _Best,
+    problem: Problem, space: Space, place: tuple[int, int], objective: Objective, convention: Convention, best: _Best,
     least: Least,
 ) -> None:  # fmt: skip
     """Solve one unrolling and update the incumbent and the proven bound."""
@@ -246,7 +247,7 @@ def _explore(
         best.key, best.place, best.mapping = key, place, None
 
 
-def _mapping(problem: Problem, spaces: list[_Space], convention: Convention, best: _Best) -> Mapping | None:
+def _mapping(problem: Problem, spaces: list[Space], convention: Convention, best: _Best) -> Mapping | None:
     """The winner's mapping: built once, at the end."""
     if best.place is None:
         return best.mapping
@@ -257,7 +258,7 @@ def _mapping(problem: Problem, spaces: list[_Space], convention: Convention, bes
     return replace(found, bypass=space.bypass)
 
 
-def _refusal(problem: Problem, accelerator: Accelerator, spaces: list[_Space], convention: Convention) -> str:
+def _refusal(problem: Problem, accelerator: Accelerator, spaces: list[Space], convention: Convention) -> str:
     """Why nothing fits: the faults of the mapping that keeps the smallest tiles everywhere."""
     outermost = tuple((dim, extent) for dim, extent in problem.space if extent > 1)
     smallest = Mapping((outermost, *[()] * (len(accelerator.levels) - 1)))

@@ -9,7 +9,7 @@ from .._plain import fold, plain
 from ._paint import Paint
 
 if TYPE_CHECKING:
-    from picojoule.mapping import MappedNetwork, Optimum
+    from picojoule.mapping import Front, MappedNetwork, Optimum
 
 NAME = 22
 
@@ -79,3 +79,23 @@ def _layer(one: "Optimum", count: int, paint: Paint) -> list[str]:
 
 def _folded(lines: Sequence[str]) -> list[str]:
     return [part for line in lines for part in fold(line)]
+
+
+def front_text(fronts: Sequence[tuple["Front", int]], paint: Paint) -> str:
+    """Every layer's front: what more time buys in energy."""
+    lines = [paint.bold(f"{fronts[0][0].accelerator.name}: energy against cycles")]
+    for one, count in fronts:
+        times = f", {count} times" if count > 1 else ""
+        lines.append(f"{plain(one.problem.name)}{times}: {one.problem.macs:,} MACs")
+        lines.append(paint.dim(f"{'cycles':>14}{'energy':>12}{'energy x cycles':>18}{'util.':>8}"))
+        best = min(point.energy * point.cycles for point in one.points)
+        for point in one.points:
+            used = one.problem.macs / (point.cycles * one.accelerator.array.size)
+            product = point.energy * point.cycles
+            mark = "  least product" if product == best else ""
+            lines.append(f"{point.cycles:>14,.0f}{format_quantity(point.energy, 'J'):>12}{product / best:>17.3f}x"
+                         f"{100 * used:>7.1f}%{mark}")  # fmt: skip
+    exact = all(one.exact for one, _ in fronts)
+    said = ("every mapping is covered: no other is better in both" if exact else
+            "walked by steps of the array; cycles are with bandwidths, for which the front is no proof")  # fmt: skip
+    return "\n".join([*lines, *(paint.dim(line) for line in fold(said))]) + "\n"
