@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test check bench fuzz library clean help
+.PHONY: demo test check bench validate fuzz library clean help
 
 help:            ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,8 +15,8 @@ test: $(VENV)/test            ## every test
 	$(BIN)/python -m pytest -n 2 tests
 
 check: $(VENV)/check            ## format, lint, types, layers, tests: what a commit must pass
-	$(BIN)/ruff format --check src tests tools benchmarks examples
-	$(BIN)/ruff check src tests tools benchmarks examples
+	$(BIN)/ruff format --check src tests tools benchmarks examples validation
+	$(BIN)/ruff check src tests tools benchmarks examples validation
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n 2 tests
@@ -24,6 +24,9 @@ check: $(VENV)/check            ## format, lint, types, layers, tests: what a co
 bench: $(VENV)/bench            ## start-up, estimate and pricing speed beside peers, in one run
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/peers.py
+
+validate: $(VENV)/installed        ## predictions beside published silicon; remakes docs/validation-silicon.md
+	$(BIN)/python -m validation.silicon
 
 fuzz: $(VENV)/installed            ## 10,000 mutated ONNX files and 2,000 mutated configs: no traceback, hang or stray file
 	$(BIN)/python tools/fuzz_onnx.py

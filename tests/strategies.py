@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from picojoule.hardware import Architecture, Attained, Compute, Memory, Technology
+from picojoule.hardware import ROLES, Architecture, Attained, Axis, Compute, Memory, ProcessingArray, Store, Technology
 from picojoule.quantity import Value
 from picojoule.workload import Graph, Workload, ops
 
@@ -39,8 +39,20 @@ def architectures(draw: st.DrawFn) -> Architecture:
     launch = draw(st.one_of(st.none(), st.floats(1e-8, 1e-4)))
     return Architecture(
         "any", "Any machine", "npu", "nobody", tuple(memories), tuple(compute), attained,
-        None if launch is None else value(launch, "s"), "any",
+        None if launch is None else value(launch, "s"), "any", array=draw(arrays(tuple(m.name for m in memories))),
     )  # fmt: skip
+
+
+@st.composite
+def arrays(draw: st.DrawFn, memories: tuple[str, ...]) -> ProcessingArray:
+    """A few elements below the innermost memory, with registers for some tensors."""
+    dims = st.lists(st.sampled_from("bgmcpr"), min_size=1, unique=True).map(tuple)
+    axes = tuple(Axis(f"a{i}", draw(st.integers(1, 8)), draw(dims)) for i in range(draw(st.integers(1, 2))))
+    stores = [Store(name, name) for name in memories]
+    if draw(st.booleans()):
+        keeps = draw(st.lists(st.sampled_from(ROLES), min_size=1, unique=True).map(tuple))
+        stores.append(Store("register", "", keeps, value(draw(st.floats(64, 1e4)), "B")))
+    return ProcessingArray("matrix", memories[-1], axes, tuple(stores), source="test2026")
 
 
 @st.composite

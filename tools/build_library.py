@@ -39,6 +39,7 @@ def wanted(check: bool = False) -> list[tuple[Path, str]]:
     files = [
         (BUILT / "_tables.json", _compact(read_document(LIBRARY / "energy" / "tables.yaml").data)),
         (BUILT / "_catalogue.json", _compact({"entries": _catalogue()})),
+        (BUILT / "_dataflows.json", _compact(_dataflows())),
     ]
     for file, text in files:
         _same(file, text, check)
@@ -80,6 +81,15 @@ def _catalogue() -> list[Any]:
             entries.append([row.id, row.component, row.action, row.per, write_value(value), node, row.bits])
     faults.raise_all()
     return entries
+
+
+def _dataflows() -> Any:
+    from picojoule.formats._schema import DataflowsFile
+
+    faults = Faults(read_document(LIBRARY / "dataflows.yaml"))
+    model = validate(faults.document, DataflowsFile, faults)
+    faults.raise_all()
+    return model.model_dump(mode="json")
 
 
 def _row(machine: Architecture) -> dict[str, Any]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ._api import count as count
     from ._api import estimate as estimate
     from ._api import job as job
+    from ._api import map_network as map_network
     from ._api import read_hardware as read_hardware
     from ._api import read_model as read_model
     from ._api import register as register
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from .workload import Work as Work
 
 __all__ = [
-    "LEVELS", "CustomWork", "Hardware", "InputError", "Work", "__version__", "count", "estimate", "job",
+    "LEVELS", "CustomWork", "Hardware", "InputError", "Work", "__version__", "count", "estimate", "job", "map_network",
     "read_hardware", "read_model", "register", "register_file",
 ]  # fmt: skip
 

@@ -10,7 +10,7 @@ from picojoule.formats import read_hardware as _read_file
 from picojoule.frontends import read_model as _read_model
 from picojoule.frontends import read_object as _read_object
 from picojoule.hardware import Architecture, Technology
-from picojoule.levels import Estimate
+from picojoule.levels import OBJECTIVES, Estimate, Objective, Search
 from picojoule.levels import estimate as _estimate
 from picojoule.quantity import InputError
 from picojoule.report import Count
@@ -19,6 +19,7 @@ from picojoule.workload import CustomWork, Work, Workload, dtype_name
 
 if TYPE_CHECKING:
     from picojoule.lifecycle import JobResult, Request
+    from picojoule.mapping import Front, MappedNetwork
 
 
 PHASES: Final = ("infer", "train", "prefill", "decode")
@@ -115,16 +116,62 @@ def estimate(
     dtype: str | None = None,
     draws: int = 1000,
     seed: int = 0,
+    objective: str = "edp",
+    dataflow: str | None = None,
     **how: Any,
 ) -> Estimate:
     """Energy [J], time [s] and traffic [B] of `model` on `hardware`, each with a 90 % interval.
 
+    `objective` ("energy", "latency", "edp") and `dataflow` ("ws", "os", "is", "rs", "nlr") are of level `mapped`.
     `how` is what `read_model` takes: batch, seq, inputs, phase, context, args, kwargs.
     """
     machine = read_hardware(hardware)
     workload = read_model(model, **how)
     return _estimate(workload, machine.architecture, machine.technology, level=level,
-                     dtype=dtype_name(dtype) if dtype else None, draws=draws, seed=seed)  # fmt: skip
+                     dtype=dtype_name(dtype) if dtype else None, draws=draws, seed=seed,
+                     search=_search(objective, dataflow))  # fmt: skip
+
+
+def map_network(
+    model: Any,
+    hardware: str | Path | Hardware,
+    *,
+    objective: str = "edp",
+    dataflow: str | None = None,
+    dtype: str | None = None,
+    **how: Any,
+) -> "MappedNetwork":
+    """The provably best loop nest of every contraction of `model` on the array of `hardware`; equal ones once.
+
+    `how` is what `read_model` takes. Raises InputError where the machine states no array.
+    """
+    from picojoule.levels import Setting
+    from picojoule.levels import map_network as map_all
+
+    machine = read_hardware(hardware)
+    setting = Setting(machine.architecture, machine.technology, _search(objective, dataflow))
+    return map_all(read_model(model, **how), setting, dtype_name(dtype) if dtype else None)
+
+
+def front_network(
+    model: Any, hardware: str | Path | Hardware, *, dataflow: str | None = None, dtype: str | None = None, **how: Any
+) -> "tuple[tuple[tuple[Front, int], ...], tuple[tuple[str, str], ...]]":
+    """Energy against cycles of every contraction of `model`, equal ones once; and those without a mapping."""
+    from picojoule.levels import Setting
+    from picojoule.levels import front_network as fronts
+
+    machine = read_hardware(hardware)
+    setting = Setting(machine.architecture, machine.technology, _search("edp", dataflow))
+    return fronts(read_model(model, **how), setting, dtype_name(dtype) if dtype else None)
+
+
+def _search(objective: str, dataflow: str | None) -> Search:
+    from picojoule.formats import load_dataflow
+
+    if objective not in OBJECTIVES:
+        raise InputError(f"no objective is named {objective!r}", expected=f"one of {', '.join(OBJECTIVES)}",
+                         example="--objective energy")  # fmt: skip
+    return Search(cast(Objective, objective), load_dataflow(dataflow) if dataflow else None)
 
 
 def job(path: str | Path, *, draws: int = 1000, seed: int = 0) -> "JobResult":

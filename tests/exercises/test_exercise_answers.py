@@ -17,7 +17,8 @@ PLAIN += ["002.0", "002.2.1.1", "002.2.1.2", *(f"002.2.2.{n}" for n in range(1, 
 PLAIN += [f"002.3.1.{a}.{b}" for a, many in ((1, 5), (2, 3), (3, 3)) for b in range(1, many + 1)]
 PLAIN += ["004.0", *(f"004.2.{n}" for n in range(1, 6)), *(f"004.3.1.{n}" for n in range(1, 4)), "004.conclusion"]
 PLAIN += [f"004.3.{a}.{b}" for a, many in ((2, 3), (3, 3), (4, 5)) for b in range(1, many + 1)]
-PLAIN += ["6.2", "6.3", "6.8", "6.9", "6.10", "7.1"] + [f"000.{n}" for n in range(1, 17)]
+PLAIN += [f"6.{n}" for n in (1, 2, 3, 4, 6, 7, 8, 9, 10, 11, 12)] + [f"7.{n}" for n in range(1, 13)]
+PLAIN += [f"000.{n}" for n in range(1, 17)]
 MACHINE = """
 format: picojoule/hardware/1
 name: mine

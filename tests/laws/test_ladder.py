@@ -1,5 +1,7 @@
 """Levels against each other, and pricing as linear algebra."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -7,26 +9,28 @@ from tests.strategies import architectures, technologies, workloads
 
 from picojoule.cost import Activity, price, ratio, swings
 from picojoule.hardware import Architecture, Technology
-from picojoule.levels import LEVELS, demand, estimate
+from picojoule.levels import ASKS, LEVELS, Outcome, Setting, demand, estimate
 from picojoule.quantity import InputError, Value
 from picojoule.workload import Workload
 
 
-@given(workloads(), architectures())
+@given(workloads(), architectures(), technologies())
 @settings(max_examples=150, deadline=None)
-def test_ladder(workload: Workload, architecture: Architecture) -> None:
+def test_ladder(workload: Workload, architecture: Architecture, technology: Technology) -> None:
     """Bound: what a level leaves out can only add time and outer traffic, operator by operator."""
+    setting = Setting(architecture, technology)
     for operator in workload.operators:
-        asked = demand(workload, operator)
-        low, high = (_activity(level(asked, architecture)) for level in LEVELS.values())
-        assert low.time_s <= high.time_s * (1 + 1e-12)
-        for action in ("read", "write"):
-            assert low.counts.get(("dram", action), 0) <= high.counts.get(("dram", action), 0)
+        steps = [
+            _activity(level(ASKS.get(name, demand)(workload, operator), setting)) for name, level in LEVELS.items()
+        ]
+        for low, high in pairwise(steps):
+            assert low.time_s <= high.time_s * (1 + 1e-12)
+            for action in ("read", "write"):
+                assert low.counts.get(("dram", action), 0) <= high.counts.get(("dram", action), 0)
 
 
-def _activity(outcome):  # type: ignore[no-untyped-def]
-    counts, terms, overhead = outcome
-    return Activity("any", "", "", counts, terms, overhead)
+def _activity(outcome: Outcome) -> Activity:
+    return Activity("any", "", "", outcome.counts, outcome.terms, outcome.overhead)
 
 
 @given(workloads(), architectures(), technologies())

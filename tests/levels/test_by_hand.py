@@ -5,7 +5,7 @@ from tests.strategies import value
 
 from picojoule.cost import price
 from picojoule.hardware import Architecture, Attained, Compute, Memory, Technology
-from picojoule.levels import demand, estimate
+from picojoule.levels import Setting, demand, estimate
 from picojoule.levels._count import count
 from picojoule.levels._roofline import roofline
 from picojoule.workload import Graph, Workload, ops
@@ -26,6 +26,7 @@ PRICES = Technology(
      "matrix.mac_float16": value(0.5e-12, "J", 1.3, "device"), "vector.*": value(0.2e-12, "J", 1.3, "device"),
      "static.leak": value(0.1, "W", 1.4, "device")},
 )  # fmt: skip
+SETTING = Setting(MACHINE, PRICES)
 
 
 def net(repeats: int = 1) -> Workload:
@@ -45,7 +46,7 @@ def test_count() -> None:
     Compute 2·2,097,152 / 1e12 = 4.194 us; memory 114,688 / 100e9 = 1.14688 us: compute bound, 4.194304 us.
     """
     workload = net()
-    counts, terms, overhead = count(demand(workload, workload.operators[0]), MACHINE)
+    counts, terms, overhead, *_ = count(demand(workload, workload.operators[0]), SETTING)
     assert counts == {("matrix", "mac_float16"): 2097152, ("dram", "read"): 98304, ("dram", "write"): 16384}
     assert {t.resource: t.seconds for t in terms} == pytest.approx({"compute": 4.194304e-6, "dram": 1.14688e-6})
     assert overhead is None
@@ -57,14 +58,14 @@ def test_roofline() -> None:
     relu: 8,192 compares at half of 0.1 TOP/s, 0.5 attained: 0.32768 us; 32,768 B at 80 GB/s: 0.4096 us, memory bound.
     """
     workload = net()
-    counts, terms, overhead = roofline(demand(workload, workload.operators[0]), MACHINE)
+    counts, terms, overhead, *_ = roofline(demand(workload, workload.operators[0]), SETTING)
     assert {t.resource: t.seconds for t in terms} == pytest.approx(
         {"compute": 16.777216e-6, "dram": 2.29376e-6, "sram": 0.229376e-6}
     )
     assert counts["sram", "read"] == 98304
     assert overhead is not None
     assert overhead.seconds == 1e-6
-    _, terms, _ = roofline(demand(workload, workload.operators[1]), MACHINE)
+    _, terms, *_ = roofline(demand(workload, workload.operators[1]), SETTING)
     assert {t.resource: t.seconds for t in terms} == pytest.approx(
         {"compute": 0.32768e-6, "dram": 0.4096e-6, "sram": 0.04096e-6}
     )
@@ -96,10 +97,10 @@ def test_repeated_weights() -> None:
         (MACHINE.memories[0], Memory("sram", "SRAM", value(65535, "B"), value(1e12, "B/s"))), MACHINE.compute,
         MACHINE.attained, MACHINE.launch, "hand",
     )  # fmt: skip
-    assert roofline(asked, MACHINE)[0]["dram", "read"] == 10 * 32768 + 65536
-    assert roofline(asked, MACHINE)[0]["sram", "read"] == 10 * (32768 + 65536)
-    assert roofline(asked, small)[0]["dram", "read"] == 10 * (32768 + 65536)
-    assert count(asked, small)[0]["dram", "read"] == 10 * 32768 + 65536
+    assert roofline(asked, SETTING)[0]["dram", "read"] == 10 * 32768 + 65536
+    assert roofline(asked, SETTING)[0]["sram", "read"] == 10 * (32768 + 65536)
+    assert roofline(asked, Setting(small, PRICES))[0]["dram", "read"] == 10 * (32768 + 65536)
+    assert count(asked, Setting(small, PRICES))[0]["dram", "read"] == 10 * 32768 + 65536
 
 
 def test_dtype_the_machine_lacks() -> None:

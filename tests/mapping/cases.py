@@ -88,12 +88,14 @@ def machine(rng, dims, capacities=False, restrict=False, ports=False):
         shares = tuple((r, 8 * rng.randint(1, 60)) for r in keeps if rng.random() < 0.3) if capacities and i else ()
         loops = tuple(d for d in dims if rng.random() < 0.7) if restrict and i and rng.random() < 0.5 else None
         rate = (lambda: rng.choice((None, 0.25, 0.5, 1, 2, 4))) if ports else (lambda: None)
-        levels.append(Level(f"L{i}", keeps, limit, shares, loops, (), rate(), rate(), rng.random() < 0.2))
+        bus = rng.choice((None, None, 4, 16)) if ports else None
+        levels.append(Level(f"L{i}", keeps, limit, shares, loops, (), rate(), rate(), rng.random() < 0.2, bus))
     axes = tuple(
         SpatialAxis(name, rng.choice((1, 2, 3, 4, 6)), tuple(d for d in dims if rng.random() < 0.6))
         for name in ("x", "y")
     )
-    array = Array(f"L{fanout}", axes, rng.random() < 0.85, rng.random() < 0.9)
+    whole = tuple(d for d in dims if rng.random() < 0.15) if restrict else ()
+    array = Array(f"L{fanout}", axes, rng.random() < 0.85, rng.random() < 0.9, whole)
     bits = (("input", 8), ("weight", 8), ("output", rng.choice((8, 16))))
     return Accelerator("random", tuple(levels), array, bits)
 

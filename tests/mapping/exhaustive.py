@@ -1,7 +1,11 @@
-"""The oracle of the search: every unrolling, every placement of the trips, every loop order, priced by the law."""
+"""The oracle of the search: every unrolling, every placement of the trips, every loop order, priced by the law.
+
+Search and oracle on many random spaces: python -m tests.mapping.exhaustive [spaces of each objective] [engine].
+"""
 
 import itertools
 import math
+import sys
 
 from picojoule.mapping import Mapping, cost, faults, latency, traffic
 
@@ -70,3 +74,40 @@ def best(target, accelerator, weights, objective, convention, found):
         if value < least[0]:
             least = (value, mapping)
     return least
+
+
+def compare(objective, ports, spaces, engine="numpy"):
+    """(spaces compared, mappings enumerated, seeds that differ): search against enumeration on random machines."""
+    from picojoule.mapping import NoMappingError, optimum
+    from tests.mapping.test_search import small
+
+    done, counted, wrong, seed = 0, 0, [], 0
+    while done < spaces:
+        target, accelerator, weights, convention, kind = small(seed, ports)
+        found = mappings(target, accelerator, kind == "ragged", convention, 3000)
+        if found is not None:
+            done, counted = done + 1, counted + len(found)
+            value = best(target, accelerator, weights, objective, convention, found)[0]
+            try:
+                one = optimum(
+                    target, accelerator, weights, objective, convention=convention, factors=kind, engine=engine
+                )
+                same = math.isclose(one.value, value, rel_tol=1e-9, abs_tol=1e-9) and one.gap == 0
+            except NoMappingError:
+                same = value == math.inf
+            if not same:
+                wrong.append(seed)
+        seed += 1
+    return done, counted, wrong
+
+
+if __name__ == "__main__":
+    number = int(sys.argv[1]) if len(sys.argv) > 1 else 500
+    chosen = sys.argv[2] if len(sys.argv) > 2 else "numpy"
+    failed = False
+    for goal, bandwidths in itertools.product(("energy", "latency", "edp"), (False, True)):
+        done, counted, wrong = compare(goal, bandwidths, number, chosen)
+        failed |= bool(wrong)
+        ports = "with ports" if bandwidths else "without ports"
+        print(f"{goal} {ports}: {done} spaces, {counted:,} mappings, {len(wrong)} differ {wrong[:5]}", flush=True)
+    sys.exit(failed)

@@ -26,7 +26,7 @@ from picojoule.mapping._refine import refine, refinement
 from picojoule.mapping._seat import unrollings
 from picojoule.mapping._solve import solve
 from picojoule.mapping._weights import prices
-from tests.mapping import cases, exhaustive
+from tests.mapping import cases, exhaustive, forgeries
 from tests.mapping.machines import RESNET50, ROLES, conv, eyeriss_like, tpu_like, weights_of
 
 
@@ -291,3 +291,14 @@ def test_refusals():
     with pytest.raises(ValueError, match="may not be negative"):
         optimum(conv("layer", 8, 8, 8, 3), machine, negative)
     assert tuple(role for role, _ in machine.word_bits) == ROLES
+
+
+def test_forgeries():
+    """Bound: 1,000 of 1,000 forged certificates of twelve kinds are rejected, every honest one is accepted."""
+    (accepted, honest), made, rejected, wrong = forgeries.run(1000)
+    assert accepted == honest > 100
+    assert not wrong
+    assert made == rejected
+    assert sum(made.values()) == 1000
+    assert min(made.values()) >= 40
+    assert len(made) == len(forgeries.KINDS)

@@ -11,7 +11,21 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from picojoule.mapping import Accelerator, Array, Convention, Level, Mapping, SpatialAxis, contraction, traffic
+from picojoule.mapping import (
+    Accelerator,
+    Array,
+    Convention,
+    Level,
+    Mapping,
+    SpatialAxis,
+    Weights,
+    contraction,
+    cost,
+    faults,
+    latency,
+    optimum,
+    traffic,
+)
 
 TIMELOOP = Path(os.environ.get("PICOJOULE_DATA", "")) / "accelerators" / "timeloop"
 pytestmark = pytest.mark.skipif(
@@ -26,8 +40,8 @@ MEMORIES = {
 }  # fmt: skip
 
 
-def replayed(stem):
-    """Counters of the law for one recorded mapping: {(memory, role, action): words}."""
+def read(stem):
+    """(problem, mapping) of one recorded run."""
     instance = YAML(typ="safe").load(Path(f"{stem}.in.yaml").read_text())["problem"]["instance"]
     axes = {
         "input": [[("N", 1)], [("C", 1)], [("P", instance["Hstride"]), ("R", instance.get("Hdilation", 1))],
@@ -45,10 +59,16 @@ def replayed(stem):
                 spatial[loop[1]] *= int(loop[2])
             else:
                 loops[where].append((loop[1], int(loop[2])))
+    mapping = Mapping(tuple(tuple(one) for one in loops.values()), tuple((d, s) for d, s in spatial.items() if s > 1))
+    return target, mapping
+
+
+def replayed(stem):
+    """Counters of the law for one recorded mapping: {(memory, role, action): words}."""
+    target, mapping = read(stem)
     levels = tuple(Level(name, keeps) for name, keeps in MEMORIES.items())
     machine = Accelerator("eyeriss", levels, Array("shared_glb", (SpatialAxis("PE", 168, tuple("NMCPQRS")),)),
                           tuple((role, 8) for role in MEMORIES["DRAM"]))  # fmt: skip
-    mapping = Mapping(tuple(tuple(one) for one in loops.values()), tuple((d, s) for d, s in spatial.items() if s > 1))
     return traffic(target, machine, mapping, CONVENTION)
 
 
@@ -91,3 +111,57 @@ def test_recorded_mappings():
     assert slower <= 3
     assert total["weight"] + total["output"] >= 162
     assert total["input"] - equal["input"] == 7, different
+
+
+def machine_of(stem):
+    """The machine of a recorded run with its constraints, and its prices per word."""
+    given = YAML(typ="safe").load(Path(f"{stem}.in.yaml").read_text())
+    bare = lambda name: name.split("[")[0].split(".")[-1]  # noqa: E731
+    parts = {bare(part["name"]): part.get("attributes", {}) for part in given["architecture"]["subtree"][0]["local"]}
+    prices = {
+        bare(table["name"]): {one["name"]: one["energy"] for one in table["actions"]}
+        for table in given["ERT"]["tables"]
+    }
+    loops = {"ifmap_spad": (), "weights_spad": ("C", "R"), "psum_spad": ("M",)}  # what its constraints leave
+    levels, weights = [], []
+    for name, keeps in MEMORIES.items():
+        part, words = parts[name], parts[name]["width"] // parts[name]["datawidth"]
+        bits = 8 * part["depth"] * words if name != "DRAM" else None  # it counts words, of 8 bits but in one scratchpad
+        rates = (None, None) if name == "DRAM" else (part.get("read_bandwidth"), part.get("write_bandwidth"))
+        levels.append(
+            Level(name, keeps, bits, loops=loops.get(name), read_bandwidth=rates[0], write_bandwidth=rates[1])
+        )
+        weights += [
+            ((name, role, action), prices[name][action] / words)
+            for role in keeps
+            for action in ("read", "write", "update")
+        ]
+    axes = (SpatialAxis("x", 14, ("Q", "M")), SpatialAxis("y", 12, ("C", "M", "S")))
+    mac = next(table["compute"] for name, table in prices.items() if "compute" in table)
+    machine = Accelerator("Timeloop's Eyeriss", tuple(levels), Array("shared_glb", axes),
+                          (("input", 8), ("weight", 8), ("output", 8)))  # fmt: skip
+    return machine, Weights(mac, tuple(weights))
+
+
+def beside(stem):
+    """Energy and energy · latency of a recorded mapping over the optimum, under the search's own convention."""
+    target, mapping = read(stem)
+    machine, weights = machine_of(stem)
+    illegal = faults(target, machine, mapping)
+    if illegal:
+        return str(illegal[0])
+    moved = traffic(target, machine, mapping)
+    energy, cycles = cost(target, moved, weights), latency(machine, moved)
+    found = {goal: optimum(target, machine, weights, goal, factors="perfect") for goal in ("energy", "edp")}
+    return {"energy": energy / found["energy"].value, "edp": energy * cycles / found["edp"].value}
+
+
+def test_never_worse():
+    """Peer: no recorded mapping costs less energy or energy · latency than the optimum on the same machine."""
+    checked = 0
+    for stem, _, _ in recorded():
+        ratios = beside(stem)
+        assert isinstance(ratios, dict), (stem.name, ratios)
+        assert min(ratios.values()) >= 1 - 1e-12, (stem.name, ratios)
+        checked += 1
+    assert checked >= 18

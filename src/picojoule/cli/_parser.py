@@ -23,7 +23,7 @@ _EXAMPLES = {
     "compare": "picojoule compare resnet50 --on h100,xeon --batch 1,8,64", "zoo": "picojoule zoo",
     "explain": "picojoule explain h100.hbm.read", "hardware": "picojoule hardware list", "job": "picojoule job examples/job.yaml",
     "methods": "picojoule methods resnet50,bert-base --on h100", "diff": "picojoule diff resnet50 resnet101",
-    "exercise": "picojoule exercise 2.2", "errata": "picojoule errata --lang zh",
+    "map": "picojoule map resnet50 --on eyeriss", "exercise": "picojoule exercise 2.2", "errata": "picojoule errata --lang zh",
 }  # fmt: skip
 
 
@@ -69,12 +69,12 @@ def _lazy(verb: str, home: str = "_verbs") -> Callable[[argparse.Namespace], int
     return call
 
 
-def _model(p: argparse.ArgumentParser, *, many: bool = False) -> None:
+def _model(p: argparse.ArgumentParser, *, many: bool = False, batches: bool = False) -> None:
     p.add_argument("model", help="a zoo name (resnet50, mlp:33-512-10), an .onnx or .pt2 file, a config.json, or a"
                    " Python object (package.module:callable)"
                    + ("; several with commas" if many else ""))  # fmt: skip
-    p.add_argument("--batch", type=_numbers if many else _number, metavar="N", help="samples of one run"
-                   + ("; several with commas" if many else ""))  # fmt: skip
+    p.add_argument("--batch", type=_numbers if many or batches else _number, metavar="N",
+                   help="samples of one run" + ("; several with commas" if many or batches else ""))  # fmt: skip
     p.add_argument("--seq", type=_number, metavar="N", help="sequence length")
     p.add_argument("--dtype", metavar="TYPE", help="replace the floating-point formats: fp32, bf16, fp16, int8, …")
     p.add_argument("--input", action="append", default=[], metavar="NAME=N,N,…",
@@ -95,9 +95,16 @@ def _phase(p: argparse.ArgumentParser) -> None:
 
 def _estimating(p: argparse.ArgumentParser) -> None:
     p.add_argument("--on", required=True, metavar="A,B,…", help="machines by name, or YAML files")
-    p.add_argument("--level", default="roofline", metavar="LEVEL", help="count or roofline (default)")
+    p.add_argument("--level", default="roofline", metavar="LEVEL", help="count, roofline (default) or mapped")
+    _search(p)
     p.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the draws (default 0)")
     p.add_argument("--draws", type=_number, default=1000, metavar="N", help="draws of the intervals (default 1000)")
+
+
+def _search(p: argparse.ArgumentParser) -> None:
+    p.add_argument("--objective", default="edp", metavar="WHAT",
+                   help="what mappings make least: energy, latency or edp, energy x latency (default)")  # fmt: skip
+    p.add_argument("--dataflow", metavar="NAME", help="keep mappings to a dataflow: ws, os, is, rs or nlr")
 
 
 def _data(p: argparse.ArgumentParser, *, csv: bool = True) -> None:
@@ -124,7 +131,7 @@ def _fill_count(p: argparse.ArgumentParser) -> None:
 
 
 def _fill_estimate(p: argparse.ArgumentParser) -> None:
-    _model(p)
+    _model(p, batches=True)
     _estimating(p)
     _data(p)
     _strict(p)
@@ -151,7 +158,8 @@ def _fill_explain(p: argparse.ArgumentParser) -> None:
     p.add_argument("--dtype", metavar="TYPE", help="replace the floating-point formats")
     p.add_argument("--input", action="append", default=[], metavar="NAME=N,N,…", help="shape of one input")
     _phase(p)
-    p.add_argument("--level", default="roofline", metavar="LEVEL", help="count or roofline (default)")
+    p.add_argument("--level", default="roofline", metavar="LEVEL", help="count, roofline (default) or mapped")
+    _search(p)
     p.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the draws (default 0)")
     p.add_argument("--draws", type=_number, default=1000, metavar="N", help="draws of the intervals (default 1000)")
     p.add_argument("--cite", action="store_true", help="print BibTeX of every source that was used")
@@ -162,7 +170,8 @@ def _fill_methods(p: argparse.ArgumentParser) -> None:
     _model(p, many=True)
     p.add_argument("--on", metavar="DEVICE", help="also show the shares of energy on this machine")
     p.add_argument("--blocks", type=_number, metavar="DEPTH", help="with --on: shares of the modules at this depth")
-    p.add_argument("--level", default="roofline", metavar="LEVEL", help="count or roofline (default)")
+    p.add_argument("--level", default="roofline", metavar="LEVEL", help="count, roofline (default) or mapped")
+    _search(p)
     p.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the draws (default 0)")
     p.add_argument("--draws", type=_number, default=1000, metavar="N", help="draws of the intervals (default 1000)")
     p.set_defaults(run=_lazy("methods"))
@@ -184,6 +193,21 @@ def _fill_fuse(p: argparse.ArgumentParser) -> None:
     p.add_argument("--buffer", metavar="SIZE", help="bytes on the chip instead of the machine's own: 2MB, 108KiB")
     p.add_argument("--elementwise", action="store_true", help="fuse only norms, activations and additions")
     p.set_defaults(run=_lazy("fuse", "_tools"))
+
+
+def _fill_map(p: argparse.ArgumentParser) -> None:
+    _model(p)
+    p.add_argument(
+        "--on", required=True, metavar="DEVICE", help="a machine whose file states its array, or a YAML file"
+    )
+    _search(p)
+    p.add_argument("--layer", metavar="NAME", help="only layers whose name holds this text")
+    p.add_argument("--all", action="store_true", help="draw the nest of every layer, not of the three dearest")
+    p.add_argument("--front", action="store_true", help="energy against cycles instead of one optimum")
+    p.add_argument("--check", action="store_true", help="have the certificates checked by an independent program")
+    p.add_argument("--json", action="store_true", help="print JSON, by a published schema")
+    _strict(p)
+    p.set_defaults(run=_lazy("map_", "_mapping"))
 
 
 def _fill_isa(p: argparse.ArgumentParser) -> None:
@@ -248,6 +272,7 @@ def _fill_exercise(p: argparse.ArgumentParser) -> None:
     p.add_argument("--on", metavar="DEVICE", help="another machine than the exercise's own: a name or a YAML file")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides",
                    help="replace one input of the exercise; the value is read as JSON")  # fmt: skip
+    p.add_argument("--svg", metavar="FILE", help="write the drawings of the exercise as one SVG file")
     p.add_argument("--list", action="store_true", help="list every exercise")
     p.add_argument("--json", action="store_true", help="print JSON, by a published schema")
     _lang(p)
@@ -281,6 +306,7 @@ _VERBS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...] =
     ("explain", "where a total or a price comes from", _fill_explain),
     ("methods", "the counts of the literature side by side, shares of energy", _fill_methods),
     ("diff", "two networks or checkpoints: structure, counts, distance", _fill_diff),
+    ("map", "the provably best loop nest of every layer on an array", _fill_map),
     ("fuse", "what keeping intermediates on the chip saves", _fill_fuse),
     ("isa", "the instruction set of the processor", _fill_isa),
     ("measure", "energy of a command by this machine's sensors", _fill_measure),

@@ -31,12 +31,17 @@ def count(options: argparse.Namespace) -> int:
 
         sys.stdout.write(count_csv(counted))
     else:
-        sys.stdout.write(count_text(counted, _paint(), depth=options.depth))
+        sys.stdout.write(count_text(counted, terminal_paint(), depth=options.depth))
     return talk([counted.workload], options.strict)
 
 
 def estimate(options: argparse.Namespace) -> int:
-    """`picojoule estimate MODEL --on A,B`."""
+    """`picojoule estimate MODEL --on A,B`; with several batches, one row each as `compare` prints them."""
+    batches = options.batch or [None]
+    if len(batches) > 1:
+        _one_batch_only(options)
+        return compare(options)
+    options.batch = batches[0]
     with Progress(f"estimating {options.model}"):
         workload = read(options)
         estimates = [run(options, workload, machine) for machine in _machines(options.on)]
@@ -52,7 +57,7 @@ def estimate(options: argparse.Namespace) -> int:
         _cite(estimates)
     else:
         rows = len(workload.operators) if options.all else 5
-        sys.stdout.write(estimate_text(estimates, _paint(), rows=rows))
+        sys.stdout.write(estimate_text(estimates, terminal_paint(), rows=rows))
     return talk([workload], options.strict, estimates)
 
 
@@ -70,8 +75,21 @@ def compare(options: argparse.Namespace) -> int:
         print_json({"schema": "picojoule/compare/1", "runs": [estimate_json([e], dtype=options.dtype)
                                                               for e in estimates]})  # fmt: skip
     else:
-        sys.stdout.write(compare_text(estimates, _paint()))
+        sys.stdout.write(compare_text(estimates, terminal_paint()))
     return talk(workloads, options.strict, estimates)
+
+
+def _one_batch_only(options: argparse.Namespace) -> None:
+    """Refuse what is made of a single run."""
+    for flag, given in (
+        ("--html", options.html),
+        ("--csv", options.csv),
+        ("--all", options.all),
+        ("--cite", options.cite),
+    ):
+        if given:
+            raise InputError(f"{flag} is of one run, and --batch names {len(options.batch)}", where="--batch",
+                             expected="one batch, or no " + flag, example=f"--batch {options.batch[0]}")  # fmt: skip
 
 
 def explain(options: argparse.Namespace) -> int:
@@ -84,13 +102,15 @@ def explain(options: argparse.Namespace) -> int:
         if options.cite:
             _cite([result])
         else:
-            sys.stdout.write(explain_estimate(result, _paint(), _references()))
+            sys.stdout.write(explain_estimate(result, terminal_paint(), _references()))
         return talk([workload], False, [])
     machine, action = _machine_and_action(options.model)
     if action is None:
-        sys.stdout.write(explain_device(machine.architecture, machine.technology, _paint()))
+        sys.stdout.write(explain_device(machine.architecture, machine.technology, terminal_paint()))
     else:
-        sys.stdout.write(explain_price(machine.architecture, machine.technology, action, _paint(), _references()))
+        sys.stdout.write(
+            explain_price(machine.architecture, machine.technology, action, terminal_paint(), _references())
+        )
     return DONE
 
 
@@ -124,7 +144,7 @@ def hardware_list(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"schema": "picojoule/hardware-list/1", "hardware": [hardware_line(row) for row in rows]})
     else:
-        sys.stdout.write(hardware_table(rows, _paint()))
+        sys.stdout.write(hardware_table(rows, terminal_paint()))
     return DONE
 
 
@@ -137,7 +157,7 @@ def hardware_show(options: argparse.Namespace) -> int:
     if options.json:
         print_json(hardware_json(machine.architecture, machine.technology))
     else:
-        sys.stdout.write(hardware_text(machine.architecture, machine.technology, _paint()))
+        sys.stdout.write(hardware_text(machine.architecture, machine.technology, terminal_paint()))
     return DONE
 
 
@@ -160,7 +180,7 @@ def zoo(options: argparse.Namespace) -> int:
     else:
         from picojoule.report.terminal import zoo_text
 
-        sys.stdout.write(zoo_text(rows, _paint()))
+        sys.stdout.write(zoo_text(rows, terminal_paint()))
     return DONE
 
 
@@ -176,6 +196,8 @@ def exercise(options: argparse.Namespace) -> int:
             sys.stdout.write(exercises.list_text(rows))
         return DONE
     answer = exercises.answer(options.id, hardware=options.on, lang=options.lang, inputs=_overrides(options.overrides))
+    if options.svg:
+        _write("--svg", options.svg, exercises.answer_svg(answer), "--svg utilisation.svg")
     if options.json:
         print_json(exercises.answer_json(answer))
     else:
@@ -203,13 +225,13 @@ def methods(options: argparse.Namespace) -> int:
 
     with Progress(f"counting {options.model}"):
         workloads = [read(options, m, b) for m in options.model.split(",") for b in options.batch or [None]]
-    sys.stdout.write(methods_text([found(workload) for workload in workloads], _paint()))
+    sys.stdout.write(methods_text([found(workload) for workload in workloads], terminal_paint()))
     if options.on:
         machine = api.read_hardware(options.on)
         estimates = [run(options, workload, machine) for workload in workloads]
-        sys.stdout.write("\n" + shares_text([shares(estimate) for estimate in estimates], _paint()))
+        sys.stdout.write("\n" + shares_text([shares(estimate) for estimate in estimates], terminal_paint()))
         for estimate in estimates if options.blocks else ():
-            sys.stdout.write("\n" + blocks_text(block_shares(estimate, options.blocks), _paint()))
+            sys.stdout.write("\n" + blocks_text(block_shares(estimate, options.blocks), terminal_paint()))
     return talk(workloads, False)
 
 
@@ -221,7 +243,7 @@ def diff(options: argparse.Namespace) -> int:
     with Progress(f"comparing {options.model} and {options.other}"):
         (net_a, weights_a), (net_b, weights_b) = (_both(options, name) for name in (options.model, options.other))
         found = difference(net_a, net_b, weights_a, weights_b)
-        sys.stdout.write(diff_text(found, _paint()))
+        sys.stdout.write(diff_text(found, terminal_paint()))
     return talk([net for net in (net_a, net_b) if net is not None], False)
 
 
@@ -253,7 +275,7 @@ def job(options: argparse.Namespace) -> int:
     if options.json:
         print_json(job_json(result))
     else:
-        sys.stdout.write(job_text(result, _paint()))
+        sys.stdout.write(job_text(result, terminal_paint()))
     for note in dict.fromkeys((*result.notes, *(note for stage in result.stages for note in stage.notes))):
         sys.stderr.write(f"note: {plain(note)}\n")
     return DONE
@@ -272,7 +294,7 @@ def read(options: argparse.Namespace, model: str | None = None, batch: int | Non
 
 def run(options: argparse.Namespace, workload: Workload, machine: api.Hardware) -> Estimate:
     return api.estimate(workload, machine, level=options.level, dtype=options.dtype, draws=options.draws,
-                        seed=options.seed)  # fmt: skip
+                        seed=options.seed, objective=options.objective, dataflow=options.dataflow)  # fmt: skip
 
 
 def _machines(text: str) -> list[api.Hardware]:
@@ -309,7 +331,8 @@ def _overrides(given: Sequence[str]) -> dict[str, Any]:
     return values
 
 
-def _paint() -> Paint:
+def terminal_paint() -> Paint:
+    """Colour where standard output wants it."""
     return Paint(wants_colour(sys.stdout.isatty(), os.environ))
 
 
@@ -359,7 +382,7 @@ def _cite(estimates: Sequence[Estimate]) -> None:
 
 
 def _write_page(options: argparse.Namespace, workload: Workload, estimates: Sequence[Estimate]) -> None:
-    """Write the report whole or not at all."""
+    """The report as one file."""
     from picojoule.report import count as counted
     from picojoule.report.page import page
 
@@ -371,15 +394,20 @@ def _write_page(options: argparse.Namespace, workload: Workload, estimates: Sequ
     command = f"picojoule estimate {options.model} --on {options.on} --level {options.level}"
     text = page(estimates, count=counted(estimates[0].workload), lang=options.lang, other_levels=other, command=command,
                 references=_references())  # fmt: skip
-    target = Path(options.html)
+    _write("--html", options.html, text, "--html report.html")
+
+
+def _write(option: str, name: str, text: str, example: str) -> None:
+    """Write a file whole or not at all."""
+    target = Path(name)
     if not target.parent.is_dir():
-        raise InputError(f"no folder {str(target.parent)!r}", where="--html", expected="a file in a folder that exists",
-                         example="--html report.html")  # fmt: skip
+        raise InputError(f"no folder {str(target.parent)!r}", where=option, expected="a file in a folder that exists",
+                         example=example)  # fmt: skip
     try:
         part = target.with_name(f".{target.name}.part")
         part.write_text(text, encoding="utf-8")
         part.replace(target)
     except OSError as fault:
-        raise InputError(f"cannot write {options.html}: {fault.strerror}", where="--html",
-                         expected="a file that can be written", example="--html report.html") from None  # fmt: skip
-    sys.stderr.write(f"wrote {options.html} ({len(text.encode()) // 1000} kB)\n")
+        raise InputError(f"cannot write {name}: {fault.strerror}", where=option,
+                         expected="a file that can be written", example=example) from None  # fmt: skip
+    sys.stderr.write(f"wrote {name} ({len(text.encode()) // 1000} kB)\n")

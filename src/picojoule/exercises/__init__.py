@@ -2,6 +2,7 @@
 
 from ._answer import Answer as Answer
 from ._answer import answer_json as answer_json
+from ._answer import answer_svg as answer_svg
 from ._answer import answer_text as answer_text
 from ._book import Row as Row
 from ._book import answer as answer

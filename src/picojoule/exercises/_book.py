@@ -7,7 +7,7 @@ from typing import Any
 from picojoule.quantity import InputError
 
 from ._answer import LANGUAGES, Answer
-from ._entries import entries, find, solvers
+from ._entries import entries, find, solver_of
 from ._errata import erratum
 from ._findings import Findings
 from ._task import Task, merge
@@ -45,7 +45,7 @@ def answer(
     used = merge(name, defaults, entry.fixed, inputs or {}, entry.signed)
     findings = Findings()
     _tell_changes(findings, defaults, used, places)
-    solver = solvers().get(entry.id)
+    solver = solver_of(entry.id)
     if hardware is not None and not entry.hardware:
         raise InputError(f"exercise {name} does not depend on a machine", expected="no hardware",
                          example=f"picojoule exercise {name}")  # fmt: skip
@@ -58,7 +58,7 @@ def answer(
         tuple(_words(entry.assumptions, lang)) + tuple(pair[lang == "zh"] for pair in findings.assumptions),
         findings.answers, tuple(_words(entry.words, lang)) + tuple(pair[lang == "zh"] for pair in findings.lines),
         tuple(erratum(slip, lang) for slip in entry.slips),
-        lang,
+        lang, tuple(findings.listings), tuple(findings.figures),
     )  # fmt: skip
 
 

@@ -15,7 +15,8 @@ from ._task import DATA, SOLVERS, Solver
 
 _CHAPTERS: Final = (
     "document0", "chapter1", "chapter2", "networks", "chapter3", "chapter4", "chapter45", "chapter5", "chapter6",
-    "chapter7", "chapter7_processor", "document2", "document2_machines", "document4", "document4_energy", "prices",
+    "chapter6_unit", "chapter6_tilings", "chapter7", "chapter7_processor", "chapter7_cluster", "chapter7_control",
+    "chapter7_storage", "document2", "document2_machines", "document4", "document4_energy", "prices",
 )  # fmt: skip
 
 
@@ -76,12 +77,13 @@ def _full(table: Mapping[str, Any], raw: Mapping[str, Mapping[str, Any]]) -> dic
     return {**(_full(raw[table["like"]], raw) if "like" in table else {}), **table}
 
 
-@cache
-def solvers() -> Mapping[str, Solver]:
-    """Every solver by the id it was registered for."""
+def solver_of(id_: str) -> Solver | None:
+    """The solver registered for `id_`; chapters are imported one by one until it is found."""
     for chapter in _CHAPTERS:
+        if id_ in SOLVERS:
+            break
         import_module(f"{__package__}.{chapter}")
-    return SOLVERS
+    return SOLVERS.get(id_)
 
 
 def find(id_: str) -> tuple[Entry, dict[str, Any]]:

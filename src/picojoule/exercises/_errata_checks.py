@@ -19,14 +19,16 @@ def check(function: Callable[[], Numbers]) -> Callable[[], Numbers]:
 
 
 def _answers(id_: str, **inputs: Any) -> Numbers:
-    from ._entries import find, solvers
+    from ._entries import find, solver_of
     from ._findings import Findings
     from ._task import Task, merge
 
     entry, places = find(id_)
     task = Task(id_, merge(id_, entry.inputs, entry.fixed, {**places, **inputs}, True), None, entry.hardware)
     findings = Findings()
-    solvers()[entry.id](task, findings)
+    solver = solver_of(entry.id)
+    assert solver is not None  # every exercise that a check asks computes
+    solver(task, findings)
     return {name: quantity.value for name, quantity in findings.answers.items()}
 
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from picojoule.report import fold
 
 from ._book import Row
 from ._errata import Erratum
+
+_IDS: Final = 20  # columns
 
 
 def row_json(row: Row | Erratum) -> dict[str, Any]:
@@ -17,7 +19,8 @@ def row_json(row: Row | Erratum) -> dict[str, Any]:
 
 def list_text(rows: Sequence[Row]) -> str:
     """One line an exercise: id, what answers it, title."""
-    ids, sorts = max(len(row.id) for row in rows), max(len(row.capability) for row in rows)
+    ids = max((len(row.id) for row in rows if len(row.id) <= _IDS), default=0)  # the few longer ones stand out
+    sorts = max(len(row.capability) for row in rows)
     return "".join(f"{row.id:<{ids}}  {row.capability:<{sorts}}  {row.title}\n" for row in rows)
 
 

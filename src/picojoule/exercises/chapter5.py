@@ -17,6 +17,7 @@ from picojoule.training import Precision, peak_memory, training_step
 from picojoule.workload import Graph, Tensor, Workload, dtype_name, ops
 
 from ._counts import chain, macs, network, one_convolution, total_parameters, weighted
+from ._figure import Axis, Curve, Figure
 from ._findings import Findings
 from ._fusion import Moved, fused, unfused
 from ._prune import dead, with_dead_nodes
@@ -266,16 +267,27 @@ def _say_fusion(findings: Findings, model: str, batch: int, row: dict[str, Any])
 @solves("5.11")
 def fusion_of_many(task: Task, findings: Findings) -> None:
     """Which networks gain most."""
-    gains = {}
+    gains: dict[str, float] = {}
+    shares: dict[str, float] = {}
     for model in task["models"]:
         for batch in task["batches"]:
-            _, row = _fusion_of(task, model, batch)
+            net, row = _fusion_of(task, model, batch)
             gains[f"{model}_batch{batch}"] = row["ratio"]
+            weights = sum(net.traffic(o).bytes_weights for o in net.operators)
+            shares[f"{model}_batch{batch}"] = 1 - weights / row["unfused_bytes"]
             findings.put(f"{model}_batch{batch}", row)
             _say_fusion(findings, model, batch, row)
     best = max(gains, key=lambda name: gains[name])
     findings.put("largest_gain", best)
     findings.say(f"largest gain in bytes: {best}", f"字节数减少最多：{best}")
+    findings.put("share_of_activations", shares)
+    findings.draw(Figure(
+        ("Bytes saved against the share of activations", "融合节省与激活所占份额"),
+        Axis(("activations in the bytes unfused", "不融合时激活所占份额")), Axis(("unfused / fused", "不融合 / 融合")),
+        tuple(Curve((model, model), tuple((shares[name], gains[name]) for name in
+                                          dict.fromkeys(f"{model}_batch{batch}" for batch in task["batches"])))
+              for model in dict.fromkeys(task["models"])),
+    ))  # fmt: skip
 
 
 @solves("5.12")

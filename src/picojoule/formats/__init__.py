@@ -12,6 +12,8 @@ from picojoule.workload import CustomWork
 from ._catalogue import CatalogueEntry as CatalogueEntry
 from ._catalogue import catalogue_entry as catalogue_entry
 from ._catalogue import read_catalogue as read_catalogue
+from ._dataflows import list_dataflows as list_dataflows
+from ._dataflows import load_dataflow as load_dataflow
 from ._library import HardwareRow as HardwareRow
 from ._library import hardware_names as hardware_names
 from ._library import list_hardware as list_hardware

@@ -3,7 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from picojoule.hardware import Architecture, Attained, Compute, Link, Memory, Technology
+from picojoule.hardware import (
+    Architecture,
+    Attained,
+    Axis,
+    Compute,
+    Link,
+    Memory,
+    ProcessingArray,
+    Store,
+    Technology,
+)
 from picojoule.quantity import Value
 
 Packed = list[Any]
@@ -43,7 +53,7 @@ class _Pool:
             self.values.append(write_value(value))
         return self.places[value]
 
-    def put_all(self, values: Mapping[str, Value]) -> dict[str, int | None]:
+    def put_all(self, values: Mapping[Any, Value]) -> dict[str, int | None]:
         return {name: self.put(value) for name, value in values.items()}
 
 
@@ -60,9 +70,33 @@ def pack(architecture: Architecture, technology: Technology) -> dict[str, Any]:
         "links": [[x.name, x.kind, pool.put(x.bandwidth), x.note] for x in a.links],
         "attained": {name: [pool.put(x.compute), pool.put(x.memory)] for name, x in a.attained.items()},
     }  # fmt: skip
+    if a.array is not None:
+        device["array"] = _pack_array(a.array, pool)
     prices = {"name": technology.name, "mixed_scope": technology.mixed_scope,
               "prices": pool.put_all(technology.prices)}  # fmt: skip
     return {"device": device, "technology": prices, "values": pool.values}
+
+
+def _pack_array(array: ProcessingArray, pool: _Pool) -> dict[str, Any]:
+    return {
+        "unit": array.unit, "below": array.below, "multicast": array.multicast, "reduction": array.reduction,
+        "source": array.source, "where": array.where, "note": array.note, "whole": list(array.whole),
+        "axes": [[axis.name, axis.size, list(axis.spread)] for axis in array.axes],
+        "stores": [[s.name, s.memory, list(s.keeps), pool.put(s.size), pool.put_all(s.shares), s.double_buffered,
+                    list(s.optional), None if s.loops is None else list(s.loops)] for s in array.stores],
+    }  # fmt: skip
+
+
+def _read_array(data: Mapping[str, Any], values: list[Value | None]) -> ProcessingArray:
+    stores = [
+        Store(name, memory, tuple(keeps), None if size is None else values[size],
+              {role: value for role, place in shares.items() if (value := values[place]) is not None}, double,
+              tuple(optional), None if loops is None else tuple(loops))
+        for name, memory, keeps, size, shares, double, optional, loops in data["stores"]
+    ]  # fmt: skip
+    axes = tuple(Axis(name, size, tuple(spread)) for name, size, spread in data["axes"])
+    return ProcessingArray(data["unit"], data["below"], axes, tuple(stores), data["multicast"], data["reduction"],
+                           data["source"], data["where"], data["note"], tuple(data["whole"]))  # fmt: skip
 
 
 def unpack(data: Mapping[str, Any]) -> tuple[Architecture, Technology]:
@@ -90,5 +124,6 @@ def unpack(data: Mapping[str, Any]) -> tuple[Architecture, Technology]:
         compute=tuple(Compute(n, u, by_name(p), at(c), note) for n, u, p, c, note in d["compute"]),
         links=tuple(Link(n, k, at(b), note) for n, k, b, note in d["links"]),
         attained={name: Attained(sure(c), sure(m)) for name, (c, m) in d["attained"].items()},
+        array=_read_array(d["array"], values) if "array" in d else None,
     )  # fmt: skip
     return architecture, Technology(t["name"], by_name(t["prices"]), t["mixed_scope"])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from picojoule.hardware import Architecture, Compute, Link, Memory
 from picojoule.quantity import InputError, Provenance, Scope, Value
 
+from ._array import array_of
 from ._faults import Faults
 from ._parse import parse
 from ._place import LIBRARY
@@ -97,6 +98,7 @@ class Converter:
             idle_power=self.value(model.idle_power, "W", ("idle_power",)),
             year=model.year, notes=tuple(model.notes), aliases=tuple(model.aliases),
             facts=self.facts(model.facts, ("facts",)),
+            array=array_of(model, self.faults, self.value) if model.array else None,
         )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from picojoule.hardware import ROLES, Role
 from picojoule.hardware._architecture import Group, Kind
 from picojoule.quantity import Provenance, Scope
 from picojoule.workload import dtype_name
@@ -106,6 +107,65 @@ class LinkModel(Strict):
     kind: str
     bandwidth: BytesPerSecond | None = None
     note: str = ""
+
+
+Dimension = Annotated[str, Field(pattern=r"^[bgmcpr][0-2]?$")]
+
+
+class StoreModel(Strict):
+    """A level of the hierarchy: a memory of the machine, or registers whose energy is inside the price of a MAC."""
+
+    memory: str | None = Field(None, description="the memory that this level is")
+    registers: str | None = Field(
+        None, pattern=r"^[a-z][a-z0-9_-]*$", description="or a name for registers that no price of their own has"
+    )
+    keeps: list[Role] = list(ROLES)
+    size: Bytes | None = Field(None, description="of one instance; absent: the memory's own above the array")
+    shares: dict[Role, Bytes] = Field({}, description="parts by role, where the memory is partitioned")
+    double_buffered: bool = False
+    optional: list[Role] = Field([], description="roles that a mapping may bypass")
+    loops: list[Dimension] | None = Field(None, description="dimensions that may be iterated here; absent: all")
+
+
+class AxisModel(Strict):
+    """A row or column of elements."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    size: int = Field(ge=1, le=1_000_000)
+    spread: list[Dimension] = Field(min_length=1, description="dimensions that may go over it: b g m c p r, p0, r1")
+
+
+class ArrayModel(Strict):
+    """How processing elements stand between the memories: what `picojoule map` and level `mapped` need."""
+
+    unit: str = Field(description="the compute unit whose peak the elements share")
+    below: str = Field(description="the level above the array")
+    axes: list[AxisModel] = Field(min_length=1, max_length=4)
+    levels: list[StoreModel] = Field(min_length=2, max_length=8, description="outermost first")
+    multicast: bool = True
+    reduction: bool = True
+    whole: list[Dimension] = Field([], description="dimensions that are spread in full or not mapped")
+    source: str | None = Field(None, min_length=1, description="where axes and rules were read")
+    where: str = ""
+    note: str = ""
+
+
+class DataflowModel(Strict):
+    """A fixed dataflow: a constraint on any array."""
+
+    title: str
+    keeps: list[Role]
+    spread: list[list[Dimension]] = Field(min_length=1)
+    loops: list[Dimension] | None = None
+    whole: list[Dimension] = []
+
+
+class DataflowsFile(Strict):
+    """The named dataflows."""
+
+    format: Literal["picojoule/dataflows/1"]
+    source: str
+    dataflows: dict[str, DataflowModel]
 
 
 class AttainedModel(Strict):
@@ -212,6 +272,7 @@ class HardwareFile(Strict):
     idle_power: Watts | None = None
     memories: list[MemoryModel] = Field(min_length=1)
     compute: list[ComputeModel] = Field(min_length=1)
+    array: ArrayModel | None = None
     links: list[LinkModel] = []
     facts: dict[str, Datum] = {}
     notes: list[str] = []

@@ -20,6 +20,11 @@ _EXAMPLES: Final = {
     "clock": "clock: 1 GHz", "node": "node: 16 nm", "launch": "launch: 3 us", "max_power": "max_power: 75 W",
     "idle_power": "idle_power: 10 W",
     "spread": "spread: 1.3", "provenance": "provenance: seen", "scope": "scope: board", "law": "law: chip",
+    "array.unit": "unit: pe", "below": "below: buffer", "keeps": "keeps: [input, weight, output]",
+    "axes": "axes: [{name: row, size: 16, spread: [c, r]}, {name: column, size: 16, spread: [m]}]",
+    "axes.name": "name: row", "axes.size": "size: 16", "axes.spread": "spread: [m, p, b]", "loops": "loops: [c, r]",
+    "levels": "levels: [{memory: dram}, {memory: buffer}, {registers: weight, keeps: [weight], size: 2 B}]",
+    "shares": "shares: {input: 24 B, weight: 448 B, output: 48 B}", "optional": "optional: [weight]",
 }  # fmt: skip
 
 

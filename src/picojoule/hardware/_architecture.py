@@ -6,6 +6,8 @@ from typing import Literal
 
 from picojoule.quantity import Value
 
+from ._array import ProcessingArray
+
 Kind = Literal["gpu", "cpu", "fpga", "npu"]
 Group = Literal["arithmetic", "registers", "network", "on-chip", "off-chip", "static"]
 
@@ -76,6 +78,7 @@ class Architecture:
     notes: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     facts: Mapping[str, Value] = field(default_factory=dict)  # SM count, clock, DSP slices, PEs: name -> value
+    array: ProcessingArray | None = None  # what loop nests are mapped onto; None: the file does not say
 
     @property
     def dtypes(self) -> tuple[str, ...]:

@@ -1,8 +1,16 @@
 """Levels of fidelity that look alike from outside: (Demand, Architecture) → what happens and how long it takes."""
 
+from ._count import Outcome as Outcome
 from ._demand import Demand as Demand
 from ._demand import demand as demand
+from ._estimate import ASKS as ASKS
 from ._estimate import LEVELS as LEVELS
 from ._estimate import Estimate as Estimate
 from ._estimate import estimate as estimate
 from ._machine import native_dtype as native_dtype
+from ._nests import front_network as front_network
+from ._nests import map_network as map_network
+from ._setting import OBJECTIVES as OBJECTIVES
+from ._setting import Objective as Objective
+from ._setting import Search as Search
+from ._setting import Setting as Setting

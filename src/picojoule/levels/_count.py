@@ -8,17 +8,32 @@ dense peak, memory at the sheet's bandwidth, nothing is launched:
 Left out: inner memories, attained fractions, launch.
 """
 
+from typing import TYPE_CHECKING, NamedTuple
+
 from picojoule.cost import Term
 from picojoule.hardware import Action, Architecture
 
 from ._demand import Demand
 from ._machine import Key, unit_for
+from ._setting import Setting
 
-Outcome = tuple[dict[Action, int], tuple[Term, ...], Term | None]
+if TYPE_CHECKING:
+    from picojoule.mapping import Optimum
 
 
-def count(demand: Demand, architecture: Architecture) -> Outcome:
+class Outcome(NamedTuple):
+    """Actions, time terms and what comes on top; the nest behind them, and why there is none, at level `mapped`."""
+
+    counts: dict[Action, int]
+    terms: tuple[Term, ...]
+    overhead: Term | None
+    nest: "Optimum | None" = None
+    note: str = ""
+
+
+def count(demand: Demand, setting: Setting) -> Outcome:
     """Actions and time terms of one operator."""
+    architecture = setting.architecture
     counts, terms = arithmetic(demand, architecture)
     outer = architecture.memories[0]
     read, write = demand.in_bytes + demand.weight_bytes, demand.out_bytes
@@ -27,7 +42,7 @@ def count(demand: Demand, architecture: Architecture) -> Outcome:
     if outer.bandwidth is not None and read + write:
         seconds = (read + write) / outer.bandwidth.nominal
         terms.append(Term(outer.name, seconds, f"{architecture.name}.{outer.name}.bandwidth", outer.bandwidth))
-    return counts, tuple(terms), None
+    return Outcome(counts, tuple(terms), None)
 
 
 def arithmetic(demand: Demand, architecture: Architecture) -> tuple[dict[Action, int], list[Term]]:

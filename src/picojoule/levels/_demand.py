@@ -1,8 +1,14 @@
 """What one operator asks of any machine: work by sort, bytes by role. Equal demands are evaluated once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from picojoule.workload import PARAMETER_ROLES, Operator, Workload
+from picojoule.workload import BITS, PARAMETER_ROLES, Operator, Workload
+
+from ._hierarchy import Bits
+
+if TYPE_CHECKING:
+    from picojoule.mapping import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +28,10 @@ class Demand:
     weight_bytes: int
     repeats: int
     operand_bits: int
+    problem: "Problem | None" = None  # the contraction, where a level asks for it; `unmappable` says why there is none
+    bits: Bits | None = None
+    left_bytes: int = 0  # read once beside the contraction's own operands: a bias
+    unmappable: str = ""
 
     @property
     def idle(self) -> bool:
@@ -39,6 +49,23 @@ def demand(workload: Workload, operator: Operator) -> Demand:
         operator.kind, dtype, work.macs, tuple(sorted((k, n) for k, n in others.items() if n > 0)), traffic.bytes_in,
         traffic.bytes_out, traffic.bytes_weights, operator.repeats, bits,
     )  # fmt: skip
+
+
+def contraction(workload: Workload, operator: Operator) -> Demand:
+    """As `demand`, with the contraction inside an operator that does MACs."""
+    asked = demand(workload, operator)
+    if not operator.work.macs:
+        return asked
+    from picojoule.mapping import UnmappableError, problem_of
+
+    try:
+        problem = problem_of(operator)
+    except UnmappableError as refusal:
+        return replace(asked, unmappable=str(refusal).removeprefix(f"{operator.name}: "))
+    tensors = [workload.tensors[access.tensor] for access in (*operator.inputs[:2], operator.outputs[0])]
+    left = [workload.tensors[a.tensor].bytes_of(a.elements) for a in operator.inputs[2:]]
+    bits = Bits(*(BITS[tensor.dtype] for tensor in tensors))
+    return replace(asked, problem=problem.shape, bits=bits, left_bytes=sum(left))
 
 
 def _arithmetic(workload: Workload, operator: Operator) -> tuple[str, int]:

@@ -1,26 +1,36 @@
 """A whole network on a whole machine at one level, priced."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
 from picojoule.cost import Activity, Cost, price
 from picojoule.hardware import STATIC, Architecture, Technology
 from picojoule.quantity import InputError, format_quantity
-from picojoule.workload import Workload, is_float
+from picojoule.workload import Operator, Workload, is_float
 
 from ._count import Outcome, count
-from ._demand import Demand, demand
+from ._demand import Demand, contraction, demand
 from ._machine import native_dtype
+from ._mapped import mapped
 from ._roofline import roofline
+from ._setting import Search, Setting
 
-Level = Callable[[Demand, Architecture], Outcome]
-LEVELS: Final[Mapping[str, Level]] = {"count": count, "roofline": roofline}
+if TYPE_CHECKING:
+    from picojoule.mapping import Optimum
+
+Level = Callable[[Demand, Setting], Outcome]
+LEVELS: Final[Mapping[str, Level]] = {"count": count, "roofline": roofline, "mapped": mapped}
+# What a level asks of an operator; most need no loop nest.
+ASKS: Final[Mapping[str, Callable[[Workload, Operator], Demand]]] = {"mapped": contraction}
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What one network costs on one machine. `notes` are sentences the user must see beside the numbers."""
+    """What one network costs on one machine. `notes` are sentences the user must see beside the numbers.
+
+    `nests` are the best mappings of level `mapped`, by operator.
+    """
 
     workload: Workload
     architecture: Architecture
@@ -29,6 +39,7 @@ class Estimate:
     dtype: str
     cost: Cost
     notes: tuple[str, ...] = ()
+    nests: "Mapping[str, Optimum]" = field(default_factory=dict)
 
     @property
     def traffic_bytes(self) -> dict[str, int]:
@@ -67,22 +78,35 @@ def estimate(
     dtype: str | None = None,
     draws: int = 1000,
     seed: int = 0,
+    search: Search | None = None,
 ) -> Estimate:
     """Energy and time of `workload` on `architecture` at `level`, priced with `technology`.
 
     `dtype` replaces every floating-point format of the model; a format the machine lacks becomes its nearest wider
-    one, else its widest, and a note says so.
+    one, else its widest, and a note says so. `search` is what level `mapped` looks for.
     """
     if level not in LEVELS:
         raise InputError(f"unknown level {level!r}", expected=f"one of {', '.join(LEVELS)}", example="--level roofline")
     wanted = dtype or main_dtype(workload)
     used = native_dtype(architecture, wanted)
     notes = list(_dtype_notes(architecture, wanted, used))
-    typed = workload.with_dtype(used) if dtype is not None or used != wanted else workload
-    activities = _activities(typed, architecture, LEVELS[level])
+    typed = in_native_dtype(workload, architecture, dtype)
+    outcomes = _outcomes(typed, Setting(architecture, technology, search or Search()), level)
+    activities = [
+        Activity(operator.name, operator.path, operator.kind, found.counts, found.terms, found.overhead)
+        for operator, found in zip(typed.operators, outcomes, strict=True)
+    ]
     cost = price(activities, technology, draws=draws, seed=seed)
-    notes += _notes(architecture, technology, cost)
-    return Estimate(typed, architecture, technology, level, used, cost, tuple(notes))
+    notes += _notes(architecture, technology, cost) + _unmapped(typed, outcomes)
+    nests = {o.name: found.nest for o, found in zip(typed.operators, outcomes, strict=True) if found.nest is not None}
+    return Estimate(typed, architecture, technology, level, used, cost, tuple(notes), nests)
+
+
+def in_native_dtype(workload: Workload, architecture: Architecture, dtype: str | None = None) -> Workload:
+    """The workload in `dtype`, or its own, as far as the machine computes in it; else in the format that it has."""
+    wanted = dtype or main_dtype(workload)
+    used = native_dtype(architecture, wanted)
+    return workload.with_dtype(used) if dtype is not None or used != wanted else workload
 
 
 def main_dtype(workload: Workload) -> str:
@@ -96,16 +120,28 @@ def main_dtype(workload: Workload) -> str:
     return max(macs, key=lambda name: macs[name], default="float32")
 
 
-def _activities(workload: Workload, architecture: Architecture, level: Level) -> list[Activity]:
+def _outcomes(workload: Workload, setting: Setting, level: str) -> list[Outcome]:
+    """One outcome per operator; equal demands are evaluated once."""
     memo: dict[Demand, Outcome] = {}
-    activities = []
+    found = []
     for operator in workload.operators:
-        asked = demand(workload, operator)
+        asked = ASKS.get(level, demand)(workload, operator)
         if asked not in memo:
-            memo[asked] = level(asked, architecture)
-        counts, terms, overhead = memo[asked]
-        activities.append(Activity(operator.name, operator.path, operator.kind, counts, terms, overhead))
-    return activities
+            memo[asked] = LEVELS[level](asked, setting)
+        found.append(memo[asked])
+    return found
+
+
+def _unmapped(workload: Workload, outcomes: list[Outcome]) -> list[str]:
+    """One sentence per reason why contractions have no mapping."""
+    reasons: dict[str, list[str]] = {}
+    for operator, found in zip(workload.operators, outcomes, strict=True):
+        if found.note:
+            reasons.setdefault(found.note, []).append(operator.name)
+    return [
+        f"not mapped but taken at the roofline: {names[0]}{f' and {len(names) - 1} more' if names[1:] else ''} ({reason})"
+        for reason, names in reasons.items()
+    ]
 
 
 def _dtype_notes(architecture: Architecture, wanted: str, used: str) -> list[str]:

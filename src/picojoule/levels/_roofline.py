@@ -18,15 +18,17 @@ from picojoule.quantity import product
 from ._count import Outcome, add, arithmetic
 from ._demand import Demand
 from ._machine import CLASS_OF, keeps
+from ._setting import Setting
 
 
-def roofline(demand: Demand, architecture: Architecture) -> Outcome:
+def roofline(demand: Demand, setting: Setting) -> Outcome:
     """Actions and time terms of one operator."""
-    attained, label = _attained(architecture, demand)
+    architecture = setting.architecture
+    share, label = attained(architecture, demand)
     counts, peaks = arithmetic(demand, architecture)
     terms = [
-        Term(t.resource, t.seconds / attained.compute.nominal, f"{t.key}·{label}.compute",
-             product(t.rate, attained.compute) if t.rate else attained.compute)
+        Term(t.resource, t.seconds / share.compute.nominal, f"{t.key}·{label}.compute",
+             product(t.rate, share.compute) if t.rate else share.compute)
         for t in peaks
     ]  # fmt: skip
     again = demand.weight_bytes * demand.repeats
@@ -39,17 +41,17 @@ def roofline(demand: Demand, architecture: Architecture) -> Outcome:
         add(counts, (memory.name, "read"), read)
         add(counts, (memory.name, "write"), write)
         if memory.bandwidth is not None and read + write:
-            rate = product(memory.bandwidth, attained.memory)
+            rate = product(memory.bandwidth, share.memory)
             terms.append(Term(memory.name, (read + write) / rate.nominal,
                               f"{architecture.name}.{memory.name}.bandwidth·{label}.memory", rate))  # fmt: skip
     launch = architecture.launch
     if launch is None or demand.idle:
-        return counts, tuple(terms), None
+        return Outcome(counts, tuple(terms), None)
     overhead = Term("launch", launch.nominal * demand.repeats, f"{architecture.name}.launch", replace(launch))
-    return counts, tuple(terms), overhead
+    return Outcome(counts, tuple(terms), overhead)
 
 
-def _attained(architecture: Architecture, demand: Demand) -> tuple[Attained, str]:
+def attained(architecture: Architecture, demand: Demand) -> tuple[Attained, str]:
     """The share of this class in this dtype, if the machine tells dtypes apart; else of the class; else the default."""
     kind = CLASS_OF.get(demand.kind, "default")
     for name in (f"{kind}_{demand.dtype}", kind):

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 class Level:
     """One memory. Capacities are bits of one instance; None means no limit. Bandwidths are words per cycle and instance.
 
+    `bus_bits` is a single port in bits per cycle that reads, writes and updates share.
+
     `keeps` are the roles stored here, `optional` those of them that a mapping may bypass. `shares` are the parts of a
     partitioned memory by role. `loops` are the dimensions that may be iterated here; None means any.
     """
@@ -21,6 +23,7 @@ class Level:
     read_bandwidth: float | None = None
     write_bandwidth: float | None = None
     double_buffered: bool = False
+    bus_bits: float | None = None
 
     @property
     def copies(self) -> int:
@@ -39,12 +42,16 @@ class SpatialAxis:
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """PEs between level `below` and the next. Without `reduction` sums cannot be added across PEs."""
+    """PEs between level `below` and the next. Without `reduction` sums cannot be added across PEs.
+
+    A dimension of `whole` is spread in full or the layer has no mapping: a row of a filter that cannot be cut.
+    """
 
     below: str
     axes: tuple[SpatialAxis, ...]
     multicast: bool = True
     reduction: bool = True
+    whole: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:

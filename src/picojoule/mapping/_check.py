@@ -1,7 +1,8 @@
 """The checker of a certificate. It minimises nothing and shares no cost code with the search: plain loops, plain
 numbers, every word count written out again from the law.
 
-It lists the unrollings itself. Each must either have a floor (every tensor crosses every boundary once, whole) that
+The claim's own mapping must be legal and cost what it says, by the traffic law. The checker lists the unrollings
+itself. Each must either have a floor (every tensor crosses every boundary once, whole) that
 reaches the value, or potentials such that, at every tile T, with F the words of a boundary times their weights,
     value[last] <= 0
     inner[s,k,j](T) <= F_others(T) q(T) + refusal(T) + (value[k+1] or inner[s,k,j+1])(T)
@@ -18,8 +19,12 @@ from functools import lru_cache
 
 from ._accelerator import Accelerator
 from ._certificate import Bypass, Potentials
+from ._latency import latency
+from ._legality import faults as legality
 from ._problem import Operand, Problem, Tile
 from ._search import Optimum
+from ._traffic import traffic
+from ._weights import cost
 
 SLACK = 1e-9  # relative, for sums of floating-point numbers in another order
 
@@ -27,15 +32,19 @@ SLACK = 1e-9  # relative, for sums of floating-point numbers in another order
 def check(claim: Optimum, given: Iterable[Potentials]) -> tuple[str, ...]:
     """Reasons to reject the claim `value is the least`; empty if it is proven. Only energy and compute-bound cycles."""
     proofs: dict[tuple[Bypass, Tile], float] = {}
-    faults = []
+    faults, every = _own(claim), list(_every(claim))
+    known = set(every)
     for proof in given:
+        if (proof.bypass, proof.spatial) not in known:
+            faults.append(f"unrolling {proof.spatial} bypass {proof.bypass}: there is no such unrolling")
+            continue
         machine = claim.accelerator.without(proof.bypass)
         inside = _Unrolling(claim, machine, proof.spatial)
         broken = inside.broken(proof)
         if broken:
             faults.append(f"unrolling {proof.spatial} bypass {proof.bypass}: {broken}")
         proofs[proof.bypass, proof.spatial] = inside.fixed() + proof.root
-    for bypass, spatial in _every(claim):
+    for bypass, spatial in every:
         inside = _Unrolling(claim, claim.accelerator.without(bypass), spatial)
         energy = max(inside.floor(), proofs.get((bypass, spatial), 0.0))
         steps = math.prod(-(-x // s) for x, s in zip(claim.problem.extents, spatial, strict=True))
@@ -43,6 +52,25 @@ def check(claim: Optimum, given: Iterable[Potentials]) -> tuple[str, ...]:
         if least[claim.objective] < claim.value * (1 - SLACK):
             faults.append(f"unrolling {spatial} bypass {bypass}: only {least[claim.objective]:g} is proven")
     return tuple(faults)
+
+
+def _own(claim: Optimum) -> list[str]:
+    """What is wrong with the mapping that the claim shows: illegal, or of another cost."""
+    illegal = legality(claim.problem, claim.accelerator, claim.mapping, claim.convention)
+    if illegal:
+        return [f"the mapping is illegal: {illegal[0]}"]
+    moved = traffic(claim.problem, claim.accelerator, claim.mapping, claim.convention)
+    energy, cycles = cost(claim.problem, moved, claim.weights), latency(claim.accelerator, moved)
+    value = {"energy": energy, "latency": cycles, "edp": energy * cycles}[claim.objective]
+    said = {"energy": (claim.energy, energy), "cycles": (claim.cycles, cycles), "value": (claim.value, value)}
+    faults = [
+        f"the mapping has {name} {true:g}, not {told:g}"
+        for name, (told, true) in said.items()
+        if not math.isclose(told, true, rel_tol=SLACK, abs_tol=1e-300)
+    ]
+    if claim.traffic != moved:
+        faults.append("the traffic is not that of the mapping")
+    return faults
 
 
 def _every(claim: Optimum) -> Iterator[tuple[Bypass, Tile]]:
@@ -69,7 +97,8 @@ def _spreads(problem: Problem, machine: Accelerator, ragged: bool) -> set[Tile]:
     output = problem.operands[-1].relevant
     return {
         s for s in (found if ragged else whole)
-        if machine.array.reduction or all(n == 1 for d, n in enumerate(s) if d not in output)
+        if (machine.array.reduction or all(n == 1 for d, n in enumerate(s) if d not in output))
+        and all(n == x for n, (dim, x) in zip(s, problem.space, strict=True) if dim in machine.array.whole)
     }  # fmt: skip
 
 
@@ -232,6 +261,10 @@ class _Unrolling:
     def broken(self, proof: Potentials) -> str:
         """The first inequality that fails, or nothing."""
         tiles = self.tiles()
+        steps = {(s, k, j) for k in range(1, len(self.machine.levels) - 1) for s in range(len(self.problem.operands))
+                 for j in range(1, k + 1)}  # fmt: skip
+        if len(proof.value) != len(self.machine.levels) or set(proof.inner) != steps or set(proof.outer) != steps:
+            return "columns are missing"
         place = {tile: i for i, tile in enumerate(tiles)}
         levels, number = len(self.machine.levels), len(self.problem.operands)
         if any(len(column) != len(tiles) for column in (*proof.value, *proof.inner.values(), *proof.outer.values())):

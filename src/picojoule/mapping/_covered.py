@@ -1,6 +1,7 @@
 """How many mappings a search has covered: chains of tiles, counted per dimension and prime."""
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -16,15 +17,25 @@ def chains(problem: Problem, machine: Accelerator, spatial: Ints) -> int:
     A prime with exponent e on n levels has C(e + n - 1, n - 1) placements. Every chain stands for all its loop orders,
     which are not counted; tiles that do not fit are.
     """
-    passes = -(-np.array(problem.extents)[None] // spatial)
-    total = np.ones(len(spatial), dtype=object)
-    for d, dim in enumerate(problem.dims):
+    if not len(spatial):
+        return 0
+    ways, most = [], len(spatial)
+    for d, (dim, extent) in enumerate(problem.space):
         homes = sum(level.loops is None or dim in level.loops for level in machine.levels)
-        ways = {y: _placements(y, homes) for y in np.unique(passes[:, d]).tolist()}
-        total = total * np.array([ways[y] for y in passes[:, d].tolist()], dtype=object)
-    return int(total.sum()) if len(spatial) else 0
+        table = [0] * (int(spatial[:, d].max()) + 1)
+        for factor in np.flatnonzero(np.bincount(spatial[:, d])).tolist():
+            table[factor] = _placements(-(-extent // factor), homes)
+        ways.append(table)
+        most *= max(table)
+    kind = np.int64 if most < 2**62 else object  # Python's own integers where a sum may pass 64 bits
+    total = np.ones(len(spatial), dtype=kind)
+    for d, table in enumerate(ways):
+        if max(table) > 1 or min(table) < 1:
+            total = total * np.array(table, dtype=kind)[spatial[:, d]]
+    return int(total.sum())
 
 
+@lru_cache(maxsize=65536)
 def _placements(number: int, homes: int) -> int:
     if number == 1:
         return 1

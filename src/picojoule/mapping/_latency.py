@@ -9,8 +9,8 @@ from ._traffic import Traffic
 def port_cycles(accelerator: Accelerator, moved: Traffic) -> Mapping[tuple[str, str], float]:
     """Cycles of every port with a known bandwidth: words / (instances · words per cycle).
 
-    A level has a read port and a write port (writes and updates). Inside the array the PEs in use share the words
-    evenly. Ports work at the same time; ramp-up and conflicts are left out.
+    A level has a read port and a write port (writes and updates), or a bus in bits that all share. Inside the array
+    the PEs in use share the words evenly. Ports work at the same time; ramp-up and conflicts are left out.
     """
     found: dict[tuple[str, str], float] = {}
     for index, level in enumerate(accelerator.levels):
@@ -23,6 +23,9 @@ def port_cycles(accelerator: Accelerator, moved: Traffic) -> Mapping[tuple[str, 
                     if name == level.name and (action == "read") == (port == "read")
                 )
                 found[level.name, port] = total / instances / bandwidth
+        if level.bus_bits is not None:
+            bits = sum(n * accelerator.bits[role] for (name, role, _), n in moved.counts.items() if name == level.name)
+            found[level.name, "bus"] = bits / instances / level.bus_bits
     return found
 
 

@@ -101,6 +101,11 @@ def _array(problem: Problem, machine: Accelerator, spatial: Tile, convention: Co
         why = f"{', '.join(summed)} would add sums across PEs and the array has no reduction"
         found.append(Fault("array", why, "iterate it in time"))
     found += [
+        Fault("array", f"{dim} = {extent} must be spread whole, not over {s} PEs", f"spread it over {extent}")
+        for s, (dim, extent) in zip(spatial, problem.space, strict=True)
+        if dim in machine.array.whole and s != extent
+    ]
+    found += [
         Fault("array", f"{role} is not kept right below the array, and PEs share scattered words of the window {pair}",
               f"keep {role} right below the array, spread neither of {pair}, or count multicast identical_tile")
         for role, pair in torn_windows(problem, machine, spatial, convention)

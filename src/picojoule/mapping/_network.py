@@ -7,6 +7,7 @@ from picojoule.workload import Operator
 
 from ._accelerator import Accelerator
 from ._convention import Convention
+from ._engine import Engine
 from ._problem import Problem, UnmappableError, problem_of
 from ._search import NoMappingError, Objective, Optimum, optimum
 from ._seat import Factors
@@ -27,7 +28,7 @@ class MappedNetwork:
 
 def map_operators(
     operators: Iterable[Operator], accelerator: Accelerator, weights: Weights, objective: Objective = "energy", *,
-    convention: Convention | None = None, factors: Factors | None = None,
+    convention: Convention | None = None, factors: Factors | None = None, engine: Engine = "numpy",
 ) -> MappedNetwork:  # fmt: skip
     """Search every operator that does MACs; repeats of an operator and operators of one shape count together."""
     found: dict[Problem, tuple[Optimum, int]] = {}
@@ -39,7 +40,9 @@ def map_operators(
         try:
             problem = problem_of(operator)
             one, count = found.get(problem.shape, (None, 0))
-            one = one or optimum(problem, accelerator, weights, objective, convention=convention, factors=factors)
+            one = one or optimum(
+                problem, accelerator, weights, objective, convention=convention, factors=factors, engine=engine
+            )
             found[problem.shape] = one, count + operator.repeats
         except (UnmappableError, NoMappingError) as error:
             refused.append((operator.name, str(error)))

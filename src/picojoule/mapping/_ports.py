@@ -16,11 +16,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ._accelerator import Accelerator
+from ._bound import floor
 from ._convention import Convention
-from ._field import Field, fixed_cost, fixed_words
+from ._field import Field, Ints, fixed_cost, fixed_words
 from ._latency import latency
 from ._lattice import Column
 from ._mapping import Mapping
+from ._problem import Problem
 from ._solve import Costs, Solution, movable, priced, solve
 from ._trace import Chain, build, reachable, trace
 from ._traffic import traffic
@@ -72,22 +74,39 @@ class Race:
 
 def has_ports(machine: Accelerator) -> bool:
     """Does any level state a bandwidth?"""
-    return any(level.read_bandwidth or level.write_bandwidth for level in machine.levels)
+    return any(level.read_bandwidth or level.write_bandwidth or level.bus_bits for level in machine.levels)
 
 
 def port_prices(field: Field) -> list[Prices]:
-    """For every port the prices that count its cycles: 1 / (instances · words per cycle) a word."""
-    machine = field.machine
-    shape = (len(machine.levels), len(field.problem.operands))
+    """For every port the prices that count its cycles: 1 / (instances · words per cycle) a word, a bus by bits."""
     pes = math.prod(field.spatial)
-    found = []
+    return [prices for _, prices in _ports(field.problem, field.machine, pes)]
+
+
+def port_floor(problem: Problem, machine: Accelerator, spatial: Ints, convention: Convention) -> Column:
+    """Cycles that no mapping of an unrolling spares its busiest port: every tensor crosses every boundary once."""
+    least, pes = np.zeros(len(spatial)), spatial.prod(axis=1, dtype=np.float64)
+    for index, prices in _ports(problem, machine, 1):
+        cycles = floor(problem, machine, spatial, prices, convention).least
+        np.maximum(least, cycles / pes if index > machine.fanout else cycles, out=least)
+    return least
+
+
+def _ports(problem: Problem, machine: Accelerator, pes: int) -> list[tuple[int, Prices]]:
+    """(level, prices) of every port where `pes` elements are in use."""
+    shape = (len(machine.levels), len(problem.operands))
+    found: list[tuple[int, Prices]] = []
     for index, level in enumerate(machine.levels):
         instances = pes if index > machine.fanout else 1
         for port, bandwidth in (("read", level.read_bandwidth), ("write", level.write_bandwidth)):
             if bandwidth is not None:
                 hit, none = np.zeros(shape), np.zeros(shape)
                 hit[index] = 1 / (bandwidth * instances)
-                found.append(Prices(0.0, hit, none, none) if port == "read" else Prices(0.0, none, hit, hit))
+                found.append((index, Prices(0.0, hit, none, none) if port == "read" else Prices(0.0, none, hit, hit)))
+        if level.bus_bits is not None:
+            hit = np.zeros(shape)
+            hit[index] = [machine.bits[operand.role] / (level.bus_bits * instances) for operand in problem.operands]
+            found.append((index, Prices(0.0, hit, hit, hit)))
     return found
 
 

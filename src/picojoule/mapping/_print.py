@@ -35,6 +35,29 @@ def nest_lines(
     return [*lines, "| " + "  " * depth + "MAC"]
 
 
+def nest_levels(
+    problem: Problem, accelerator: Accelerator, mapping: Mapping, convention: Convention | None = None
+) -> list[dict[str, Any]]:
+    """The nest as data, outermost first: words held, loops in time, and loops in space where the array stands below."""
+    machine, rule = accelerator.without(mapping.bypass), convention or Convention()
+    seats = seat(problem, machine.array, factors(problem, mapping)) or ()
+    levels: list[dict[str, Any]] = []
+    for index, level in enumerate(machine.levels):
+        tile = held(problem, mapping, index, machine.fanout)
+        levels.append({
+            "level": level.name,
+            "words": {o.role: words(o, tile, rule) for o in problem.operands if o.role in level.keeps},
+            "bypassed": [role for name, role in mapping.bypass if name == level.name],
+            "loops": [{"dim": dim, "trip": trip} for dim, trip in mapping.loops[index] if trip > 1],
+            "spatial": [
+                {"axis": axis.name, "dim": dim, "factor": factor}
+                for axis, chosen in zip(machine.array.axes, seats, strict=False)
+                for dim, factor in chosen
+            ] if index == machine.fanout else [],
+        })  # fmt: skip
+    return levels
+
+
 def _array_lines(
     problem: Problem, machine: Accelerator, mapping: Mapping, lines: list[str], depth: int
 ) -> tuple[list[str], int]:
@@ -105,7 +128,7 @@ def layer_dict(found: Optimum, count: int = 1) -> dict[str, Any]:
         "gap": found.gap,
         "mappings_covered": found.mappings_covered,
         "search_s": found.search_s,
-        "nest": nest_lines(found.problem, found.accelerator, found.mapping, found.convention),
+        "nest": nest_levels(found.problem, found.accelerator, found.mapping, found.convention),
         "traffic": found.traffic.as_dict(),
     }
 

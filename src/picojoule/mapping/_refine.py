@@ -1,11 +1,17 @@
-"""A sharper bound of many unrollings at once: what the array's boundary must cost, given the least above it.
+"""Two sharper bounds of many unrollings at once, for an array right below the second level and factors that divide.
 
-For an array right below the second level and spatial factors that divide. Above: every array tile T that fits, with
-U(T) = least cost of the outermost boundary; kept per operand s as the lower convex hull of (q_s(T), U(T)), for a run
-of s that begins there brings its words q_s(T) times; a run from further out counts as (1, least U). Below: every PE
-tile that fits, as one matrix [unrollings, tiles] of the cost of the array's boundary,
-    bound = fixed + deeper boundaries once + min over s and tile of  sum of others F_o q_o + min over hull (U + F_s q_s)
-Every mapping crosses the array with one s, one tile and one point that the hull bounds, so the bound is admissible.
+Above the array: U(T) = least cost of the outermost boundary at every array tile T that fits. Below: every PE tile t
+that fits, and by the running minima of `_inner` the least cost of everything under it, kept per stretch that crosses
+the array (s stays through levels 1 … k) as `apart`, without s, and `stay`, to be multiplied by the repeats q_s of s.
+
+    coarse: fixed + min over t, s, k of  apart + min over T of (U(T) + stay · q_s(T))
+    tight:  the same with T a multiple of S·t
+    both:   or stay once, where s stays from the outermost level on: the least U_s(T), s paid once, over the T that
+            equal S·t in the dimensions of s and are multiples of it in the others (a running minimum, a table)
+
+`coarse` minimises a line over points (q_s, U), so their lower convex hull is enough. Every mapping crosses the array
+with one s, one k, one t and one T that S·t divides, so both bounds are admissible. Of two tiles T | T' the larger
+costs no more, hence only maximal tiles count (hulls of windows with stride excepted).
 """
 
 from dataclasses import dataclass
@@ -13,12 +19,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._accelerator import Accelerator
-from ._bound import floor
 from ._convention import Convention
-from ._field import Ints, copies, field, spread_columns, tile_words
-from ._lattice import Column, prime_powers
-from ._problem import Operand, Problem
+from ._field import Ints, field, fixed_cost, fixed_words
+from ._inner import Inner, crossings, inner_tiles
+from ._lattice import Column, Lattice, prime_powers
+from ._problem import Problem
 from ._weights import Prices
+
+DOWN = 1 - 1e-12  # sums may round up; a bound must not
+PAIRS = 4_000_000  # entries of one matrix of pairs of tiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +45,27 @@ class Hull:
 
 
 @dataclass(frozen=True, slots=True)
+class Tops:
+    """Maximal array tiles: their divisors as bits, and the least cost above; `through` for s at every tile."""
+
+    codes: Ints
+    cost: Column
+    repeats: tuple[Column, ...]
+    lattice: Lattice
+    through: tuple[Column, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Refinement:
-    """What all unrollings share: hulls of the level above the array, and the PE tiles that fit."""
+    """What all unrollings share."""
 
     problem: Problem
     machine: Accelerator
     convention: Convention
     prices: Prices
     hulls: tuple[Hull, ...]
-    tiles: Ints
-    least_above: float
+    tops: Tops
+    inner: Inner
 
 
 def refinement(problem: Problem, machine: Accelerator, prices: Prices, convention: Convention) -> Refinement | None:
@@ -60,108 +80,115 @@ def refinement(problem: Problem, machine: Accelerator, prices: Prices, conventio
         if edge.child == 1
     }
     total = sum((moved[o] * grid.repeats[o] for o in moved), np.zeros(grid.lattice.size))
-    cost = np.minimum.reduce([total, *(total - moved[s] * grid.repeats[s] + moved[s] for s in moved)])[fits]
-    cost = cost * (1 - 1e-12)  # the subtraction may round up; a bound must not
-    least = float(cost.min()) if cost.size else np.inf
-    hulls = tuple(_hull(np.append(repeats[fits], 1.0), np.append(cost, least)) for repeats in grid.repeats)
-    return Refinement(problem, machine, convention, prices, hulls, _inner_tiles(problem, machine, convention), least)
+    once = [(total - moved[s] * grid.repeats[s] + moved[s] if s in moved else total) * DOWN for s in range(last + 1)]
+    cost, best = np.minimum.reduce([total * DOWN, *once]), _maximal(problem, grid.lattice, fits, convention)
+    everything = frozenset(range(len(problem.dims)))
+    through = tuple(
+        _over_multiples(grid.lattice, np.where(fits, once[s], np.inf), everything - operand.relevant)
+        for s, operand in enumerate(problem.operands)
+    )
+    codes = _codes(problem, grid.lattice.tiles[:, best].T)
+    tops = Tops(codes, cost[best], tuple(q[best] for q in grid.repeats), grid.lattice, through)
+    hulls = tuple(_hull(q, tops.cost) for q in tops.repeats)
+    return Refinement(
+        problem, machine, convention, prices, hulls, tops, inner_tiles(problem, machine, prices, convention)
+    )
+
+
+def _over_multiples(grid: Lattice, values: Column, dims: frozenset[int]) -> Column:
+    """At every tile the least value over its multiples in `dims`: a running minimum from the far end."""
+    return grid.running_minimum(values[::-1].copy(), dims)[::-1]
+
+
+def _places(shared: Refinement, spatial: Ints) -> Ints:
+    """Index of S·t on the lattice [unrollings, tiles]; anything where it divides nothing."""
+    grid, tiles = shared.tops.lattice, shared.inner.tiles
+    total = np.zeros((len(spatial), tiles.shape[1]), dtype=np.int64)
+    for d in range(len(tiles)):
+        offsets = np.zeros(shared.problem.extents[d] + 1, dtype=np.int64)
+        alone = np.flatnonzero((np.delete(grid.tiles, d, axis=0) == 1).all(axis=0))
+        offsets[grid.tiles[d, alone]] = alone
+        values, index = np.unique(spatial[:, d], return_inverse=True)
+        total += offsets[np.minimum(values[:, None] * tiles[d][None], len(offsets) - 1)][index.ravel()]
+    return np.minimum(total, grid.size - 1)
+
+
+def _maximal(problem: Problem, grid: Lattice, fits: np.ndarray, convention: Convention) -> np.ndarray:
+    """Indices of the tiles that fit and divide no other that fits."""
+    strided = any(axis[0][1] > 1 or axis[1][1] > 1 for operand in problem.operands for axis in operand.windows)
+    if convention.window == "hull" and strided:
+        return np.flatnonzero(fits)
+    dominated = np.zeros(grid.size, dtype=bool)
+    for axis in grid.axes:
+        block, larger = dominated.reshape(-1, axis.length, axis.after), fits.reshape(-1, axis.length, axis.after)
+        block[:, :-1] |= larger[:, 1:]
+    return np.flatnonzero(fits & ~dominated)
+
+
+def _codes(problem: Problem, tiles: Ints) -> Ints:
+    """Tiles [n, dims] as bits, one per prime factor of the extents: a divides b where a & ~b = 0."""
+    codes, shift = np.zeros(len(tiles), dtype=np.int64), 0
+    for d, extent in enumerate(problem.extents):
+        for prime, top in prime_powers(extent):
+            power = 1
+            for _ in range(top):
+                power *= prime
+                codes |= (tiles[:, d] % power == 0).astype(np.int64) << shift
+                shift += 1
+    return codes
 
 
 def _hull(repeats: Column, cost: Column) -> Hull:
     """The points below every chord, least repeats first."""
+    order = np.lexsort((cost, repeats))
+    before = np.minimum.accumulate(np.append(np.inf, cost[order][:-1]))
+    order = order[cost[order] < before]  # what costs more at more repeats is never least
     xs: list[float] = []
     ys: list[float] = []
-    for i in np.lexsort((cost, repeats)).tolist():
-        x, y = float(repeats[i]), float(cost[i])
-        if ys and y >= ys[-1]:
-            continue
-        if xs and xs[-1] == x:
-            xs.pop()
-            ys.pop()
+    for x, y in zip(repeats[order].tolist(), cost[order].tolist(), strict=True):
         while len(xs) > 1 and (ys[-1] - ys[-2]) * (x - xs[-2]) >= (y - ys[-2]) * (xs[-1] - xs[-2]):
             xs.pop()
             ys.pop()
         xs.append(x)
         ys.append(y)
+    if not xs:
+        xs, ys = [1.0], [np.inf]
     points, costs = np.array(xs), np.array(ys)
     return Hull(points, costs, (costs[:-1] - costs[1:]) / (points[1:] - points[:-1]))
 
 
-def _inner_tiles(problem: Problem, machine: Accelerator, convention: Convention) -> Ints:
-    """Tiles of one PE: divisors of the extents whose loops may stand there and that fit the level below the array."""
-    level, tiles = machine.levels[2], np.ones((len(problem.dims), 1), dtype=np.int64)
-    for d, (dim, extent) in enumerate(problem.space):
-        if all(inner.loops is not None and dim not in inner.loops for inner in machine.levels[2:]):
+def refine(shared: Refinement, spatial: Ints, beaten: Column | None = None) -> Column:
+    """Lower bound of the cost of every unrolling (rows of divisors of the extents): coarse, or, where a cost to beat is
+    given per row, tight for every pair of tiles that coarsely beats it.
+    """  # fmt: skip
+    fixed = fixed_cost(
+        shared.problem, fixed_words(shared.problem, shared.machine, spatial, shared.convention), shared.prices
+    )
+    best, places = np.full(len(spatial), np.inf), _places(shared, spatial)
+    for s, apart, stay in crossings(shared.inner, spatial):
+        once = apart + stay + shared.tops.through[s][places]
+        coarse = np.minimum(apart + shared.hulls[s].least(stay), once)
+        if beaten is None:
+            best = np.minimum(best, coarse.min(axis=1, initial=np.inf))
             continue
-        choices = np.array(_divisors(extent))
-        tiles = np.repeat(tiles, len(choices), axis=1)
-        tiles[d] = np.tile(choices, tiles.shape[1] // len(choices))
-        tiles = tiles[:, _fits(problem, machine, level.name, tiles, convention)]
-    return tiles
+        promising = coarse < (beaten - fixed)[:, None]
+        best = np.minimum(best, np.where(promising, np.inf, coarse).min(axis=1, initial=np.inf))
+        rows, tiles = np.nonzero(promising)
+        if rows.size:
+            sharp = _pairs(shared, s, spatial[rows] * shared.inner.tiles.T[tiles], stay[rows, tiles])
+            np.minimum.at(best, rows, np.minimum(apart[rows, tiles] + sharp, once[rows, tiles]))
+    return np.asarray(fixed + best)
 
 
-def _fits(problem: Problem, machine: Accelerator, name: str, tiles: Ints, convention: Convention) -> np.ndarray:
-    """Tiles within the capacities of a level; sizes only grow with the tile, so what fails may be dropped early."""
-    level = next(level for level in machine.levels if level.name == name)
-    shares, total, good = dict(level.shares), np.zeros(tiles.shape[1]), np.ones(tiles.shape[1], dtype=bool)
-    for operand in problem.operands:
-        if operand.role in level.keeps:
-            need = tile_words(operand, tiles, convention) * (machine.bits[operand.role] * level.copies)
-            total += need
-            good &= need <= shares.get(operand.role, np.inf)
-    return np.asarray(good & (total <= (np.inf if level.capacity_bits is None else level.capacity_bits)))
-
-
-def _divisors(number: int) -> list[int]:
-    found = [1]
-    for prime, top in prime_powers(number):
-        found = [d * prime**e for d in found for e in range(top + 1)]
-    return sorted(found)
-
-
-def refine(shared: Refinement, spatial: Ints) -> Column:
-    """Lower bound of the cost of every unrolling (rows of divisors of the extents)."""
-    problem, machine = shared.problem, shared.machine
-    passes = -(-np.array(problem.extents)[None] // spatial)
-    rest = floor(problem, machine, spatial, shared.prices, shared.convention, without=frozenset({1, 2})).least
-    outside = _not_dividing(passes, shared.tiles)
-    moved, again = {}, {}
-    for o, operand in enumerate(problem.operands):
-        irrelevant = [d for d in range(len(problem.dims)) if d not in operand.relevant]
-        again[o] = passes[:, irrelevant].prod(axis=1, dtype=float)[:, None] / shared.tiles[irrelevant].prod(
-            axis=0, dtype=float
-        )
-        if 2 in machine.holders(operand.role):
-            moved[o] = _crossing(shared, operand, o, spatial)
-    best = np.full(len(spatial), np.inf)
-    for s in range(len(problem.operands)):
-        others = outside + sum((moved[o] * again[o] for o in moved if o != s), np.zeros((1, 1)))
-        stay = moved.get(s, np.zeros((1, 1))) * np.ones(others.shape)
-        best = np.minimum(best, (others + shared.hulls[s].least(stay)).min(axis=1, initial=np.inf))
-    return np.asarray(rest + best)
-
-
-def _not_dividing(passes: Ints, tiles: Ints) -> Column:
-    """Infinity where a tile does not divide the passes of an unrolling."""
-    bad = np.zeros((len(passes), tiles.shape[1]), dtype=bool)
-    for d in range(len(tiles)):
-        values, index = np.unique(passes[:, d], return_inverse=True)
-        if tiles[d].max(initial=1) > 1:
-            bad |= (values[:, None] % tiles[d][None] != 0)[index.ravel()]
-    return np.where(bad, np.inf, 0.0)
-
-
-def _crossing(shared: Refinement, operand: Operand, o: int, spatial: Ints) -> Column:
-    """F of the array's boundary [unrollings, tiles]; the same law as `_field._boundary` for child = 2."""
-    machine, prices, output = shared.machine, shared.prices, o == len(shared.problem.operands) - 1
-    extents, rule = shared.problem.extents, shared.convention
-    parent, shared_by = machine.parent(operand.role, 2), copies(operand, spatial)[:, None]
-    apart = spread_columns(operand, extents, dict(enumerate(shared.tiles)), rule)
-    above: Column | float = apart * shared_by
-    if output or (machine.array.multicast and rule.multicast == "union"):
-        together = {d: spatial[:, d][:, None] * shared.tiles[d][None] for axis in operand.windows for d, _ in axis}
-        above = spread_columns(operand, extents, together, rule)
-    elif machine.array.multicast:
-        above = apart
-    per_word = prices.read[parent, o] + (prices.update[parent, o] if output else 0.0)
-    return np.asarray(above * per_word + apart * shared_by * prices.write[2, o])
+def _pairs(shared: Refinement, s: int, array_tiles: Ints, stay: Column) -> Column:
+    """min over the array tiles T that every given tile divides of the cost above and of s."""
+    tops, found = shared.tops, np.full(len(stay), np.inf)
+    codes, step = _codes(shared.problem, array_tiles), max(1, PAIRS // max(1, len(tops.codes)))
+    for start in range(0, len(stay), step):
+        some = slice(start, start + step)
+        apart = (codes[some, None] & ~tops.codes[None]) != 0
+        x = stay[some, None]
+        value = tops.cost + x * tops.repeats[s]
+        value[apart] = np.inf
+        found[some] = value.min(axis=1, initial=np.inf)
+    return found

@@ -1,6 +1,5 @@
 """The best mapping and the proof: every unrolling is either solved exactly or its lower bound is no better."""
 
-import heapq
 import math
 import time
 from dataclasses import dataclass, replace
@@ -14,12 +13,15 @@ from ._accelerator import Accelerator
 from ._bound import Floor, floor
 from ._convention import Convention
 from ._covered import chains
+from ._engine import Engine, Least, Solver, solver
 from ._field import Ints, field
 from ._latency import latency
+from ._lattice import Column
 from ._legality import exposed_windows, faults, require
 from ._mapping import Mapping
-from ._ports import PortBound, has_ports, within_ports
+from ._ports import PortBound, has_ports, port_floor, within_ports
 from ._problem import Problem, UnmappableError
+from ._queue import Queue
 from ._refine import refine, refinement
 from ._seat import Factors, unrollings
 from ._solve import check_assumption, solve
@@ -28,7 +30,8 @@ from ._traffic import Traffic, traffic
 from ._weights import Prices, Weights, cost, prices
 
 Objective = Literal["energy", "latency", "edp"]
-TIE = 1e-12  # relative: bounds within it count as equal
+TIE = 1e-12  # relative: values within it count as equal
+CLOSE = 1e-11  # relative: a bound this close to the best value found is that value, its sums rounded
 BATCH = 400_000  # entries of one matrix of bounds
 
 
@@ -74,7 +77,7 @@ class Optimum:
 
 
 @dataclass(frozen=True, slots=True)
-class _Space:
+class Space:
     """All unrollings under one bypass mask, with their bounds."""
 
     bypass: tuple[tuple[str, str], ...]
@@ -82,15 +85,17 @@ class _Space:
     spatial: Ints
     prices: Prices
     floor: Floor
-    bound: list[float]
+    pace: Column  # least cycles: of the MACs, and of the ports where they may set the pace
+    bound: Column
 
 
 @dataclass(slots=True)
 class _Best:
-    """The incumbent and what is proven so far."""
+    """The incumbent, with its space and unrolling where its mapping is not yet built, and what is proven so far."""
 
     key: tuple[float, float] = (math.inf, math.inf)
     mapping: Mapping | None = None
+    place: tuple[int, int] | None = None
     proven: float = math.inf
     solved: int = 0
 
@@ -98,24 +103,26 @@ class _Best:
 def optimum(
     problem: Problem, accelerator: Accelerator, weights: Weights, objective: Objective = "energy", *,
     convention: Convention | None = None, factors: Factors | None = None, solves: int | None = None,
+    engine: Engine = "numpy",
 ) -> Optimum:  # fmt: skip
     """The mapping of least energy, latency or energy · latency over tile shapes, loop orders, unrollings and bypass.
 
     `factors`: "perfect" spatial factors divide the extents (default for energy), "ragged" ones need not (default for
     latency and edp). Equal layers are searched once. Among mappings of least compute-bound latency the one of least
     energy is taken. After `solves` unrollings the search stops with the mapping found and its gap. Not searched:
-    temporal factors that do not divide, halo `consecutive-overlap`.
+    temporal factors that do not divide, halo `consecutive-overlap`. `engine`: "numpy", or "numba", its compiled twin
+    with the same result (see `_engine`).
     """
     chosen = convention or Convention()
     kind: Factors = factors or ("perfect" if objective == "energy" else "ragged")
-    found = _optimum(problem.shape, accelerator, weights, objective, chosen, kind, solves)
+    found = _optimum(problem.shape, accelerator, weights, objective, chosen, kind, solves, engine)
     return replace(found, problem=problem)
 
 
 @lru_cache(maxsize=4096)
 def _optimum(
     problem: Problem, accelerator: Accelerator, weights: Weights, objective: Objective, convention: Convention, kind: Factors,
-    solves: int | None,
+    solves: int | None, engine: Engine,
 ) -> Optimum:  # fmt: skip
     start = time.process_time()
     if convention.halo == "consecutive-overlap":
@@ -123,8 +130,9 @@ def _optimum(
             "the search counts halo refetch or perfect; consecutive-overlap is a convention of `traffic` only"
         )
     check_assumption(problem)
-    spaces = [_space(problem, accelerator, mask, weights, objective, convention, kind) for mask in masks(accelerator)]
-    best, root = _walk(problem, spaces, objective, convention, kind, solves)
+    spaces = [unrolled(problem, accelerator, mask, weights, objective, convention, kind) for mask in masks(accelerator)]
+    best, root = _walk(problem, spaces, objective, convention, kind, solves, solver(engine))
+    best.mapping = _mapping(problem, spaces, convention, best)
     if best.mapping is None:
         raise NoMappingError(_refusal(problem, accelerator, spaces, convention))
     spent = time.process_time() - start
@@ -134,39 +142,40 @@ def _optimum(
 
 
 def _walk(
-    problem: Problem, spaces: list[_Space], objective: Objective, convention: Convention, kind: Factors, solves: int | None
+    problem: Problem, spaces: list[Space], objective: Objective, convention: Convention, kind: Factors,
+    solves: int | None, prepare: Solver,
 ) -> tuple[_Best, float]:  # fmt: skip
-    """Best first: take the unrolling of least bound, sharpen its bound once, then solve it; stop when none can win."""
-    best, root, chunk = _Best(), math.inf, 16
-    shared = {
-        m: refinement(problem, space.machine, space.prices, convention)
+    """Best first: take the unrolling of least bound, sharpen its bound twice, then solve it; stop when none can win."""
+    best, root = _Best(), math.inf
+    shared = [
+        refinement(problem, space.machine, space.prices, convention)
         if kind == "perfect" and objective != "latency"
         else None
-        for m, space in enumerate(spaces)
-    }
-    queue = [(bound, shared[m] is None, m, i) for m, space in enumerate(spaces) for i, bound in enumerate(space.bound)]
-    heapq.heapify(queue)
+        for space in spaces
+    ]
+    least = [prepare(problem, space.machine, space.prices, convention) for space in spaces]
+    queue = Queue([space.bound for space in spaces])
     while queue:
-        bound, sharp, m, i = heapq.heappop(queue)
-        if bound > best.key[0] * (1 - TIE) and not (objective == "latency" and bound <= best.key[0]):
+        bound, stage, m, i = queue.pop()
+        if bound > best.key[0] * (1 - CLOSE) and not (objective == "latency" and bound <= best.key[0]):
             best.proven = min(best.proven, max(bound, best.key[0]))
             break
-        if solves is not None and best.solved >= solves and best.mapping is not None:
+        if solves is not None and best.solved >= solves and best.key[0] < math.inf:
             best.proven = min(best.proven, bound)
             break
         common = shared[m]
-        if sharp or common is None:
+        if common is None or stage == 2 or (stage == 1 and best.key[0] == math.inf):
             root = min(root, bound)
-            _explore(problem, spaces[m], i, objective, convention, best)
+            _explore(problem, spaces[m], (m, i), objective, convention, best, least[m])
             continue
-        batch = [(bound, i)]
-        while queue and len(batch) < chunk and queue[0][1:3] == (False, m) and queue[0][0] <= best.key[0] * (1 - TIE):
-            batch.append((queue[0][0], heapq.heappop(queue)[3]))
-        chunk = min(4 * chunk, 1 + BATCH // max(1, common.tiles.shape[1]))
+        size = min((16, 64, 256)[min(2, queue.batches[stage, m])], 1 + BATCH // max(1, common.inner.tiles.shape[1]))
+        batch = [(bound, i), *queue.more(stage, m, best.key[0] * (1 - CLOSE), size - 1)]
         space, rows = spaces[m], [index for _, index in batch]
-        sharper = refine(common, space.spatial[rows]) * (space.floor.steps[rows] if objective == "edp" else 1.0)
+        scale = space.pace[rows] if objective == "edp" else np.ones(len(rows))
+        root = min(root, bound) if stage else root
+        sharper = scale * refine(common, space.spatial[rows], best.key[0] / scale if stage else None)
         for (before, index), after in zip(batch, sharper.tolist(), strict=True):
-            heapq.heappush(queue, (max(before, after * (1 - TIE)), True, m, index))
+            queue.push(max(before, after * (1 - TIE)), stage + 1, m, index)
     return best, root
 
 
@@ -176,25 +185,32 @@ def masks(accelerator: Accelerator) -> list[tuple[tuple[str, str], ...]]:
     return [mask for size in range(len(able) + 1) for mask in combinations(able, size)]
 
 
-def _space(
+def unrolled(
     problem: Problem, accelerator: Accelerator, mask: tuple[tuple[str, str], ...], weights: Weights,
     objective: Objective, convention: Convention, kind: Factors,
-) -> _Space:  # fmt: skip
+) -> Space:  # fmt: skip
+    """Every unrolling under one bypass mask with its bounds."""
     machine = accelerator.without(mask)
     spatial = lawful(problem, machine, unrollings(problem, machine.array, kind), convention)
     table = prices(problem, machine, weights)
     below = floor(problem, machine, spatial, table, convention)
-    bound = {"energy": below.least, "latency": below.steps, "edp": below.least * below.steps}[objective]
-    return _Space(mask, machine, spatial, table, below, bound.tolist())
+    pace = below.steps
+    if objective != "energy" and has_ports(machine):
+        pace = np.maximum(pace, port_floor(problem, machine, spatial, convention))
+    bound = {"energy": below.least, "latency": pace, "edp": below.least * pace}[objective]
+    return Space(mask, machine, spatial, table, below, pace, bound)
 
 
 def lawful(problem: Problem, machine: Accelerator, spatial: Ints, convention: Convention) -> Ints:
-    """The unrollings that need no missing reduction and tear no window."""
+    """The unrollings that need no missing reduction, cut no dimension that must be whole, and tear no window."""
     keep = np.ones(len(spatial), dtype=bool)
     output = problem.operands[-1]
     if not machine.array.reduction:
         for d in range(len(problem.dims)):
             keep &= (spatial[:, d] == 1) | (d in output.relevant)
+    for d, (dim, extent) in enumerate(problem.space):
+        if dim in machine.array.whole:
+            keep &= spatial[:, d] == extent
     for _, a, b, deeper in exposed_windows(problem, machine, convention):
         reach = np.array(problem.extents)[None].repeat(len(spatial), axis=0) if deeper else spatial
         keep &= ((spatial[:, a] == 1) | (reach[:, b] == 1)) & ((spatial[:, b] == 1) | (reach[:, a] == 1))
@@ -202,35 +218,47 @@ def lawful(problem: Problem, machine: Accelerator, spatial: Ints, convention: Co
 
 
 def _explore(
-    problem: Problem, space: _Space, index: int, objective: Objective, convention: Convention, best: _Best
+    problem: Problem, space: Space, place: tuple[int, int], objective: Objective, convention: Convention, best: _Best,
+    least: Least,
 ) -> None:  # fmt: skip
     """Solve one unrolling and update the incumbent and the proven bound."""
+    index = place[1]
     spatial = tuple(int(s) for s in space.spatial[index])
     steps, fixed = float(space.floor.steps[index]), float(space.floor.fixed[index])
-    if objective == "latency" and (steps, float(space.floor.least[index])) >= best.key:
+    pace = float(space.pace[index])
+    if objective == "latency" and (pace, float(space.floor.least[index])) >= best.key:
         best.proven = min(best.proven, best.key[0])
         return
-    grid = field(problem, space.machine, spatial, convention)
     best.solved += 1
-    energy = fixed + float(solve(grid, [space.prices]).least[0])
-    if not math.isfinite(energy):
-        return
     if objective != "energy" and has_ports(space.machine):
+        grid = field(problem, space.machine, spatial, convention)
         found: PortBound = within_ports(grid, space.prices, steps, objective, convention, best.key[0])
         best.proven = min(best.proven, found.lower_bound)
         if found.mapping is not None and found.key < best.key:
-            best.key, best.mapping = found.key, replace(found.mapping, bypass=space.bypass)
+            best.key, best.place, best.mapping = found.key, None, replace(found.mapping, bypass=space.bypass)
+        return
+    energy = fixed + least(spatial)
+    if not math.isfinite(energy):
         return
     value = {"energy": energy, "latency": steps, "edp": energy * steps}[objective]
     best.proven = min(best.proven, value)
     key = (value, energy)
     if key[0] < best.key[0] * (1 - TIE) or (key[0] <= best.key[0] and key < best.key):
-        mapping = trace(grid, solve(grid, [space.prices], keep=True))
-        if mapping is not None:
-            best.key, best.mapping = key, replace(mapping, bypass=space.bypass)
+        best.key, best.place, best.mapping = key, place, None
 
 
-def _refusal(problem: Problem, accelerator: Accelerator, spaces: list[_Space], convention: Convention) -> str:
+def _mapping(problem: Problem, spaces: list[Space], convention: Convention, best: _Best) -> Mapping | None:
+    """The winner's mapping: built once, at the end."""
+    if best.place is None:
+        return best.mapping
+    space, index = spaces[best.place[0]], best.place[1]
+    grid = field(problem, space.machine, tuple(int(s) for s in space.spatial[index]), convention)
+    found = trace(grid, solve(grid, [space.prices], keep=True))
+    assert found is not None, "a finite cost has a mapping"
+    return replace(found, bypass=space.bypass)
+
+
+def _refusal(problem: Problem, accelerator: Accelerator, spaces: list[Space], convention: Convention) -> str:
     """Why nothing fits: the faults of the mapping that keeps the smallest tiles everywhere."""
     outermost = tuple((dim, extent) for dim, extent in problem.space if extent > 1)
     smallest = Mapping((outermost, *[()] * (len(accelerator.levels) - 1)))

@@ -76,6 +76,12 @@ _EN: Final = {
     "sheet": "{x} on the sheet", "unseen": "{n} without arithmetic or traffic are not drawn",
     "a_roof": "{device}: operations per second against operations per byte; the table has each operator's bound",
     # Levels
+    "n_nests": "Mappings", "h_nests": "How the dearest layers run",
+    "l_nests": "Each card is a memory, the outermost first: the loops that run there, how full its tiles make it, and "
+               "the bytes read and written. These nests are the best of all, by proof.",
+    "role_input": "inputs", "role_weight": "weights", "role_output": "outputs and sums", "cycles": "cycles",
+    "busy": "of the array busy", "proven": "proven optimal", "gap": "at most {gap} above the optimum",
+    "tensors": "Tensors", "pes": "{used} of {all} elements", "bypassed": "{role} pass by",
     "n_levels": "Levels", "h_levels": "The levels, one answer",
     "l_levels": "Each level sees more of the machine and may only add cost. The band is the 90 % interval; this page "
                 "uses the level in bold.",
@@ -160,6 +166,12 @@ _ZH: Final = {
     "n_memory": "{n} 个受限于存储", "n_launch": "{n} 个受限于启动", "ridge": "拐点为每字节 {x}",
     "reach": "可达 {x}", "reach_of": "标称 {y}，可达 {x}", "sheet": "标称 {x}", "unseen": "{n} 个无运算或无流量的算子未画出",
     "a_roof": "{device}：每秒运算次数与每字节运算次数；算子表列出每个算子的限制因素",
+    "n_nests": "映射", "h_nests": "最耗能的层如何运行",
+    "l_nests": "每张卡片是一级存储，最外层在前：在此运行的循环、其分块占用的容量，以及读写的字节数。"
+               "这些循环嵌套经证明是所有方案中最优的。",
+    "role_input": "输入", "role_weight": "权重", "role_output": "输出与部分和", "cycles": "周期",
+    "busy": "的阵列在工作", "proven": "已证明最优", "gap": "至多高于最优值 {gap}",
+    "tensors": "张量", "pes": "使用 {used} / {all} 个单元", "bypassed": "{role} 不经过此级",
     "n_levels": "层级", "h_levels": "多个层级，同一答案",
     "l_levels": "每深入一个层级，就多看到机器的一部分，成本只会增加。色带是 90 % 区间；本页使用粗体所示的层级。",
     "nominal": "标称值", "interval": "90 % 区间", "level_name": "层级",

@@ -324,9 +324,16 @@ def test_zoo_models_decode_as_their_configs(zoo: str, config: dict[str, Any], wr
     """Equality: a decode step, and a halved prefill, by name and by config.json."""
     for options in ({"phase": "decode", "context": 100, "batch": 2}, {"seq": 64, "halved": True}):
         ours = read_config(write(config), **options).with_dtype("float32")  # type: ignore[arg-type]
-        theirs = read_known(zoo, **options)  # type: ignore[arg-type]
+        theirs = read_known(zoo, **options).with_dtype("float32")  # type: ignore[arg-type]
         assert ours.operators == theirs.operators
         assert list(ours.tensors.items()) == list(theirs.tensors.items())
+
+
+def test_zoo_models_are_served_as_published() -> None:
+    """By hand: 8,030,261,248 parameters of Llama 3 8B are 16 bits each; GPT-2 was published in 32."""
+    for name, n_bytes in (("llama3-8b", 2), ("gpt2", 4)):
+        net = read_known(name, phase="decode", context=8)
+        assert {t.bytes_of(1) for t in net.parameters} == {n_bytes}
 
 
 def test_zoo_models_that_generate_nothing() -> None:

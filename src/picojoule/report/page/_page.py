@@ -21,6 +21,7 @@ from ._headline import headline
 from ._html import clean, esc, island, section
 from ._icicle import icicle
 from ._levels import levels
+from ._nests import nests
 from ._parts import legend, shares
 from ._roofline import roofline
 from ._skyline import HATCH, skyline
@@ -79,6 +80,7 @@ def _sections(
         ("time", "l_time_static", legend(w) + "".join(panels[:1]) + reader + "".join(panels[1:]) if panels else ""),
         ("parts", "l_parts", f"{shares(w, devices)}<h3>{w['h_modules']}</h3>{ices}" if ices else ""),
         ("roof", "l_roof", f'<div class="two">{roofs}</div>' if roofs else ""),
+        ("nests", "l_nests", nests(w, devices)),
         ("levels", "l_levels", levels(w, devices, others)),
         ("why", "l_why", tornado(w, devices) if panels else ""),
         ("ops", "l_ops", table(w, blocks, devices)),

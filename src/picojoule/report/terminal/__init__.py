@@ -10,6 +10,8 @@ from ._job import job_text as job_text
 from ._library import hardware_table as hardware_table
 from ._library import hardware_text as hardware_text
 from ._library import zoo_text as zoo_text
+from ._map import front_text as front_text
+from ._map import map_text as map_text
 from ._paint import Paint as Paint
 from ._studies import blocks_text as blocks_text
 from ._studies import diff_text as diff_text

@@ -8,6 +8,7 @@ from picojoule.hardware import Architecture, Technology
 from picojoule.quantity import Value, format_quantity
 
 from .._plain import pad, plain
+from ._array import array_lines, field_line
 from ._paint import Paint
 
 
@@ -67,21 +68,13 @@ def hardware_text(architecture: Architecture, technology: Technology, paint: Pai
     rows += list(a.facts.items())
     lines.append(paint.dim(f"{'field':<30}{'value':>15}{'× / ÷':>7}  {'provenance':<12}source"))
     for name, value in rows:
-        lines.append(_field(name, value))
+        lines.append(field_line(name, value))
     lines.append("")
+    lines += array_lines(a, paint)
     lines += textwrap.wrap(f"prices: {technology.name}, scope {technology.scope}: picojoule explain {a.name}", 80)
     for note in a.notes:
         lines += textwrap.wrap(f"note: {plain(note)}", 80, subsequent_indent="  ")
     return "\n".join(lines) + "\n"
-
-
-def _field(name: str, value: Value | None) -> str:
-    label = pad(plain(name, 29), 30)
-    if value is None:
-        return f"{label}{'unknown':>15}"
-    bare = value.unit in ("", "1")
-    amount = f"{value.nominal:.4g}" if bare else format_quantity(value.nominal, value.unit)
-    return f"{label}{amount:>15}{value.spread:>7.3g}  {value.provenance[:11]:<12}{plain(value.source, 14)}"
 
 
 def zoo_text(rows: Sequence[Mapping[str, Any]], paint: Paint) -> str:

@@ -1,0 +1,26 @@
+"""What every level is told beside the demand: the machine, its prices, and how a mapping is to be chosen."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from picojoule.hardware import Architecture, Dataflow, Technology
+
+Objective = Literal["energy", "latency", "edp"]
+OBJECTIVES: Final = ("energy", "latency", "edp")
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What level `mapped` looks for. `dataflow` is a constraint on the array; None leaves every mapping open."""
+
+    objective: Objective = "edp"
+    dataflow: Dataflow | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One machine at work. Only level `mapped` reads more than the architecture."""
+
+    architecture: Architecture
+    technology: Technology
+    search: Search = Search()
