@@ -27,7 +27,7 @@ def test_python_block_runs(capsys: pytest.CaptureFixture[str]) -> None:
     block = re.search(r"```python\n(.*?)```", README, re.S)
     assert block is not None
     exec(compile(block[1], "README.md", "exec"), {})
-    assert "resnet50 on Eyeriss v1 (mapped" in capsys.readouterr().out
+    assert "resnet50 on Textbook processor, one core (exercises 7.7 to 7.10) (simulated" in capsys.readouterr().out
 
 
 def test_links_lead_somewhere() -> None:

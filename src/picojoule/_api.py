@@ -19,6 +19,7 @@ from picojoule.workload import CustomWork, Work, Workload, dtype_name
 
 if TYPE_CHECKING:
     from picojoule.lifecycle import JobResult, Request
+    from picojoule.machine import Machine
     from picojoule.mapping import Front, MappedNetwork
 
 
@@ -129,7 +130,7 @@ def estimate(
     workload = read_model(model, **how)
     return _estimate(workload, machine.architecture, machine.technology, level=level,
                      dtype=dtype_name(dtype) if dtype else None, draws=draws, seed=seed,
-                     search=_search(objective, dataflow))  # fmt: skip
+                     search=_search(objective, dataflow), machine=_machine(machine, level))  # fmt: skip
 
 
 def map_network(
@@ -163,6 +164,15 @@ def front_network(
     machine = read_hardware(hardware)
     setting = Setting(machine.architecture, machine.technology, _search("edp", dataflow))
     return fronts(read_model(model, **how), setting, dtype_name(dtype) if dtype else None)
+
+
+def _machine(hardware: Hardware, level: str) -> "Machine | None":
+    """The machine for programs that a machine is, where a level compiles for it."""
+    if level != "simulated" or not hardware.architecture.machine:
+        return None
+    from picojoule.formats import load_machine
+
+    return load_machine(hardware.architecture.machine)
 
 
 def _search(objective: str, dataflow: str | None) -> Search:

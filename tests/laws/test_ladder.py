@@ -8,10 +8,13 @@ from hypothesis import assume, given, settings
 from tests.strategies import architectures, technologies, workloads
 
 from picojoule.cost import Activity, price, ratio, swings
+from picojoule.formats import load_hardware, load_machine
 from picojoule.hardware import Architecture, Technology
 from picojoule.levels import ASKS, LEVELS, Outcome, Setting, demand, estimate
 from picojoule.quantity import InputError, Value
 from picojoule.workload import Workload
+
+LADDER = ("count", "roofline", "mapped")
 
 
 @given(workloads(), architectures(), technologies())
@@ -20,9 +23,22 @@ def test_ladder(workload: Workload, architecture: Architecture, technology: Tech
     """Bound: what a level leaves out can only add time and outer traffic, operator by operator."""
     setting = Setting(architecture, technology)
     for operator in workload.operators:
-        steps = [
-            _activity(level(ASKS.get(name, demand)(workload, operator), setting)) for name, level in LEVELS.items()
-        ]
+        steps = [_activity(LEVELS[name](ASKS.get(name, demand)(workload, operator), setting)) for name in LADDER]
+        for low, high in pairwise(steps):
+            assert low.time_s <= high.time_s * (1 + 1e-12)
+            for action in ("read", "write"):
+                assert low.counts.get(("dram", action), 0) <= high.counts.get(("dram", action), 0)
+
+
+@given(workloads())
+@settings(max_examples=25, deadline=None)
+def test_ladder_of_the_processor(workload: Workload) -> None:
+    """Bound: count, roofline, mapped, simulated on the textbook's core, in time and in outer traffic, operator by operator."""
+    architecture, technology = load_hardware("aics-core")
+    setting = Setting(architecture, technology, machine=load_machine(architecture.machine))
+    typed = workload.with_dtype("float32")
+    for operator in typed.operators:
+        steps = [_activity(level(ASKS.get(name, demand)(typed, operator), setting)) for name, level in LEVELS.items()]
         for low, high in pairwise(steps):
             assert low.time_s <= high.time_s * (1 + 1e-12)
             for action in ("read", "write"):

@@ -72,6 +72,8 @@ def pack(architecture: Architecture, technology: Technology) -> dict[str, Any]:
     }  # fmt: skip
     if a.array is not None:
         device["array"] = _pack_array(a.array, pool)
+    if a.machine:
+        device["machine"] = a.machine
     prices = {"name": technology.name, "mixed_scope": technology.mixed_scope,
               "prices": pool.put_all(technology.prices)}  # fmt: skip
     return {"device": device, "technology": prices, "values": pool.values}
@@ -125,5 +127,6 @@ def unpack(data: Mapping[str, Any]) -> tuple[Architecture, Technology]:
         links=tuple(Link(n, k, at(b), note) for n, k, b, note in d["links"]),
         attained={name: Attained(sure(c), sure(m)) for name, (c, m) in d["attained"].items()},
         array=_read_array(d["array"], values) if "array" in d else None,
+        machine=d.get("machine", ""),
     )  # fmt: skip
     return architecture, Technology(t["name"], by_name(t["prices"]), t["mixed_scope"])

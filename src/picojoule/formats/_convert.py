@@ -98,6 +98,7 @@ class Converter:
             idle_power=self.value(model.idle_power, "W", ("idle_power",)),
             year=model.year, notes=tuple(model.notes), aliases=tuple(model.aliases),
             facts=self.facts(model.facts, ("facts",)),
+            machine=model.machine,
             array=array_of(model, self.faults, self.value) if model.array else None,
         )  # fmt: skip
 

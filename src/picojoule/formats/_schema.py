@@ -273,6 +273,7 @@ class HardwareFile(Strict):
     memories: list[MemoryModel] = Field(min_length=1)
     compute: list[ComputeModel] = Field(min_length=1)
     array: ArrayModel | None = None
+    machine: str = Field("", description="the machine for programs that this is: textbook-core")
     links: list[LinkModel] = []
     facts: dict[str, Datum] = {}
     notes: list[str] = []

@@ -79,6 +79,7 @@ class Architecture:
     aliases: tuple[str, ...] = ()
     facts: Mapping[str, Value] = field(default_factory=dict)  # SM count, clock, DSP slices, PEs: name -> value
     array: ProcessingArray | None = None  # what loop nests are mapped onto; None: the file does not say
+    machine: str = ""  # the machine for programs that this is, in library/machines; "": none
 
     @property
     def dtypes(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from picojoule.workload import BITS, PARAMETER_ROLES, Operator, Workload
 from ._hierarchy import Bits
 
 if TYPE_CHECKING:
+    from picojoule.machine.compiler import Lone
     from picojoule.mapping import Problem
 
 
@@ -32,6 +33,7 @@ class Demand:
     bits: Bits | None = None
     left_bytes: int = 0  # read once beside the contraction's own operands: a bias
     unmappable: str = ""
+    lone: "Lone | None" = None  # the operator as a program's whole, where level `simulated` asks for it
 
     @property
     def idle(self) -> bool:
@@ -66,6 +68,14 @@ def contraction(workload: Workload, operator: Operator) -> Demand:
     left = [workload.tensors[a.tensor].bytes_of(a.elements) for a in operator.inputs[2:]]
     bits = Bits(*(BITS[tensor.dtype] for tensor in tensors))
     return replace(asked, problem=problem.shape, bits=bits, left_bytes=sum(left))
+
+
+def program(workload: Workload, operator: Operator) -> Demand:
+    """As `contraction`, with what a compiler needs of the operator."""
+    from picojoule.machine.compiler import lone
+
+    asked, found = contraction(workload, operator), lone(workload, operator)
+    return replace(asked, unmappable=found) if isinstance(found, str) else replace(asked, lone=found)
 
 
 def _arithmetic(workload: Workload, operator: Operator) -> tuple[str, int]:

@@ -10,19 +10,21 @@ from picojoule.quantity import InputError, format_quantity
 from picojoule.workload import Operator, Workload, is_float
 
 from ._count import Outcome, count
-from ._demand import Demand, contraction, demand
+from ._demand import Demand, contraction, demand, program
 from ._machine import native_dtype
 from ._mapped import mapped
 from ._roofline import roofline
 from ._setting import Search, Setting
+from ._simulated import simulated
 
 if TYPE_CHECKING:
+    from picojoule.machine import Machine
     from picojoule.mapping import Optimum
 
 Level = Callable[[Demand, Setting], Outcome]
-LEVELS: Final[Mapping[str, Level]] = {"count": count, "roofline": roofline, "mapped": mapped}
+LEVELS: Final[Mapping[str, Level]] = {"count": count, "roofline": roofline, "mapped": mapped, "simulated": simulated}
 # What a level asks of an operator; most need no loop nest.
-ASKS: Final[Mapping[str, Callable[[Workload, Operator], Demand]]] = {"mapped": contraction}
+ASKS: Final[Mapping[str, Callable[[Workload, Operator], Demand]]] = {"mapped": contraction, "simulated": program}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +81,13 @@ def estimate(
     draws: int = 1000,
     seed: int = 0,
     search: Search | None = None,
+    machine: "Machine | None" = None,
 ) -> Estimate:
     """Energy and time of `workload` on `architecture` at `level`, priced with `technology`.
 
     `dtype` replaces every floating-point format of the model; a format the machine lacks becomes its nearest wider
-    one, else its widest, and a note says so. `search` is what level `mapped` looks for.
+    one, else its widest, and a note says so. `search` is what level `mapped` looks for;
+    `machine` what level `simulated` compiles for.
     """
     if level not in LEVELS:
         raise InputError(f"unknown level {level!r}", expected=f"one of {', '.join(LEVELS)}", example="--level roofline")
@@ -91,13 +95,13 @@ def estimate(
     used = native_dtype(architecture, wanted)
     notes = list(_dtype_notes(architecture, wanted, used))
     typed = in_native_dtype(workload, architecture, dtype)
-    outcomes = _outcomes(typed, Setting(architecture, technology, search or Search()), level)
+    outcomes = _outcomes(typed, Setting(architecture, technology, search or Search(), machine), level)
     activities = [
         Activity(operator.name, operator.path, operator.kind, found.counts, found.terms, found.overhead)
         for operator, found in zip(typed.operators, outcomes, strict=True)
     ]
     cost = price(activities, technology, draws=draws, seed=seed)
-    notes += _notes(architecture, technology, cost) + _unmapped(typed, outcomes)
+    notes += _notes(architecture, technology, cost) + _lower(typed, outcomes, level)
     nests = {o.name: found.nest for o, found in zip(typed.operators, outcomes, strict=True) if found.nest is not None}
     return Estimate(typed, architecture, technology, level, used, cost, tuple(notes), nests)
 
@@ -132,14 +136,14 @@ def _outcomes(workload: Workload, setting: Setting, level: str) -> list[Outcome]
     return found
 
 
-def _unmapped(workload: Workload, outcomes: list[Outcome]) -> list[str]:
-    """One sentence per reason why contractions have no mapping."""
+def _lower(workload: Workload, outcomes: list[Outcome], level: str) -> list[str]:
+    """One sentence per reason why operators are taken at a level below."""
     reasons: dict[str, list[str]] = {}
     for operator, found in zip(workload.operators, outcomes, strict=True):
         if found.note:
             reasons.setdefault(found.note, []).append(operator.name)
     return [
-        f"not mapped but taken at the roofline: {names[0]}{f' and {len(names) - 1} more' if names[1:] else ''} ({reason})"
+        f"not {level} but taken at the level below: {names[0]}{f' and {len(names) - 1} more' if names[1:] else ''} ({reason})"
         for reason, names in reasons.items()
     ]
 

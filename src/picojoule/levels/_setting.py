@@ -1,9 +1,12 @@
 """What every level is told beside the demand: the machine, its prices, and how a mapping is to be chosen."""
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from picojoule.hardware import Architecture, Dataflow, Technology
+
+if TYPE_CHECKING:
+    from picojoule.machine import Machine
 
 Objective = Literal["energy", "latency", "edp"]
 OBJECTIVES: Final = ("energy", "latency", "edp")
@@ -19,8 +22,9 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One machine at work. Only level `mapped` reads more than the architecture."""
+    """One machine at work. Only levels `mapped` and `simulated` read more than the architecture."""
 
     architecture: Architecture
     technology: Technology
     search: Search = Search()
+    machine: "Machine | None" = None  # what programs are compiled for

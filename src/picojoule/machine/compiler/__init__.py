@@ -7,3 +7,6 @@ from ._compiled import compile_graph as compile_graph
 from ._graph import Array as Array
 from ._graph import Graph as Graph
 from ._graph import Node as Node
+from ._operators import Lone as Lone
+from ._operators import lone as lone
+from ._operators import time_alone as time_alone
