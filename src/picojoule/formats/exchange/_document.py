@@ -189,14 +189,16 @@ def yaml_node(text: str, file: str, notes: list[str]) -> Node:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+    for number, line in enumerate(text.splitlines(), 1):
+        if "{{" in line or "{%" in line:
+            raise InputError("templates (jinja) are not run", where=f"{file}:{number}",
+                             expected="the file that the tool's front end writes (parsed-processed-input.yaml)")  # fmt: skip
     try:
         _check(YAML(typ="safe", pure=True), text, file)
         tree = YAML(typ="safe", pure=True).compose(text)
     except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise InputError(
-            f"not YAML: {error.problem}", where=f"{file}:{line}", expected="`key: value` lines"
-        ) from None
+        at = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise InputError(f"not YAML: {error.problem}", where=f"{file}:{at}", expected="`key: value` lines") from None
     except YAMLError as error:
         raise InputError(f"not YAML: {str(error).splitlines()[0]}", where=file, expected="printable text") from None
     except (ValueError, IndexError, KeyError, AttributeError, TypeError, AssertionError):  # broken escapes, directives
@@ -208,10 +210,9 @@ def yaml_node(text: str, file: str, notes: list[str]) -> Node:
 
 def _check(yaml: Any, text: str, file: str) -> None:
     """Size, depth and tags, seen before anything is built."""
-    depth = count = documents = 0
-    for event in yaml.parse(text):
+    depth = documents = 0
+    for count, event in enumerate(yaml.parse(text)):
         name, where = type(event).__name__, f"{file}:{event.start_mark.line + 1}"
-        count += 1
         documents += name == "DocumentStartEvent"
         depth += name in ("MappingStartEvent", "SequenceStartEvent")
         depth -= name in ("MappingEndEvent", "SequenceEndEvent")
@@ -248,11 +249,7 @@ class _Plainer:
             return [self.plain(item, (*at, i), depth + 1) for i, item in enumerate(node.value)]
         if kind == "MappingNode":
             return self._mapping(node, at, depth)
-        text = str(node.value)
-        if "{{" in text or "{%" in text:
-            raise InputError("templates (jinja) are not run", where=f"{self.file}:{line}",
-                             expected="the file that the tool's front end writes (parsed-processed-input.yaml)")  # fmt: skip
-        return _scalar(str(node.tag), text)
+        return _scalar(str(node.tag), str(node.value))
 
     def _mapping(self, node: Any, at: Location, depth: int) -> Plain:
         found: dict[str, Plain] = {}

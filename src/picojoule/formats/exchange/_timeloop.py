@@ -1,5 +1,6 @@
 """Timeloop's files together: architecture, problem, mapping, energies and stats, in one file or in several."""
 
+import itertools
 from collections.abc import Mapping as Map
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ class TimeloopFiles:
     stats: Stats | None = None
     left_out: set[str] = field(default_factory=set)
     file: str = ""
+    alone: bool = False  # does the mapping fill its file?
     _components: list[Component] = field(default_factory=list)
 
     def add(self, node: Node) -> None:
@@ -44,10 +46,7 @@ class TimeloopFiles:
                 if targets is not None and targets.value:
                     raise child.refusal("sparse optimizations are not replayed", "a dense machine, without them")
             elif key in SECTIONS:
-                other = self.sections.get(key)
-                if other is not None and other.value != child.value:
-                    raise child.refusal(f"a second {key}; the first stands at {other.where}", "each once")
-                self.sections.setdefault(key, child)
+                self._add(key, child, alone=len(node.keys) == 1)
             elif key in _UNUSED:
                 if child.value not in (None, {}, [], True):
                     self.left_out.add(key)
@@ -57,6 +56,19 @@ class TimeloopFiles:
                 raise child.refusal(f"{key!r}: files before version 0.3 are not read", f"one of {', '.join(SECTIONS)}")
             else:
                 raise child.refusal(f"the section {key!r} is not known", f"one of {', '.join(SECTIONS)}")
+
+    def _add(self, key: str, child: Node, alone: bool) -> None:
+        """A section once; but a mapping that fills its file is the answer to one in the input of a mapper."""
+        other = self.sections.get(key)
+        if other is None or other.value == child.value:
+            self.sections.setdefault(key, child)
+        elif key == "mapping" and alone != self.alone:
+            self.left_out.add("the mapping in the mapper's input")
+            self.sections[key] = child if alone else other
+        else:
+            raise child.refusal(f"a second {key}; the first stands at {other.where}", "each once")
+        if key == "mapping":
+            self.alone |= alone
 
     def _section(self, name: str) -> Node:
         if name not in self.sections:
@@ -72,7 +84,7 @@ class TimeloopFiles:
 
     def problem(self) -> NamedProblem:
         """The problem with Timeloop's names."""
-        return read_problem(self._section("problem"))
+        return read_problem(self._section("problem"), self.left_out)
 
     def nest(self) -> Nest:
         """The mapping as a nest, meshes as stages that keep nothing."""
@@ -91,9 +103,10 @@ class TimeloopFiles:
         components, tensors = self.components, named.tensors if named else dict(_TENSORS)
         kept = roles_kept(components, self.constraints, tensors)
         bits = components[0].word_bits or 1
-        levels, below, axes = [], components[0].name, tuple[SpatialAxis, ...]()
+        levels: list[Level] = []
+        below, axes = components[0].name, tuple[SpatialAxis, ...]()
         dims = named.problem.dims if named else tuple("NKCPQRS")
-        for one, inner in zip(components, components[1:], strict=False):
+        for one, inner in itertools.pairwise(components):
             if one.kind == "storage":
                 may, must = kept[one.name]
                 keeps = tuple(tensors) if not levels else tuple(role for role in tensors if role in may)
@@ -120,13 +133,16 @@ class TimeloopFiles:
         widths = {one.word_bits for one in components[:-1] if one.kind == "storage"}
         if len(widths) > 1:
             self.left_out.add("words of different widths (capacities are kept in words)")
-        name = self._section("architecture").get("name")
-        return machine(name.text() if name else "timeloop", levels, Array(below, axes), dict.fromkeys(tensors, bits),
+        return machine("timeloop", levels, Array(below, axes), dict.fromkeys(tensors, bits),
                        self._section("architecture"))  # fmt: skip
 
     def weights(self, accelerator: Accelerator) -> Weights | None:
-        """Joules per word; None without energies."""
+        """Joules per word; None without energies. Refused where instances share accesses: then a word has no price."""
         prices = self.prices()
+        if prices is not None and prices.clusters:
+            raise self._section("architecture").refusal(
+                f"instances of {', '.join(prices.clusters)} share accesses in clusters", "cluster_size: 1, for prices"
+            )
         return None if prices is None else weights_of(accelerator, prices)
 
     def mapping(self) -> Mapping:

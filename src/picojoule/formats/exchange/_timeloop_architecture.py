@@ -8,11 +8,11 @@ from ._document import Node
 
 _STORAGE: Final = ("dram", "sram", "regfile", "register", "smartbuffer", "storage", "buffer", "memory")
 _COMPUTE: Final = ("mac", "compute", "multiplier", "adder", "alu")
-_USED: Final = frozenset(
-    "depth width datawidth word_bits block_size entries sizekb sizeKB instances meshX meshY read_bandwidth "
-    "write_bandwidth multiple_buffering cluster_size reduction_supported allow_overbooking".split()
-)
-_MUST_BE: Final = {"cluster_size": 1, "reduction_supported": True, "allow_overbooking": False}
+_USED: Final = frozenset({
+    "depth", "width", "datawidth", "word_bits", "block_size", "entries", "sizekb", "sizeKB", "instances", "meshX", "meshY",
+    "read_bandwidth", "write_bandwidth", "multiple_buffering", "cluster_size", "reduction_supported", "allow_overbooking",
+})  # fmt: skip
+_MUST_BE: Final = {"reduction_supported": True, "allow_overbooking": False}
 _NODE_KEYS: Final = ("name", "class", "subclass", "attributes", "spatial", "constraints", "required_actions", "enabled",
                      "nodes", "local", "subtree", "version")  # fmt: skip
 
@@ -56,7 +56,7 @@ class Component:
         if stated is not None:
             return stated
         width, bits = self.whole("width"), self.word_bits
-        return max(1, width // bits) if width and bits else 1
+        return max(1, width // (bits * (self.whole("cluster_size") or 1))) if width and bits else 1
 
     @property
     def size_words(self) -> int | None:
@@ -109,7 +109,9 @@ def _attributes(component: Component, left_out: set[str]) -> None:
     for name, attribute in component.attributes.items():
         expected = _MUST_BE.get(name)
         if expected is not None and attribute.value != expected:
-            raise attribute.refusal(f"{name}: {attribute.value} is not modelled here", f"{name}: {str(expected).lower()}")
+            raise attribute.refusal(
+                f"{name}: {attribute.value} is not modelled here", f"{name}: {str(expected).lower()}"
+            )
         if name not in _USED:
             left_out.add(f"attribute {name}")
 
@@ -168,7 +170,8 @@ def _nodes(listed: Node, scope: _Scope, found: list[Component]) -> None:
         constraints = node.get("constraints")
         if (columns, rows) != (scope.columns, scope.rows) and found:
             label = name if kind == "Container" else f"inter_{name}_spatial"
-            found.append(Component(label, "mesh", node, scope.columns, scope.rows, {}, constraints if kind == "Container" else None))  # fmt: skip
+            meant = constraints if kind == "Container" else None
+            found.append(Component(label, "mesh", node, scope.columns, scope.rows, {}, meant))
         scope.columns, scope.rows = columns, rows
         if kind == "Container":
             scope.attributes = attributes

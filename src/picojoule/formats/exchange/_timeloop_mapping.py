@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -40,7 +41,7 @@ def roles_kept(
     for entry in targets.items() if targets else []:
         kind, target = entry.get("type"), entry.get("target", "name")
         if kind is not None and kind.text() in _BYPASS and target is not None:
-            stated.append((_target(target, found).name, entry))
+            stated.append((_target(target, found), entry))
     for name, entry in stated:
         may, must = found[name]
         keep, only = _spaces(entry, "keep", roles), _spaces(entry, "keep_only", roles)
@@ -51,17 +52,12 @@ def roles_kept(
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Named:
-    name: str
-
-
-def _target(node: Node, known: "dict[str, object] | dict[str, tuple[set[str], set[str]]]") -> _Named:
+def _target(node: Node, known: Iterable[str]) -> str:
     """The level that a target means: a container's mesh is also called inter_NAME_spatial."""
     name = re.sub(r"\[\d+\.\.\d+\]$", "", node.text())
     for one in (name, re.sub(r"^inter_(.*)_spatial$", r"\1", name), f"inter_{name}_spatial"):
         if one in known:
-            return _Named(one)
+            return one
     raise node.refusal(f"no component is named {name!r}", f"one of {', '.join(known)}")
 
 
@@ -87,7 +83,7 @@ def read_mapping(node: Node, components: list[Component], problem: NamedProblem,
         for key, child in entry.pairs():
             if key not in _KEYS:
                 raise child.refusal(f"{key!r} is not read in a mapping", f"one of {', '.join(_KEYS)}")
-        draft = drafts[_target(entry.need("target", "name"), drafts).name]
+        draft = drafts[_target(entry.need("target", "name"), drafts)]
         _entry(entry, draft, problem, roles)
     stages = tuple(
         Stage(one.component.name, tuple(role for role in problem.tensors if role in one.keeps), tuple(one.temporal),

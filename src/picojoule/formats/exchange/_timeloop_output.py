@@ -36,7 +36,11 @@ def read_prices(node: Node, components: list[Component], roles: tuple[str, ...])
     joules = next((energies[name] for name in ("compute", "mac_random", "mac", "multiply") if name in energies), None)
     if joules is None:
         raise tables[mac].refusal(f"{mac} has no energy of a compute", "an action compute")
-    return Prices(joules * PICO, access)
+    memories = [one for one in components[:-1] if one.kind == "storage"]
+    grouped = {
+        one.name: max(1, one.instances // size) for one in memories if (size := one.whole("cluster_size") or 1) > 1
+    }
+    return Prices(joules * PICO, access, {one.name: one.block for one in memories}, grouped)
 
 
 def _actions(table: Node | None, name: str, node: Node) -> dict[str, float]:

@@ -29,14 +29,14 @@ class NamedProblem:
 def roles_of(names: list[str], output: str) -> dict[str, str]:
     """Our roles for the data spaces: by name where it says which, else in order."""
     inputs = [name for name in names if name != output]
-    weights = [name for name in inputs if name.lower().startswith(("weight", "filter", "kernel"))]
+    weights = [name for name in inputs if name.lower().startswith(("weight", "filter", "kernel")) or name in ("W", "w")]
     weight = weights[0] if weights else inputs[-1]
     other = next(name for name in inputs if name != weight)
     return {"input": other, "weight": weight, "output": output}
 
 
-def read_problem(node: Node) -> NamedProblem:
-    """A problem file's `problem`."""
+def read_problem(node: Node, left_out: set[str]) -> NamedProblem:
+    """A problem file's `problem`; values of the instance that the shape does not name go to `left_out`."""
     node.mapping()
     shape, instance = node.need("shape"), node.get("instance") or node
     for key, child in node.pairs():
@@ -46,7 +46,7 @@ def read_problem(node: Node) -> NamedProblem:
     if densities is not None and densities.value:
         raise densities.refusal("sparse tensors are not replayed", "a dense problem, without densities")
     if not isinstance(shape.value, dict):
-        return _layer(node, shape, instance)
+        return _layer(node, shape, instance, left_out)
     for key, child in shape.pairs():
         if key not in _SHAPE_KEYS:
             raise child.refusal(f"{key!r} is not read in a shape", f"one of {', '.join(_SHAPE_KEYS)}")
@@ -58,7 +58,7 @@ def read_problem(node: Node) -> NamedProblem:
             raise instance.refusal(f"the dimension {name} has no extent", f"an extent of every dimension: {name}: 16")
         space[name] = size.integer()
     coefficients = _coefficients(shape, instance)
-    _known(instance, space, coefficients)
+    _known(instance, space, coefficients, left_out)
     axes, outputs = _data_spaces(shape, space, coefficients)
     if len(axes) != 3 or len(outputs) != 1:
         raise shape.need("data_spaces").refusal(
@@ -69,7 +69,7 @@ def read_problem(node: Node) -> NamedProblem:
     return _problem(node, title.text() if title else "problem", space, axes, outputs[0])
 
 
-def _layer(node: Node, shape: Node, instance: Node) -> NamedProblem:
+def _layer(node: Node, shape: Node, instance: Node, left_out: set[str]) -> NamedProblem:
     """The shape that is only named."""
     if shape.text() not in ("cnn-layer", "cnn_layer"):
         raise shape.refusal(f"the shape {shape.text()!r} is not known", "cnn-layer, or a shape written out")
@@ -77,7 +77,7 @@ def _layer(node: Node, shape: Node, instance: Node) -> NamedProblem:
     names = ("Wstride", "Hstride", "Wdilation", "Hdilation")
     coefficients = {name: found.integer() if (found := instance.get(name)) else 1 for name in names}
     if instance is not node:
-        _known(instance, space, coefficients)
+        _known(instance, space, coefficients, left_out)
     axes = {
         name: [[(term.split("*")[0], coefficients[term.split("*")[1]] if "*" in term else 1) for term in axis]
                for axis in listed]
@@ -98,10 +98,11 @@ def _coefficients(shape: Node, instance: Node) -> dict[str, int]:
     return found
 
 
-def _known(instance: Node, space: dict[str, int], coefficients: dict[str, int]) -> None:
-    for key, child in instance.pairs():
+def _known(instance: Node, space: dict[str, int], coefficients: dict[str, int], left_out: set[str]) -> None:
+    """Name what the shape does not use (the height of an image before padding)."""
+    for key in instance.keys:
         if key not in space and key not in coefficients and key not in ("densities", "version", "shape"):
-            raise child.refusal(f"no dimension {key!r} in the shape", f"dimensions are {', '.join(space)}")
+            left_out.add(f"{key} of the problem")
 
 
 def _data_spaces(
@@ -126,7 +127,9 @@ def _term(node: Node, space: dict[str, int], coefficients: dict[str, int]) -> Te
     """`[P]` or `[P, Wstride]` or `[P, 2]`."""
     parts = node.items() if isinstance(node.value, list) else [node]
     if not 1 <= len(parts) <= 2:
-        raise node.refusal(f"{len(parts)} factors in one term", "[dimension] or [dimension, coefficient]", "[P, Wstride]")
+        raise node.refusal(
+            f"{len(parts)} factors in one term", "[dimension] or [dimension, coefficient]", "[P, Wstride]"
+        )
     dim = parts[0].text()
     if dim not in space:
         raise parts[0].refusal(f"no dimension {dim!r} in the shape", f"one of {', '.join(space)}")

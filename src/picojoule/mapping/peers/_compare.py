@@ -1,8 +1,9 @@
 """The rows of a replay: our law, the tool's rules, the tool's own numbers, and the names of what differs."""
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 
 from .._convention import Convention
 from .._traffic import Action, Key
@@ -28,10 +29,16 @@ class Printed:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Joules of a MAC and of one counted access by (level, role, action or direction)."""
+    """Joules of a MAC and of one counted access by (level, role, action or direction).
+
+    `words` of a level: an access moves that many words at once, so the tool rounds up, instance by instance; ours
+    pays for the words that move. `clusters` of a level: so many groups of instances share every access.
+    """
 
     mac_j: float
     access_j: Mapping[tuple[str, str, str], float]
+    words: Mapping[str, int] = field(default_factory=dict)
+    clusters: Mapping[str, int] = field(default_factory=dict)
 
 
 def replay_timeloop(
@@ -56,9 +63,10 @@ def replay_timeloop(
                     _timeloop_reasons(key, ours, plain, law, whole, theirs),
                 ))  # fmt: skip
     keys = {(stage.name, tensors[role]): role for stage in nest.stages for role in stage.keeps}
+    instances = dict(zip((stage.name for stage in nest.stages), nest.instances, strict=True))
     return Replay(
         "Timeloop", name, convention, "words", tuple(rows),
-        _energies(rows, keys, prices, printed, nest.problem.macs), nest.problem.macs, nest.steps,
+        _energies(rows, keys, prices, printed, nest.problem.macs, instances), nest.problem.macs, nest.steps,
         printed.cycles if printed else None, printed.total_j if printed else None, tuple(left_out),
     )  # fmt: skip
 
@@ -78,20 +86,24 @@ def _timeloop_reasons(
 
 
 def _energies(
-    rows: Sequence[Row], roles: Mapping[tuple[str, str], str], prices: Prices | None, printed: Printed | None, macs: int
+    rows: Sequence[Row], roles: Mapping[tuple[str, str], str], prices: Prices | None, printed: Printed | None, macs: int,
+    instances: Mapping[str, int] | None = None,
 ) -> tuple[EnergyRow, ...]:  # fmt: skip
-    """Counters times prices; none without prices."""
+    """Counters times prices, the tool's in whole accesses; none without prices."""
     if prices is None:
         return ()
     found = []
     for (level, tensor), group in itertools.groupby(rows, lambda row: (row.level, row.tensor)):
         role = roles[level, tensor]
-        each = [(row, prices.access_j.get((level, role, row.action), 0.0)) for row in group]
+        words, copies = prices.words.get(level, 1), (instances or {}).get(level, 1)
+        share = min(copies, prices.clusters.get(level, copies)) / copies
+        ours = law = 0.0
+        for row in group:
+            price = prices.access_j.get((level, role, row.action), 0.0) * share
+            ours += row.ours * price
+            law += (math.ceil(row.law / copies / words) * copies * words if words > 1 else row.law) * price
         theirs = printed.energies_j.get((level, role)) if printed else None
-        found.append(EnergyRow(
-            level, tensor, sum(row.ours * price for row, price in each), sum(row.law * price for row, price in each),
-            theirs,
-        ))  # fmt: skip
+        found.append(EnergyRow(level, tensor, ours, law, theirs))
     mac_j = macs * prices.mac_j
     return (*found, EnergyRow("MACs", "", mac_j, mac_j, printed.mac_j if printed else None))
 
@@ -118,7 +130,7 @@ def replay_zigzag(
                 action = _OURS.get(direction)
                 words = ours.get((hold.memory, role, action), 0) if action else 0
                 _, wide = hold.ports.get(direction, (1, 1))
-                mine = words * _bits(tensor, holds, hold, direction, chain) / wide
+                mine = words * _bits(tensor, hold, direction, chain) / wide
                 theirs = printed.counters.get((hold.memory, role, direction)) if printed else None
                 if mine or law or theirs:
                     rows.append(Row(
@@ -146,7 +158,7 @@ def _chain(tensor: Tensor, extents: Mapping[str, int], holds: Sequence[Hold]) ->
     return found
 
 
-def _bits(tensor: Tensor, holds: Sequence[Hold], hold: Hold, direction: Direction, chain: _Chain) -> int:
+def _bits(tensor: Tensor, hold: Hold, direction: Direction, chain: _Chain) -> int:
     """Bits of a word that moves: of a partial sum where the memory reads it back, else of the end result."""
     if not tensor.output or direction in ("rd_out_to_low", "wr_in_by_high"):
         return tensor.bits

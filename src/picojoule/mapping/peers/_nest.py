@@ -147,7 +147,9 @@ def _words(
         Array("parent", (SpatialAxis("all", math.prod(between.values()), dims),)),
         tuple((role, 1) for role in everything),
     )
-    found = traffic(nest.problem, machine, LoopMapping((tuple(outer), tuple(inner)), tuple(between.items())), convention)
+    found = traffic(
+        nest.problem, machine, LoopMapping((tuple(outer), tuple(inner)), tuple(between.items())), convention
+    )
     copies, role = _copies(nest, operand, parent), operand.role
     above: dict[Action, int] = {"read": copies * found.of("parent", role, "read")}
     if operand is nest.problem.operands[-1]:

@@ -19,8 +19,7 @@ REASONS = {
     "rounding": "ZigZag rounds the words of every period up to words of the narrowest port",
     "drain": "ZigZag counts a drained sum as a read of the memory that it leaves",
     "fraction": "ZigZag spreads a fraction of a PE where the extent does not divide; every tile has one size",
-    "window": "ZigZag's innermost memory feeds each MAC of a window; its tiles at a border are not clipped",
-    "sparse": "values that are zero are left out by Timeloop",
+    "window": "ZigZag counts the tile of one PE once for every PE whose tile is not the same, windows that overlap too",
     "unexplained": "no rule known here tells why",
 }
 

@@ -45,10 +45,11 @@ class Visit:
 
 def visits(size: Shift, loops: Sequence[tuple[int, Shift]]) -> list[Visit]:
     """All visits of a tile of `size` under temporal loops (trip, step of the box), innermost first, trips above 1."""
-    moves, run = [], (0,) * len(size)
-    for _, step in loops:
-        moves.append(tuple(s - r for s, r in zip(step, run, strict=True)))
-        run = tuple(s + r for s, r in zip(step, run, strict=True))
+    moves: list[Shift] = []
+    run: Shift = (0,) * len(size)
+    for _, by in loops:
+        moves.append(tuple(s - r for s, r in zip(by, run, strict=True)))
+        run = tuple(s + r for s, r in zip(by, run, strict=True))
 
     def step(move: Shift, state: State) -> tuple[Part, State]:
         part, direction = _fetched(size, move)
