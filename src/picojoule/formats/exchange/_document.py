@@ -196,6 +196,8 @@ def yaml_node(text: str, file: str, notes: list[str]) -> Node:
     try:
         _check(YAML(typ="safe", pure=True), text, file)
         tree = YAML(typ="safe", pure=True).compose(text)
+    except InputError:
+        raise
     except MarkedYAMLError as error:
         at = error.problem_mark.line + 1 if error.problem_mark else 1
         raise InputError(f"not YAML: {error.problem}", where=f"{file}:{at}", expected="`key: value` lines") from None

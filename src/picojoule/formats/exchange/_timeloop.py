@@ -92,7 +92,9 @@ class TimeloopFiles:
 
     def prices(self) -> Prices | None:
         """Joules by (level, role, action); None without an energy reference table."""
-        return read_prices(self.sections["ERT"], self.components, tuple(_TENSORS)) if "ERT" in self.sections else None
+        if "ERT" not in self.sections:
+            return None
+        return read_prices(self.sections["ERT"], self.components, tuple(_TENSORS), self.left_out)
 
     def accelerator(self, named: NamedProblem | None = None) -> Accelerator:
         """The machine for our search; refused by name where it has more than one array.

@@ -114,6 +114,9 @@ def _attributes(component: Component, left_out: set[str]) -> None:
             )
         if name not in _USED:
             left_out.add(f"attribute {name}")
+    if component.kind == "storage":  # read now, so that a broken number is found even where no count needs it
+        _ = component.size_words, component.whole("multiple_buffering"), component.whole("cluster_size")
+        _ = component.rate("read_bandwidth"), component.rate("write_bandwidth")
 
 
 def _kind(node: Node) -> str:
@@ -168,7 +171,7 @@ def _nodes(listed: Node, scope: _Scope, found: list[Component]) -> None:
         name, attributes = node.need("name").text(), _handed(scope, node)
         columns, rows = _mesh(node, scope)
         constraints = node.get("constraints")
-        if (columns, rows) != (scope.columns, scope.rows) and found:
+        if node.get("spatial") is not None and found:
             label = name if kind == "Container" else f"inter_{name}_spatial"
             meant = constraints if kind == "Container" else None
             found.append(Component(label, "mesh", node, scope.columns, scope.rows, {}, meant))

@@ -10,12 +10,16 @@ from ._document import Node
 from ._timeloop_architecture import Component
 
 PICO = 1e-12
-_ACTIONS = {"read": "read", "write": "write", "update": "update"}
+_ACTIONS = ("read", "write", "update")
+_COMPUTES = ("compute", "mac_random", "mac", "multiply")
 _COUNTERS = {"reads": "read", "fills": "write", "updates": "update"}
 
 
-def read_prices(node: Node, components: list[Component], roles: tuple[str, ...]) -> Prices:
-    """Joules per word and per MAC from an energy reference table: energy of an access / words of an access."""
+def read_prices(node: Node, components: list[Component], roles: tuple[str, ...], left_out: set[str]) -> Prices:
+    """Joules per word and per MAC from an energy reference table: energy of an access / words of an access.
+
+    Energies that no counter here pays (leakage) go to `left_out`.
+    """
     tables: dict[str, Node] = {}
     for table in node.need("tables").items():
         name = re.sub(r"\[[^\]]*\]$", "", table.need("name").text()).split(".")[-1]
@@ -25,6 +29,7 @@ def read_prices(node: Node, components: list[Component], roles: tuple[str, ...])
         if one.kind != "storage":
             continue
         energies = _actions(tables.get(one.name), one.name, node)
+        left_out |= {f"energy of {name}" for name in energies if name not in _ACTIONS}
         for action in _ACTIONS:
             stated = energies.get(action, energies.get("write") if action == "update" else None)
             if stated is None:
@@ -33,14 +38,15 @@ def read_prices(node: Node, components: list[Component], roles: tuple[str, ...])
                 access[one.name, role, action] = stated * PICO / one.block
     mac = components[-1].name
     energies = _actions(tables.get(mac), mac, node)
-    joules = next((energies[name] for name in ("compute", "mac_random", "mac", "multiply") if name in energies), None)
-    if joules is None:
+    used = next((name for name in _COMPUTES if name in energies), None)
+    left_out |= {f"energy of {name}" for name in energies if name != used}
+    if used is None:
         raise tables[mac].refusal(f"{mac} has no energy of a compute", "an action compute")
     memories = [one for one in components[:-1] if one.kind == "storage"]
     grouped = {
         one.name: max(1, one.instances // size) for one in memories if (size := one.whole("cluster_size") or 1) > 1
     }
-    return Prices(joules * PICO, access, {one.name: one.block for one in memories}, grouped)
+    return Prices(energies[used] * PICO, access, {one.name: one.block for one in memories}, grouped)
 
 
 def _actions(table: Node | None, name: str, node: Node) -> dict[str, float]:

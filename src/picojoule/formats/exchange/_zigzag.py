@@ -157,6 +157,10 @@ def _holds(
             raise result.node.refusal(f"no dimension {dim!r}", f"one of {', '.join(layer.extents)}")
         trips[dim] = trips.get(dim, 1) * trip
     spread = _spread(layer, links, result, trips)
+    for axis, pairs in spread.items():
+        used = math.prod(trip for _, trip in pairs)
+        if used > architecture.axes[axis] + 1e-9:
+            raise links.node.refusal(f"{used:g} places on {axis}, which has {architecture.axes[axis]}", "what fits")
     holds: list[Hold] = []
     stages: list[Stage] = []
     for k, memory in enumerate(memories):

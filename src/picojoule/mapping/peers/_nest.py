@@ -130,26 +130,35 @@ def _spread(stages: Iterable[Stage]) -> dict[str, int]:
     return found
 
 
+def _above(nest: Nest, parent: int, child: int) -> int:
+    """The stage directly above a child; one that keeps nothing and has no loop is only a mesh."""
+    for index in range(child - 1, parent, -1):
+        stage = nest.stages[index]
+        if stage.keeps or any(trip > 1 for _, trip in stage.temporal):
+            return index
+    return parent
+
+
 def _words(
     nest: Nest, operand: Operand, parent: int, child: int, convention: Convention
 ) -> tuple[dict[Action, int], dict[Action, int]]:
     """Words at the parent and at the child of a boundary between two memories."""
     stages, dims = nest.stages, nest.problem.dims
     relevant = {dims[i] for i in operand.relevant}
+    last = _above(nest, parent, child)
     outer = [(dim, trip) for dim, trip in _spread(stages[:parent]).items() if dim in relevant]
-    outer += [loop for stage in stages[:child] for loop in stage.temporal]
+    outer += [loop for stage in stages[:last] for loop in stage.temporal]
     inner = [loop for stage in stages[child:] for loop in stage.temporal] + [*_spread(stages[child:]).items()]
     between = _spread(stages[parent:child])
     everything = tuple(one.role for one in nest.problem.operands)
     machine = Accelerator(
         "boundary",
-        (Level("parent", everything), Level("child", (operand.role,))),
-        Array("parent", (SpatialAxis("all", math.prod(between.values()), dims),)),
+        (Level("parent", everything), Level("above", ()), Level("child", (operand.role,))),
+        Array("above", (SpatialAxis("all", math.prod(between.values()), dims),)),
         tuple((role, 1) for role in everything),
     )
-    found = traffic(
-        nest.problem, machine, LoopMapping((tuple(outer), tuple(inner)), tuple(between.items())), convention
-    )
+    loops = (tuple(outer), stages[last].temporal, tuple(inner))
+    found = traffic(nest.problem, machine, LoopMapping(loops, tuple(between.items())), convention)
     copies, role = _copies(nest, operand, parent), operand.role
     above: dict[Action, int] = {"read": copies * found.of("parent", role, "read")}
     if operand is nest.problem.operands[-1]:
