@@ -74,20 +74,27 @@ def test_timeloop_stats(tmp_path):
         Energy (total)                           : {energy} pJ
 """ for i, (level, tensor, instances, reads, fills, updates, energy) in enumerate([
         ("spad", "Weights", 2, 48, 48, 0, 288), ("DRAM", "Inputs", 1, 47, 0, 0, 4800)]))  # fmt: skip
-    stats.write_text(f"Buffer and Arithmetic Levels\n----\n{blocks}\nNetworks\n--------\n\nSummary Stats\n-------\nCycles: 50\n")
+    stats.write_text(
+        f"Buffer and Arithmetic Levels\n----\n{blocks}\nNetworks\n--------\n\nSummary Stats\n-------\nCycles: 50\n"
+    )
     found = replay_files([*TIME, stats])
     assert counters(found.replay)["spad", "Weights", "write"] == (96, 96)
     (row,) = found.replay.unexplained
     assert (row.level, row.tensor, row.ours, row.law, row.theirs) == ("DRAM", "Inputs", 48, 48, 47)
     assert found.replay.cycles == 50
     assert "no rule known here tells why" in found.text()
-    assert {(row.level, row.tensor): row.theirs_j for row in found.replay.energies}["spad", "Weights"] == pytest.approx(288e-12)
+    assert {(row.level, row.tensor): row.theirs_j for row in found.replay.energies}["spad", "Weights"] == pytest.approx(
+        288e-12
+    )
 
 
 def test_zigzag_accesses():
     """By hand: port words of a small product; rounding, the first visit, the drain and the operand that stays are named."""
     found = counters(replay_files(ZIG).replay)
-    assert found["sram", "I", "rd_out_to_low"] == (3, 6)  # 12 words of 8 bits over a port of 32: 3; one at a time in 16: 6
+    assert found["sram", "I", "rd_out_to_low"] == (
+        3,
+        6,
+    )  # 12 words of 8 bits over a port of 32: 3; one at a time in 16: 6
     assert found["rf", "W", "rd_out_to_low"] == (24, 8)  # 12 steps on 2 PEs; a weight stays for 3
     assert found["sram", "O", "wr_in_by_low"] == (12, 12)  # 2 words of 16 bits, 12 times, over 32
     assert found["sram", "O", "rd_out_to_low"] == (6, 12)  # half of the visits are first ones
@@ -111,7 +118,8 @@ def test_zigzag_own_json(tmp_path):
     made = {
         "outputs": {"memory": {"word_accesses": accesses}, "energy": {"energy_total": 1702, "operational_energy": 12},
                     "latency": {"computation": 12}},
-        "inputs": {"temporal_mapping": {t: [[f"({d}, {n})" for d, n in level] for level in levels] for t, levels in flat.items()}},
+        "inputs": {"temporal_mapping": {
+            tensor: [[f"({d}, {n})" for d, n in level] for level in levels] for tensor, levels in flat.items()}},
     }  # fmt: skip
     path = tmp_path / "complete.json"
     path.write_text(json.dumps(made))
@@ -134,8 +142,11 @@ def test_machines_for_the_search():
     for (level, tensor, action), (ours, _) in counters(files.replay()).items():
         assert moved.of(level, tensors[tensor], action) == ours
     weights = files.weights(machine)
-    assert weights.joules and weights.mac == pytest.approx(0.5e-12)
-    best = optimum(named.problem, machine, weights, "energy", convention=Convention(window="hull", multicast="identical_tile"))
+    assert weights.joules
+    assert weights.mac == pytest.approx(0.5e-12)
+    best = optimum(
+        named.problem, machine, weights, "energy", convention=Convention(window="hull", multicast="identical_tile")
+    )
     assert best.energy <= files.replay().energy_j["ours"] * (1 + 1e-12)
 
 
@@ -156,7 +167,11 @@ def test_renderings():
     found = replay_files(ZIG)
     made = json.loads(json.dumps(found.as_dict()))
     (replay,) = made["replays"]
-    assert (made["schema"], replay["peer"], len(replay["counters"])) == ("picojoule/replay/1", "ZigZag", len(found.replay.rows))
+    assert (made["schema"], replay["peer"], len(replay["counters"])) == (
+        "picojoule/replay/1",
+        "ZigZag",
+        len(found.replay.rows),
+    )
     assert set(made["reasons"]) == {"still", "first", "rounding", "drain"}
     assert all(f"{reason}: {sentence}" in found.text() for reason, sentence in made["reasons"].items())
 
@@ -203,7 +218,7 @@ BROKEN = [
     (TIME, "mapping.yaml", "keep: [Weights]", "keep: [Waits]", r"no data space 'Waits'"),
     (TIME, "energies.yaml", "name: compute", "name: idle", r"mac has no energy of a compute"),
     (TIME, "energies.yaml", "chip.spad[1..2]", "chip.sofa", r"no energies of spad"),
-    (ZIG, "machine.yaml", "served_dimensions: []", "served_dimensions: [D9]", r"machine.yaml:13: .*no dimension 'D9' of the array"),
+    (ZIG, "machine.yaml", "served_dimensions: []", "served_dimensions: [D9]", r"machine.yaml:13: .*no dimension 'D9'"),
     (ZIG, "machine.yaml", '"I2, fh"', '"I2, xx"', r"machine.yaml:12: .*'I2 xx' is no allocation"),
     (ZIG, "machine.yaml", "r_cost: 1\n", "r_cost: [1]\n", r"machine.yaml:5: .*'\[1\]' is no number"),
     (ZIG, "machine.yaml", "sizes: [2]", "sizes: [1]", r"2 places on D1, which has 1"),
@@ -258,7 +273,7 @@ def test_refused_by_name(tmp_path):
         with pytest.raises(InputError, match=message):
             replay_files([tmp_path / "file.yaml"])
     (tmp_path / "deep.json").write_text("[" * 100_000)
-    with pytest.raises(InputError, match="nested too deeply|not JSON"):
+    with pytest.raises(InputError, match=r"nested too deeply|not JSON"):
         replay_files([tmp_path / "deep.json"])
 
 
@@ -286,7 +301,20 @@ def damaged(rng, text):
             cut = rng.randrange(len(lines[at]) + 1)
             lines[at] = lines[at][:cut] + rng.choice("[]{}:,-&*!'\"\\%@0189zK \t\x00é") + lines[at][cut:]
         elif kind == 4:
-            numbers = ("0", "-1", "1e400", ".nan", "99999999999999999999", "3.7", "null", "true", "[]", "{}", "''", "1_000")
+            numbers = (
+                "0",
+                "-1",
+                "1e400",
+                ".nan",
+                "99999999999999999999",
+                "3.7",
+                "null",
+                "true",
+                "[]",
+                "{}",
+                "''",
+                "1_000",
+            )
             lines[at] = "".join(rng.choice(numbers) if c.isdigit() and rng.random() < 0.5 else c for c in lines[at])
         elif kind == 5:
             other = rng.randrange(len(lines))
@@ -301,17 +329,18 @@ def test_damage(tmp_path):
     """Message: 500 damaged files, and every one is read or refused with InputError."""
     rng, refused = random.Random(5), 0
     sets = [TIME, ZIG, [DATA / "timeloop" / "old.yaml", DATA / "timeloop" / "links.yaml"]]
-    for _ in range(500):
+    for number in range(500):
         files = rng.choice(sets)
         hurt, paths = rng.randrange(len(files)), []
         for i, path in enumerate(files):
             text = damaged(rng, path.read_text()) if i == hurt else path.read_text()
             (tmp_path / path.name).write_text(text)
             paths.append(tmp_path / path.name)
-        for use in (lambda paths: replay_files(paths).text(), lambda paths: read_files(paths).accelerator()):
-            try:
-                use(paths)
-            except InputError as error:
-                refused += 1
-                assert error.what
-    assert refused > 400
+        try:
+            replay_files(paths).text()
+            if number % 5 == 0:
+                read_files(paths).accelerator()
+        except InputError as error:
+            refused += 1
+            assert error.what
+    assert 200 < refused < 450

@@ -116,7 +116,10 @@ def test_timeloop_without_windows(seed):
     ))  # fmt: skip
     if nest.stages[-1].spatial:  # the MACs' own words may come over links
         return
-    ours, theirs = nest_traffic(nest, Convention("consecutive-overlap", "hull", "identical_tile")), timeloop_counters(nest, False)
+    ours, theirs = (
+        nest_traffic(nest, Convention("consecutive-overlap", "hull", "identical_tile")),
+        timeloop_counters(nest, False),
+    )
     for key, count in theirs.items():
         assert ours.get(key, 0) == count, (key, nest)
 

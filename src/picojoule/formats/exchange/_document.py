@@ -17,6 +17,8 @@ from .._yaml import Document, Location, Plain, _scalar
 MAXIMUM_BYTES: Final = 4_000_000
 MAXIMUM_DEPTH: Final = 40
 MAXIMUM_NODES: Final = 200_000
+MAXIMUM_DIMENSIONS: Final = 30
+MAXIMUM_LOOPS: Final = 200  # of one nest
 TAGS: Final = ("Component", "Container", "Hierarchical", "Parallel", "Pipelined", "Nothing")
 KIND: Final = "!"  # key under which the tag of a mapping is kept
 
@@ -115,6 +117,13 @@ class Node:
         if not isinstance(self.value, bool):
             raise self.refusal(f"{_shown(self.value)} is neither true nor false", "true or false")
         return self.value
+
+    def at_most(self, limit: int, what: str) -> "Node":
+        """This list or mapping, refused if it is longer."""
+        count = len(self.value) if isinstance(self.value, (list, dict)) else 0
+        if count > limit:
+            raise self.refusal(f"{count} {what} are too many", f"at most {limit}")
+        return self
 
     def words(self) -> list[str]:
         """A list of names: of a YAML list, or of text cut at blanks and commas."""

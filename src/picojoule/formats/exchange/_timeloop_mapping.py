@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 from picojoule.mapping.peers import Nest, SpatialLoop, Stage, uncovered
 
-from ._document import Node
+from ._document import MAXIMUM_LOOPS, Node
 from ._timeloop_architecture import Component
 from ._timeloop_problem import NamedProblem
 
@@ -91,6 +91,8 @@ def read_mapping(node: Node, components: list[Component], problem: NamedProblem,
         for one in drafts.values()
     )  # fmt: skip
     nest = Nest(problem.problem, stages)
+    if (count := sum(len(one.temporal) + len(one.spatial) for one in stages)) > MAXIMUM_LOOPS:
+        raise node.refusal(f"{count} loops are too many", f"at most {MAXIMUM_LOOPS}")
     _whole(node, nest, problem)
     _fits(node, nest, components)
     return nest

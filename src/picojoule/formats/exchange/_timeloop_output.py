@@ -104,8 +104,10 @@ def read_stats(text: str, file: str) -> Stats:
             level = tensor = ""
         elif (space := re.match(r"    (\w+):\s*$", line)) and level:
             tensor = space[1]
-        elif match := re.match(r"\s*([A-Z][^:]*?)\s*:\s*(\S+)", line):
+        elif match := re.match(r"\s*([A-Z][^:]*?)\s*:\s*(\S+)(?: (\S+))?", line):
             name, value = match[1], match[2]
+            if name == "Energy (total)" and match[3] != "pJ":
+                raise InputError(f"energy in {str(match[3])[:20]}", where=where, expected="pJ", example=f"{name} : 1 pJ")
             if name == "Cycles" and not level:
                 cycles = _number(value, where)
             elif name.startswith("Utilized instances"):

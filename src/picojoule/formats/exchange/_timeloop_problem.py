@@ -5,7 +5,7 @@ from typing import Final
 
 from picojoule.mapping import Problem, UnmappableError, contraction
 
-from ._document import Node
+from ._document import MAXIMUM_DIMENSIONS, Node
 
 Term = tuple[str, int]
 _PROBLEM_KEYS: Final = ("version", "shape", "instance")
@@ -51,7 +51,7 @@ def read_problem(node: Node, left_out: set[str]) -> NamedProblem:
         if key not in _SHAPE_KEYS:
             raise child.refusal(f"{key!r} is not read in a shape", f"one of {', '.join(_SHAPE_KEYS)}")
     space: dict[str, int] = {}
-    for dim in shape.need("dimensions").items():
+    for dim in shape.need("dimensions").at_most(MAXIMUM_DIMENSIONS, "dimensions").items():
         name = dim.text()
         size = instance.get(name)
         if size is None:

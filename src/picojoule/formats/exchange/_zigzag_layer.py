@@ -7,7 +7,7 @@ from typing import Final
 from picojoule.mapping import Problem, UnmappableError, contraction
 from picojoule.mapping.peers import Tensor, Window
 
-from ._document import Node
+from ._document import MAXIMUM_DIMENSIONS, Node
 from ._timeloop_problem import roles_of
 
 _LAYER_KEYS: Final = ("id", "name", "operator_type", "equation", "dimension_relations", "loop_dims", "loop_sizes",
@@ -51,7 +51,7 @@ def read_layer(node: Node, left_out: set[str]) -> Layer:
             raise child.refusal(f"{key!r} is not read in a layer", f"one of {', '.join(_LAYER_KEYS)}")
         if key in _UNUSED:
             left_out.add(key)
-    dims = [one.text() for one in node.need("loop_dims").items()]
+    dims = [one.text() for one in node.need("loop_dims").at_most(MAXIMUM_DIMENSIONS, "dimensions").items()]
     sizes = [one.integer() for one in node.need("loop_sizes").items()]
     if len(dims) != len(sizes) or len(set(dims)) != len(dims):
         raise node.need("loop_sizes").refusal(f"{len(sizes)} sizes for {len(dims)} dimensions", "a size for each")

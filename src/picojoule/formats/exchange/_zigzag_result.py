@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from ._document import Node
+from ._document import MAXIMUM_LOOPS, Node
 from ._zigzag_architecture import PICO
 
 
@@ -23,6 +23,9 @@ def read_result(node: Node) -> Result:
     """ZigZag's JSON (`outputs`, `inputs`), or the same pieces flat: temporal, word_accesses, energy."""
     outputs, inputs = node.mapping().get("outputs") or node, node.get("inputs") or node
     temporal = inputs.get("temporal_mapping") or inputs.need("temporal")
+    for _, levels in temporal.pairs():
+        for level in levels.at_most(MAXIMUM_LOOPS, "levels").items():
+            level.at_most(MAXIMUM_LOOPS, "loops")
     loops = {
         name: [[_loop(one) for one in level.items()] for level in levels.items()] for name, levels in temporal.pairs()
     }

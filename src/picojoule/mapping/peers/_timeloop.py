@@ -15,6 +15,7 @@ from ._nest import Nest, Stage
 from ._walk import Shared, Shift, shared, visits, words
 
 MESH = 65_536  # instances below one stage that are walked
+WORK = 3_000_000  # instances times kinds of visits
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,8 @@ def _walked(levels: list[_Level], index: int, links: bool) -> Shared:
     seen = visits(level.tile, loops)
     if len(level.offsets) == 1:
         return Shared({(1, 1): sum(words(level.tile, visit.part) * visit.times for visit in seen)}, 0)
+    if len(level.offsets) * len(seen) > WORK:
+        raise ValueError(f"{len(level.offsets)} instances in {len(seen)} kinds of visits are too many to walk")
     return shared(level.tile, level.offsets, level.width, seen, index == 0, links)
 
 
