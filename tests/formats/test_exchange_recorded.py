@@ -106,6 +106,26 @@ def test_timeloop_energy(replays):
     assert checked > 630
 
 
+def test_timeloop_cycles(replays):
+    """Peer: the busiest port or the MACs, counted by Timeloop's rules, set the pace of every run; five wait for a port."""
+    found = replays[0].values()
+    assert all(replay.cycles.law == replay.cycles.theirs for replay in found)
+    assert sum(replay.cycles.theirs > replay.steps for replay in found) == 5
+
+
+def test_timeloop_written_by_hand():
+    """Equality: the tutorial's architecture as its author wrote it, and as the front end wrote it, replay alike."""
+    folder = RUNS / "timeloop" / "tutorial2020" / "06-mapper-convlayer-eyeriss"
+    output = folder / "ref-output"
+    common = [output / f"timeloop-mapper.{name}" for name in ("map.yaml", "ERT.yaml", "stats.txt")]
+    written = replay_files(
+        [folder / "arch" / "eyeriss_like.yaml", folder / "prob" / "VGG02_layer5.yaml", *common]
+    ).replay
+    processed = replay_files([output / "parsed-processed-input.yaml", *common]).replay
+    assert written.rows == processed.rows
+    assert (written.energies, written.cycles) == (processed.energies, processed.cycles)
+
+
 def test_timeloop_machines(replays):
     """Peer: a mapping that Timeloop found is legal here on the machine read from its file, and `traffic` counts it alike."""
     checked = 0

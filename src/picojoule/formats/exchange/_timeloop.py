@@ -96,6 +96,15 @@ class TimeloopFiles:
             return None
         return read_prices(self.sections["ERT"], self.components, tuple(_TENSORS), self.left_out)
 
+    def bandwidths(self) -> dict[tuple[str, str], float]:
+        """Words per cycle and instance by (level, read or write), where stated."""
+        return {
+            (one.name, port): rate
+            for one in self.components[:-1]
+            for port in ("read", "write")
+            if one.kind == "storage" and (rate := one.rate(f"{port}_bandwidth")) is not None
+        }
+
     def accelerator(self, named: NamedProblem | None = None) -> Accelerator:
         """The machine for our search; refused by name where it has more than one array.
 
@@ -158,8 +167,9 @@ class TimeloopFiles:
         prices = self.prices()
         try:
             return replay_timeloop(
-                named.problem.name, nest, named.tensors, convention, printed, prices, sorted(self.left_out)
-            )
+                named.problem.name, nest, named.tensors, convention, printed, prices, sorted(self.left_out),
+                self.bandwidths(),
+            )  # fmt: skip
         except ValueError as error:
             raise self._section("mapping").refusal(str(error)) from None
 

@@ -107,7 +107,9 @@ def read_stats(text: str, file: str) -> Stats:
         elif match := re.match(r"\s*([A-Z][^:]*?)\s*:\s*(\S+)(?: (\S+))?", line):
             name, value = match[1], match[2]
             if name == "Energy (total)" and match[3] != "pJ":
-                raise InputError(f"energy in {str(match[3])[:20]}", where=where, expected="pJ", example=f"{name} : 1 pJ")
+                raise InputError(
+                    f"energy in {str(match[3])[:20]}", where=where, expected="pJ", example=f"{name} : 1 pJ"
+                )
             if name == "Cycles" and not level:
                 cycles = _number(value, where)
             elif name.startswith("Utilized instances"):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from .._convention import Convention
 from .._traffic import Action, Key
 from ._nest import Nest, nest_traffic
-from ._replay import EnergyRow, Replay, Row
+from ._replay import Cycles, EnergyRow, Replay, Row
 from ._timeloop import timeloop_counters
 from ._zigzag import DIRECTIONS, Direction, Hold, Rules, Tensor, zigzag_accesses
 
@@ -44,8 +44,12 @@ class Prices:
 def replay_timeloop(
     name: str, nest: Nest, tensors: Mapping[str, str], convention: Convention | None = None,
     printed: Printed | None = None, prices: Prices | None = None, left_out: Sequence[str] = (),
+    bandwidths: Mapping[tuple[str, str], float] | None = None,
 ) -> Replay:  # fmt: skip
-    """A Timeloop mapping, counter by counter; `tensors` are Timeloop's names by role."""
+    """A Timeloop mapping, counter by counter; `tensors` are Timeloop's names by role.
+
+    `bandwidths` are words per cycle and instance of the ports (level, "read" or "write").
+    """
     convention = convention or TIMELOOP
     ours, law = nest_traffic(nest, convention), timeloop_counters(nest)
     plain, whole = timeloop_counters(nest, links=False), nest_traffic(nest, replace(TIMELOOP, halo="refetch"))
@@ -67,8 +71,25 @@ def replay_timeloop(
     return Replay(
         "Timeloop", name, convention, "words", tuple(rows),
         _energies(rows, keys, prices, printed, nest.problem.macs, instances), nest.problem.macs, nest.steps,
-        printed.cycles if printed else None, printed.total_j if printed else None, tuple(left_out),
+        Cycles(
+            _paced([(row, row.ours) for row in rows], instances, bandwidths or {}, nest.steps),
+            _paced([(row, row.law) for row in rows], instances, bandwidths or {}, nest.steps),
+            printed.cycles if printed else None,
+        ),
+        printed.total_j if printed else None, tuple(left_out),
     )  # fmt: skip
+
+
+def _paced(
+    counted: Sequence[tuple[Row, float]], instances: Mapping[str, int], bandwidths: Mapping[tuple[str, str], float], steps: int
+) -> int:  # fmt: skip
+    """Cycles of the busiest port: words of one instance / words per cycle; at least the steps of the MACs."""
+    busy: dict[tuple[str, str], float] = {}
+    for row, words in counted:
+        port = (row.level, "read" if row.action == "read" else "write")
+        if port in bandwidths:
+            busy[port] = busy.get(port, 0.0) + words / instances[row.level] / bandwidths[port]
+    return max([steps, *(math.ceil(cycles - 1e-9) for cycles in busy.values())])
 
 
 def _timeloop_reasons(
@@ -141,7 +162,8 @@ def replay_zigzag(
     return Replay(
         "ZigZag", name, convention, "accesses", tuple(rows),
         _energies(rows, keys, prices, printed, first.problem.macs), first.problem.macs, first.steps,
-        printed.cycles if printed else None, printed.total_j if printed else None, tuple(left_out),
+        Cycles(first.steps, None, printed.cycles if printed else None), printed.total_j if printed else None,
+        tuple(left_out),
     )  # fmt: skip
 
 

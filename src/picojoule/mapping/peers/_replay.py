@@ -64,6 +64,18 @@ class EnergyRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Cycles:
+    """Cycles by our counts and by the tool's rules (None where those are not known here), and as printed.
+
+    The busiest port sets the pace where bandwidths are stated, else the steps of the MACs.
+    """
+
+    ours: int
+    law: int | None
+    theirs: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Replay:
     """One mapping replayed. `unit` of the counters: "words", or "accesses" of port words.
 
@@ -78,7 +90,7 @@ class Replay:
     energies: tuple[EnergyRow, ...]
     macs: int
     steps: int
-    cycles: float | None = None
+    cycles: Cycles | None = None
     total_j: float | None = None
     left_out: tuple[str, ...] = ()
 
@@ -133,8 +145,10 @@ def replay_text(replay: Replay) -> str:
     )
     lines += ["", *_energy_lines(replay)] if replay.energies else []
     if replay.cycles is not None:
-        waits = "" if replay.cycles == replay.steps else "; ports and fills wait, which the steps of the MACs leave out"
-        lines.append(f"cycles: ours {replay.steps:,} steps of the MACs, theirs {_number(replay.cycles)}{waits}")
+        one = replay.cycles
+        law = "its waits are not counted here" if one.law is None else f"{one.law:,} by its rules"
+        theirs = "" if one.theirs is None else f", {_number(one.theirs)} as printed"
+        lines.append(f"cycles: ours {one.ours:,}, {law}{theirs}")
     if replay.left_out:
         lines += ["", "read and not used: " + ", ".join(replay.left_out)]
     return "\n".join(lines)
@@ -171,7 +185,9 @@ def replay_dict(replays: Sequence[Replay]) -> dict[str, Any]:
                 "unit": one.unit,
                 "macs": one.macs,
                 "steps": one.steps,
-                "cycles": one.cycles,
+                "cycles": None if one.cycles is None else {
+                    "ours": one.cycles.ours, "law": one.cycles.law, "theirs": one.cycles.theirs,
+                },
                 "counters": [
                     {
                         "level": row.level, "tensor": row.tensor, "action": row.action, "ours": row.ours,
