@@ -55,6 +55,20 @@ def test_timeloop_credits():
     assert {row.reasons for row in links.rows if row.difference} == {("links",)}
 
 
+def test_energy_of_whole_accesses(tmp_path):
+    """By hand: 48 inputs in accesses of 5 words are 10 for Timeloop; two spads that share an access pay it once."""
+    files = changed(tmp_path, TIME, "machine.yaml", ("width: 64", "width: 40"),
+                    ("depth: 4, width: 8,", "depth: 4, width: 16, cluster_size: 2,"))  # fmt: skip
+    found = {(row.level, row.tensor): row for row in replay_files(files).replay.energies}
+    assert found["DRAM", "Inputs"].law_j == pytest.approx(10 * 800e-12)
+    assert found["DRAM", "Inputs"].ours_j == pytest.approx(48 / 5 * 800e-12)
+    assert found["spad", "Weights"].law_j == pytest.approx((96 * 1 + 96 * 2) / 2 * 1e-12)
+    read = read_files(files)
+    machine = read.accelerator()
+    with pytest.raises(InputError, match="instances of spad share accesses in clusters"):
+        read.weights(machine)
+
+
 def test_ours_is_the_convention_asked_for():
     """By hand: perfect halo fetches each of the 6 words once."""
     files = [DATA / "timeloop" / "old.yaml", DATA / "timeloop" / "walk.yaml"]
@@ -146,6 +160,7 @@ def test_machines_for_the_search():
     tensors = {tensor: role for role, tensor in named.tensors.items()}
     for (level, tensor, action), (ours, _) in counters(files.replay()).items():
         assert moved.of(level, tensors[tensor], action) == ours
+    assert machine.levels[1].capacity_bits == 25 * 16
     weights = files.weights(machine)
     assert weights.joules
     assert weights.mac == pytest.approx(0.5e-12)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from picojoule.mapping import Convention, contraction, traffic
 from picojoule.mapping.peers import Nest, SpatialLoop, Stage, nest_traffic, timeloop_counters, uncovered
-from picojoule.mapping.peers._walk import visits, words
+from picojoule.mapping.peers._walk import Part, Visit, _from_neighbours, shared, visits, words
 from tests.mapping import cases
 from tests.mapping.peers.naive import stepped, walked
 
@@ -102,6 +102,22 @@ def test_walk_forgets_its_direction():
     """By hand: a tile of 3 slides by 1 four times (3 + 3 · 1); a second sweep comes back against its way: all 3 again."""
     loops = [(4, (1,)), (2, (0,))]
     assert sum(words((3,), visit.part) * visit.times for visit in visits((3,), loops)) == 12
+
+
+def test_neighbour_ahead():
+    """By hand: all tiles move one word on; only the PE whose neighbour stood one word ahead finds its word there."""
+    step = Part("slab", (1,))
+    assert _from_neighbours((2,), [(0,), (1,), (5,)], 3, step, step) == {0}
+    assert _from_neighbours((2,), [(0,), (5,), (1,)], 3, step, step) == set()
+    assert _from_neighbours((2,), [(0,), (5,), (1,), (7,)], 2, step, step) == {0}  # the neighbour below
+
+
+def test_links_that_save_nothing():
+    """By hand: PEs 0 and 2 want word 1, only PE 0 has a neighbour with it: PE 2 reads it for both, no link is used."""
+    offsets = [(0,), (1,), (0,), (5,)]
+    step = Visit(1, Part("all", (1,)), Part("all", (1,)))
+    found = shared((1,), offsets, 2, [step], points=False, links=True)
+    assert (found.total, found.links) == (3, 0)
 
 
 @given(st.integers(0, 10**9))
