@@ -102,6 +102,10 @@ def test_timeloop_stats(tmp_path):
     assert (row.level, row.tensor, row.ours, row.law, row.theirs) == ("DRAM", "Inputs", 48, 48, 47)
     assert (found.replay.cycles.theirs, found.replay.cycles.law) == (50, 54)
     assert "no rule known here tells why" in found.text()
+    assert [row.reasons for row in found.replay.rows if row.theirs is None] == [("not printed",)] * 8
+    stats.write_text(stats.read_text().replace("=== spad ===", "=== sofa ==="))
+    with pytest.raises(InputError, match="counters of a level 'sofa'"):
+        replay_files([*TIME, stats])
     assert {(row.level, row.tensor): row.theirs_j for row in found.replay.energies}["spad", "Weights"] == pytest.approx(
         288e-12
     )
@@ -295,6 +299,18 @@ def test_refused_by_name(tmp_path):
     (tmp_path / "deep.json").write_text("[" * 100_000)
     with pytest.raises(InputError, match=r"nested too deeply|not JSON"):
         replay_files([tmp_path / "deep.json"])
+
+
+def test_outermost_level_that_keeps_less(tmp_path):
+    """By hand: weights that begin in the buffer are read 96 times for the spads and fill nothing; the search refuses."""
+    more = ("mapping:", "mapping:\n- {target: DRAM, type: bypass, bypass: [Weights]}")
+    files = changed(tmp_path, TIME, "mapping.yaml", more)
+    found = counters(replay_files(files).replay)
+    assert found["buffer", "Weights", "read"] == (96, 96)
+    assert ("DRAM", "Weights", "read") not in found
+    assert ("buffer", "Weights", "write") not in found
+    with pytest.raises(InputError, match="DRAM does not keep every tensor"):
+        read_files(files).mapping()
 
 
 def test_two_arrays_for_the_search(tmp_path):

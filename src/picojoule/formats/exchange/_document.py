@@ -163,7 +163,7 @@ def _shown(value: object) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
-def read_bytes(path: Path | str) -> str:
+def read_limited(path: Path | str) -> str:
     """Text of a file of at most MAXIMUM_BYTES."""
     file = str(path)
     try:

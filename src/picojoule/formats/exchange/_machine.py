@@ -42,6 +42,8 @@ def mapping_of(nest: Nest, accelerator: Accelerator, node: Node) -> Mapping:
             extra = [role for role in stage.keeps if role not in level.keeps]
             if extra:
                 raise node.refusal(f"{stage.name} keeps {', '.join(extra)}, which its constraints bypass", "the same")
+            if not at and len(stage.keeps) < len(level.keeps):
+                raise node.refusal(f"{stage.name} does not keep every tensor", "an outermost level that does")
             bypass += [(stage.name, role) for role in level.keeps if role not in stage.keeps]
         if any(trip > 1 for _, trip in stage.temporal) and stage.name not in position and spatial:
             raise node.refusal(f"{stage.name} has loops between two meshes", "loops at memories only")

@@ -9,7 +9,7 @@ from picojoule.mapping import Convention
 from picojoule.mapping.peers import Replay, replay_dict, replay_text
 from picojoule.quantity import InputError
 
-from ._document import Node, json_node, read_bytes, yaml_node
+from ._document import Node, json_node, read_limited, yaml_node
 from ._timeloop import TimeloopFiles, timeloop_keys
 from ._timeloop_output import is_stats, read_stats
 from ._zigzag import ZigZagFiles
@@ -35,7 +35,7 @@ def read_files(paths: Sequence[Path | str]) -> TimeloopFiles | ZigZagFiles:
     timeloop, zigzag = TimeloopFiles(), ZigZagFiles()
     first = {"Timeloop": "", "ZigZag": ""}
     for path in paths:
-        file, content = str(path), read_bytes(path)
+        file, content = str(path), read_limited(path)
         tool = _add(file, content, timeloop, zigzag)
         first[tool] = first[tool] or file
         other = "ZigZag" if tool == "Timeloop" else "Timeloop"

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Mapping as Map
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from picojoule.mapping import Accelerator, Array, Convention, Level, Mapping, SpatialAxis, Weights
@@ -144,7 +145,8 @@ class TimeloopFiles:
         widths = {one.word_bits for one in components[:-1] if one.kind == "storage"}
         if len(widths) > 1:
             self.left_out.add("words of different widths (capacities are kept in words)")
-        return machine("timeloop", levels, Array(below, axes), dict.fromkeys(tensors, bits),
+        name = Path(self._section("architecture").document.file).stem
+        return machine(name, levels, Array(below, axes), dict.fromkeys(tensors, bits),
                        self._section("architecture"))  # fmt: skip
 
     def weights(self, accelerator: Accelerator) -> Weights | None:
@@ -163,7 +165,7 @@ class TimeloopFiles:
     def replay(self, convention: Convention | None = None) -> Replay:
         """Ours and theirs."""
         named, nest = self.problem(), self.nest()
-        printed = self.stats.printed(named.tensors) if self.stats else None
+        printed = self.stats.printed(named.tensors, [stage.name for stage in nest.stages]) if self.stats else None
         prices = self.prices()
         try:
             return replay_timeloop(

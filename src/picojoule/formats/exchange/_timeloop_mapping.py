@@ -174,11 +174,7 @@ def _permutation(entry: Node, factors: dict[str, int], problem: NamedProblem) ->
 def _whole(node: Node, nest: Nest, problem: NamedProblem) -> None:
     for role in problem.tensors:
         if not nest.holders(role):
-            raise node.refusal(f"no level keeps {problem.tensors[role]}", "a keep of it at the outermost level")
-    outermost = nest.stages[0]
-    missing = [problem.tensors[role] for role in problem.tensors if role not in outermost.keeps]
-    if missing:
-        raise node.refusal(f"{outermost.name} does not keep {', '.join(missing)}", "an outermost level that keeps all")
+            raise node.refusal(f"no level keeps {problem.tensors[role]}", "a keep of it at some level")
     for dim, product, extent in uncovered(nest):
         raise node.refusal(
             f"the factors of {dim} multiply to {product}, the problem has {extent}",

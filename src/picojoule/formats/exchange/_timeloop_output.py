@@ -70,10 +70,12 @@ class Stats:
     cycles: float | None
     file: str
 
-    def printed(self, tensors: dict[str, str]) -> Printed:
-        """By our roles."""
+    def printed(self, tensors: dict[str, str], levels: list[str]) -> Printed:
+        """By our roles; refused if the counters are of another machine or problem."""
         roles = {tensor: role for role, tensor in tensors.items()}
-        for _, tensor, _ in self.counters:
+        for level, tensor, _ in self.counters:
+            if level not in levels:
+                raise InputError(f"counters of a level {level!r}", where=self.file, expected=f"of {', '.join(levels)}")
             if tensor not in roles:
                 raise InputError(f"counters of {tensor!r}", where=self.file, expected=f"tensors {', '.join(roles)}")
         return Printed(

@@ -64,7 +64,7 @@ def replay_timeloop(
                 theirs = printed.counters.get(key) if printed else None
                 rows.append(Row(
                     stage.name, tensors[role], action, ours.get(key, 0), law.get(key, 0), theirs,
-                    _timeloop_reasons(key, ours, plain, law, whole, theirs),
+                    _timeloop_reasons(key, ours, plain, law, whole, theirs) + _silent(printed, theirs),
                 ))  # fmt: skip
     keys = {(stage.name, tensors[role]): role for stage in nest.stages for role in stage.keeps}
     instances = dict(zip((stage.name for stage in nest.stages), nest.instances, strict=True))
@@ -90,6 +90,11 @@ def _paced(
         if port in bandwidths:
             busy[port] = busy.get(port, 0.0) + words / instances[row.level] / bandwidths[port]
     return max([steps, *(math.ceil(cycles - 1e-9) for cycles in busy.values())])
+
+
+def _silent(printed: Printed | None, theirs: float | None) -> tuple[str, ...]:
+    """A name for a counter that the tool's output does not have."""
+    return ("not printed",) if printed is not None and theirs is None else ()
 
 
 def _timeloop_reasons(
@@ -156,7 +161,8 @@ def replay_zigzag(
                 if mine or law or theirs:
                     rows.append(Row(
                         hold.memory, tensors[role], direction, mine, law, theirs,
-                        _zigzag_reasons(key, mine, chain, theirs, _ragged(nest), bool(tensor.windows)),
+                        _zigzag_reasons(key, mine, chain, theirs, _ragged(nest), bool(tensor.windows))
+                        + _silent(printed, theirs),
                     ))  # fmt: skip
     keys = {(hold.memory, tensors[role]): role for role, (_, holds, _) in parts.items() for hold in holds}
     return Replay(

@@ -20,6 +20,7 @@ REASONS = {
     "drain": "ZigZag counts a drained sum as a read of the memory that it leaves",
     "fraction": "ZigZag spreads a fraction of a PE where the extent does not divide; every tile has one size",
     "window": "ZigZag counts the tile of one PE once for every PE whose tile is not the same, windows that overlap too",
+    "not printed": "the tool printed no such counter; its rules stand in for it",
     "unexplained": "no rule known here tells why",
 }
 
