@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from picojoule.mapping import Convention, contraction, traffic
-from picojoule.mapping.peers import Nest, SpatialLoop, Stage, nest_traffic, timeloop_counters, uncovered
+from picojoule.mapping.peers import (
+    Nest,
+    SpatialLoop,
+    Stage,
+    nest_traffic,
+    replay_timeloop,
+    timeloop_counters,
+    uncovered,
+)
 from picojoule.mapping.peers._walk import Part, Visit, _from_neighbours, shared, visits, words
 from tests.mapping import cases
 from tests.mapping.peers.naive import stepped, walked
@@ -138,6 +146,38 @@ def test_timeloop_without_windows(seed):
     )
     for key, count in theirs.items():
         assert ours.get(key, 0) == count, (key, nest)
+
+
+def line(p, r):
+    return contraction("line", {"p": p, "r": r}, {
+        "input": [[("p", 1), ("r", 1)]], "weight": [[("r", 1)]], "output": [[("p", 1)]]})  # fmt: skip
+
+
+def test_a_window_over_the_array():
+    """By hand: 2 × 2 MACs see 3 words of a line in each of 3 passes; identical_tile tells 4 places apart."""
+    mesh = (SpatialLoop("p", 2, "y"), SpatialLoop("r", 2, "x"))
+    bare = Nest(line(6, 2), (Stage("DRAM", ROLES, (("p", 3),), mesh),))
+    assert nest_traffic(bare, Convention())["DRAM", "input", "read"] == 9
+    assert nest_traffic(bare, Convention(multicast="identical_tile"))["DRAM", "input", "read"] == 12
+    assert timeloop_counters(bare, links=False)["DRAM", "input", "read"] == 9
+    replayed = replay_timeloop("line", bare, {"input": "I", "weight": "W", "output": "O"})
+    reasons = {row.tensor: row.reasons for row in replayed.rows if row.difference}
+    assert reasons == {"I": ("same words",), "W": ("links",)}  # a weight stays: the row above had it a visit before
+    held = Nest(line(6, 2), (*bare.stages, Stage("PE", ROLES)))
+    assert nest_traffic(held, Convention())["DRAM", "input", "read"] == 9
+
+
+def test_scattered_words_are_refused():
+    """Message: PEs four words apart step through them: the union of their words has holes, which no formula here counts."""
+    nest = Nest(line(8, 2), (
+        Stage("DRAM", ROLES, (), (SpatialLoop("p", 2), SpatialLoop("r", 2))), Stage("middle", ("weight",), (("p", 4),)),
+        Stage("PE", ROLES),
+    ))  # fmt: skip
+    with pytest.raises(
+        ValueError, match="the union of scattered words of the window p and r below DRAM is not counted"
+    ):
+        nest_traffic(nest, Convention())
+    assert nest_traffic(nest, Convention(multicast="identical_tile"))["DRAM", "input", "read"] == 16
 
 
 def test_rows_and_columns():

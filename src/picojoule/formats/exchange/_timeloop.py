@@ -173,7 +173,7 @@ class TimeloopFiles:
                 self.bandwidths(),
             )  # fmt: skip
         except ValueError as error:
-            raise self._section("mapping").refusal(str(error)) from None
+            raise self._section("mapping").refusal(str(error), "a mapping that this convention counts") from None
 
 
 def timeloop_keys(keys: Sequence[str]) -> bool:

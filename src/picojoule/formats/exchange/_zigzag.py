@@ -123,8 +123,11 @@ class ZigZagFiles:
                 for direction in DIRECTIONS.values():
                     access[memory.name, role, direction] = memory.read_j if direction in _READS else memory.write_j
         printed = _printed(result, parts)
-        return replay_zigzag(layer.name, parts, layer.tensors, convention, printed, Prices(architecture.mac_j, access),
-                             sorted(self.left_out))  # fmt: skip
+        try:
+            return replay_zigzag(layer.name, parts, layer.tensors, convention, printed, Prices(architecture.mac_j, access),
+                                 sorted(self.left_out))  # fmt: skip
+        except ValueError as error:
+            raise result.node.refusal(str(error), "a mapping that this convention counts") from None
 
 
 def _printed(result: Result, parts: dict[str, tuple[Tensor, list[Hold], Nest]]) -> Printed | None:

@@ -64,7 +64,7 @@ def replay_timeloop(
                 theirs = printed.counters.get(key) if printed else None
                 rows.append(Row(
                     stage.name, tensors[role], action, ours.get(key, 0), law.get(key, 0), theirs,
-                    _timeloop_reasons(key, ours, plain, law, whole, theirs) + _silent(printed, theirs),
+                    _timeloop_reasons(key, ours, plain, law, whole, theirs, _meshed(nest, role)) + _silent(printed, theirs),
                 ))  # fmt: skip
     keys = {(stage.name, tensors[role]): role for stage in nest.stages for role in stage.keeps}
     instances = dict(zip((stage.name for stage in nest.stages), nest.instances, strict=True))
@@ -92,6 +92,13 @@ def _paced(
     return max([steps, *(math.ceil(cycles - 1e-9) for cycles in busy.values())])
 
 
+def _meshed(nest: Nest, role: str) -> bool:
+    """Is some window of the operand spread over one mesh in both of its dimensions?"""
+    operand = next(one for one in nest.problem.operands if one.role == role)
+    meshes = [{loop.dim for loop in stage.spatial} for stage in nest.stages]
+    return any(all(nest.problem.dims[i] in mesh for i, _ in window) for window in operand.windows for mesh in meshes)
+
+
 def _silent(printed: Printed | None, theirs: float | None) -> tuple[str, ...]:
     """A name for a counter that the tool's output does not have."""
     return ("not printed",) if printed is not None and theirs is None else ()
@@ -99,7 +106,7 @@ def _silent(printed: Printed | None, theirs: float | None) -> tuple[str, ...]:
 
 def _timeloop_reasons(
     key: Key, ours: Mapping[Key, int], plain: Mapping[Key, int], law: Mapping[Key, int], whole: Mapping[Key, int],
-    theirs: float | None,
+    theirs: float | None, meshed: bool,
 ) -> tuple[str, ...]:  # fmt: skip
     """From ours to theirs: the walk, then the links; an older release fetches whole tiles."""
     against = law.get(key, 0) if theirs is None else theirs
@@ -107,7 +114,7 @@ def _timeloop_reasons(
         return ()
     if law.get(key, 0) != against:
         return ("old halo",) if whole.get(key, 0) == against else ("unexplained",)
-    steps = (("walk", ours, plain), ("links", plain, law))
+    steps = (("same words" if meshed else "walk", ours, plain), ("links", plain, law))
     return tuple(name for name, one, other in steps if one.get(key, 0) != other.get(key, 0))
 
 

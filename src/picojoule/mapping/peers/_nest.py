@@ -16,6 +16,7 @@ from .._mapping import Loop
 from .._mapping import Mapping as LoopMapping
 from .._problem import Operand, Problem
 from .._traffic import Action, Key, traffic
+from .._window import distinct
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,7 @@ def _words(
 ) -> tuple[dict[Action, int], dict[Action, int]]:
     """Words at the parent and at the child of a boundary between two memories."""
     stages, dims = nest.stages, nest.problem.dims
+    _whole_windows(nest, operand, parent, child, convention)
     relevant = {dims[i] for i in operand.relevant}
     last = _above(nest, parent, child)
     outer = [(dim, trip) for dim, trip in _spread(stages[:parent]).items() if dim in relevant]
@@ -166,18 +168,47 @@ def _words(
     return above, {"write": copies * found.of("child", role, "write")}
 
 
+def _whole_windows(nest: Nest, operand: Operand, parent: int, child: int, convention: Convention) -> None:
+    """Refuse a union that is scattered: a window spread over instances between which loops of it still run in time."""
+    if convention.multicast != "union":
+        return
+    dims = nest.problem.dims
+    for window in operand.windows:
+        moved, spread = {dims[i] for i, _ in window}, False
+        for stage in nest.stages[parent:child]:
+            if spread and any(dim in moved and trip > 1 for dim, trip in stage.temporal):
+                raise ValueError(
+                    f"the union of scattered words of the window {' and '.join(sorted(moved))} below "
+                    f"{nest.stages[parent].name} is not counted; multicast identical_tile is"
+                )
+            spread |= any(loop.dim in moved and loop.trip > 1 for loop in stage.spatial)
+
+
 def _mac_words(
     nest: Nest, operand: Operand, parent: int, convention: Convention
 ) -> tuple[dict[Action, int], dict[Action, int]]:
-    """Words between the innermost memory and the MACs: one for every PE group that shares it, every step."""
+    """Words between the innermost memory and the MACs: one for every PE group that shares it, every step.
+
+    Where both dimensions of a window are spread, PEs at different places of it share words (multicast `union`).
+    """
     problem, stages = nest.problem, nest.stages
-    words = problem.macs
-    if _spread(stages[parent:]):
+    words, between = problem.macs, _spread(stages[parent:])
+    if between:
         above, all_ = _spread(stages[:parent]), _spread(stages)
-        words = math.prod(
+        each = [
             x if i in operand.relevant else -(-x // all_.get(dim, 1)) * above.get(dim, 1)
             for i, (dim, x) in enumerate(problem.space)
-        )
+        ]
+        words = math.prod(each)
+        spread = [between.get(dim, 1) for dim in problem.dims]
+        for window in operand.windows:
+            (a, stride), (b, dilation) = window
+            if spread[a] > 1 and spread[b] > 1 and convention.multicast == "union":
+                _whole_windows(nest, operand, parent, len(stages), convention)
+                whole = spread[a] * spread[b]
+                if problem.extents[a] % spread[a] or problem.extents[b] % spread[b]:
+                    raise ValueError(f"a window over PEs that do not divide {problem.dims[a]} is not counted")
+                words = words // whole * distinct(spread[a], spread[b], stride, dilation)
     if operand is not problem.operands[-1]:
         return {"read": words}, {}
     first = math.prod(problem.extents[i] for i in operand.relevant) * _copies(nest, operand, parent)

@@ -11,6 +11,7 @@ SCHEMA = "picojoule/replay/1"
 REASONS = {
     "walk": "Timeloop runs iterations 0 and 1 of a loop for all: a step of an outer loop is credited with what it shares "
     "with iteration 1 of the loops inside it",
+    "same words": "PEs at different places of a window may hold the same words; in Timeloop they share the read",
     "links": "Timeloop lets a PE take from a mesh neighbour what that one fetched a visit before: a read there, not above",
     "old halo": "a release before the overlap of consecutive tiles was kept: every tile is fetched whole",
     "still": "ZigZag reads an input of the innermost memory once for a run of loops that do not change it",
