@@ -102,3 +102,16 @@ def test_certificates_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
     assert "checked: 2 of 2 certificates accepted" in capsys.readouterr().err
     assert main(["map", "mlp:16-24", "--on", "gemmini", "--check"]) == 0
     assert "1 have none: bandwidths may set the pace" in capsys.readouterr().err
+
+
+def test_a_mapping_of_timeloop_is_replayed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Round trip: files of another tool in, its counters beside ours out, as text and as picojoule/replay/1."""
+    folder = Path(__file__).parents[1] / "data" / "exchange" / "timeloop"
+    files = [str(folder / name) for name in ("machine.yaml", "problem.yaml", "mapping.yaml", "energies.yaml")]
+    assert main(["map", "--replay", *files]) == 0
+    assert "ours" in capsys.readouterr().out
+    assert main(["map", "--replay", *files, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["schema"] == "picojoule/replay/1"
+    assert main(["map", "--replay", files[0]]) == 2
+    assert main(["map"]) == 2
+    assert "MODEL --on DEVICE, or --replay" in capsys.readouterr().err

@@ -24,6 +24,11 @@ def map_(options: argparse.Namespace) -> int:
     from picojoule.report import map_json
     from picojoule.report.terminal import map_text
 
+    if options.replay:
+        return _replay(options)
+    if not options.model or not options.on:
+        raise InputError("a model and a machine are needed", expected="MODEL --on DEVICE, or --replay FILE…",
+                         example="picojoule map resnet50 --on eyeriss")  # fmt: skip
     if options.front:
         return _front(options)
     with Progress(f"mapping {options.model}"):
@@ -42,6 +47,22 @@ def map_(options: argparse.Namespace) -> int:
     if options.check:
         code = max(code, _proved(found))
     return max(code, int(options.strict and bool(found.refused)))
+
+
+def _replay(options: argparse.Namespace) -> int:
+    """What another tool's mapping moves, by our law and by its own rules."""
+    from picojoule.formats.exchange import replay_files
+
+    if options.model or options.on:
+        raise InputError("--replay reads layer and machine from its files", where="--replay",
+                         expected="no model and no --on",
+                         example="picojoule map --replay machine.yaml layer.yaml map.yaml")  # fmt: skip
+    found = replay_files(options.replay)
+    if options.json:
+        print_json(found.as_dict())
+    else:
+        sys.stdout.write(found.text())
+    return 0
 
 
 def _front(options: argparse.Namespace) -> int:

@@ -69,8 +69,10 @@ def _lazy(verb: str, home: str = "_verbs") -> Callable[[argparse.Namespace], int
     return call
 
 
-def _model(p: argparse.ArgumentParser, *, many: bool = False, batches: bool = False) -> None:
-    p.add_argument("model", help="a zoo name (resnet50, mlp:33-512-10), an .onnx or .pt2 file, a config.json, or a"
+def _model(p: argparse.ArgumentParser, *, many: bool = False, batches: bool = False,
+           optional: bool = False) -> None:  # fmt: skip
+    p.add_argument("model", nargs="?" if optional else None,
+                   help="a zoo name (resnet50, mlp:33-512-10), an .onnx or .pt2 file, a config.json, or a"
                    " Python object (package.module:callable)"
                    + ("; several with commas" if many else ""))  # fmt: skip
     p.add_argument("--batch", type=_numbers if many or batches else _number, metavar="N",
@@ -196,10 +198,10 @@ def _fill_fuse(p: argparse.ArgumentParser) -> None:
 
 
 def _fill_map(p: argparse.ArgumentParser) -> None:
-    _model(p)
-    p.add_argument(
-        "--on", required=True, metavar="DEVICE", help="a machine whose file states its array, or a YAML file"
-    )
+    _model(p, optional=True)
+    p.add_argument("--on", metavar="DEVICE", help="a machine whose file states its array, or a YAML file")
+    p.add_argument("--replay", nargs="+", metavar="FILE",
+                   help="count a mapping of Timeloop or ZigZag from its files, results among them if there are any")  # fmt: skip
     _search(p)
     p.add_argument("--layer", metavar="NAME", help="only layers whose name holds this text")
     p.add_argument("--all", action="store_true", help="draw the nest of every layer, not of the three dearest")
