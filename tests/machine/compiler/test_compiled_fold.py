@@ -25,12 +25,16 @@ def test_norms_go_into_weights(tmp_path: Path) -> None:
     net = Net()
     x = net.input("x", 1, 1, 2, 2)
     three = [net.constant(np.array([v], np.float32)) for v in (3, 5, 7, 4 - 1e-5)]  # γ, β, μ, σ²
-    conv = net.add("Conv", x, net.constant(np.full((1, 1, 1, 1), 2, np.float32)), net.constant(np.array([1], np.float32)))
+    conv = net.add(
+        "Conv", x, net.constant(np.full((1, 1, 1, 1), 2, np.float32)), net.constant(np.array([1], np.float32))
+    )
     y = net.add("BatchNormalization", conv, *three)
     path = net.save(tmp_path / "net.onnx", y)
     graph, lines = optimise(read_graph(path))
     assert ops(graph) == ["Conv"]
-    assert lines == ["folded /batchnormalization1/BatchNormalization (BatchNormalization) into the weights of /conv0/Conv"]
+    assert lines == [
+        "folded /batchnormalization1/BatchNormalization (BatchNormalization) into the weights of /conv0/Conv"
+    ]
     weight, bias = (graph.constants[name].reshape(-1) for name in graph.nodes[0].inputs[1:])
     assert np.allclose([weight[0], bias[0]], [2 * 1.5, (1 - 7) * 1.5 + 5])
     graph, lines = optimise(read_graph(net.save(tmp_path / "two.onnx", y, conv)))
@@ -104,7 +108,11 @@ def test_names_may_repeat(tmp_path: Path) -> None:
     x = net.input("x", 1, 2, 3, 3)
     y = x
     for scale in (1.0, 2.0):
-        y = net.add("BatchNormalization", net.add("Relu", y), *(net.constant(np.full(2, v, np.float32)) for v in (scale, 0, 0, 1)))
+        y = net.add(
+            "BatchNormalization",
+            net.add("Relu", y),
+            *(net.constant(np.full(2, v, np.float32)) for v in (scale, 0, 0, 1)),
+        )
     for node in net.nodes:
         node.name = "same"
     path = net.save(tmp_path / "net.onnx", y)

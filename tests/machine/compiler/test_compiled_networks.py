@@ -157,6 +157,13 @@ def test_explained(tmp_path: Path) -> None:
     assert placed == "placed /gather0/Gather (Gather) on the CPU: ids is int64; its time is not modelled"
 
 
+def test_every_node_is_explained(made: Made) -> None:
+    """Bound: no node of the file goes without a line."""
+    path, compiled, _ = made
+    for node in onnx.load(path).graph.node:
+        assert any(node.name in line for line in compiled.explain()), node.name
+
+
 def test_refused(tmp_path: Path) -> None:
     """Message: types, inputs and files that do not fit, each in words."""
     path = nets.lenet(tmp_path / "net.onnx")

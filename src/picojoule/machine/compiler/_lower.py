@@ -1,6 +1,8 @@
 """Kernels to instructions: planes, windows, folds over pixels, and copies."""
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import product
+from math import prod
 
 from picojoule.quantity import InputError
 
@@ -262,7 +264,13 @@ def shrink(builder: Builder, kernel: Shrink, addresses: Mapping[str, int], dtype
                     following = result if last else places.find((image, c, number + 1))[0]
                     start = data if number == 0 else at
                     builder.emit(
-                        "fold", fn=FOLDS.index(kernel.fn), dst=following, a=start, m=count + (number > 0), n=many, down=1
+                        "fold",
+                        fn=FOLDS.index(kernel.fn),
+                        dst=following,
+                        a=start,
+                        m=count + (number > 0),
+                        n=many,
+                        down=1,
                     )
                     at = following
                 run.run((image, c), [(image, 1)], c, many)
@@ -334,13 +342,13 @@ def _piece(builder: Builder, piece: Strided, addresses: Mapping[str, int], width
     if outer and fit == rows:
         q, sq, tq = outer.pop()
         block = max(1, min(q, room // (rows * run * width)))
-    starts = [(0, 0)]
-    for size, s_outer, t_outer in outer:
-        starts = [(a + i * s_outer, b + i * t_outer) for a, b in starts for i in range(size)]
+    rounds = prod(size for size, _, _ in outer)
     if builder.cores > 1 and q > 1:
-        block = max(1, min(block, -(-q * len(starts) // builder.cores)))
+        block = max(1, min(block, -(-q * rounds // builder.cores)))
     tile = 0
-    for a, b in starts:
+    for index in product(*(range(size) for size, _, _ in outer)):
+        a = sum(i * dim[1] for i, dim in zip(index, outer, strict=True))
+        b = sum(i * dim[2] for i, dim in zip(index, outer, strict=True))
         for first in range(0, q, block):
             many = min(block, q - first)
             for row in range(0, rows, fit):

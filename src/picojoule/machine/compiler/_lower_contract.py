@@ -55,8 +55,15 @@ class _Contraction:
     def __init__(self, builder: Builder, kernel: Contract, plan: BodyPlan, addresses: Mapping[str, int],
                  dtypes: Mapping[str, str], tiling: Tiling, how: str) -> None:  # fmt: skip
         self.builder, self.kernel, self.addresses, self.tiling = builder, kernel, addresses, tiling
-        whole = {"rows": kernel.window.out[0] if kernel.window else kernel.m, "columns": kernel.n, "parts": len(kernel.parts)}
-        mine = {name: share(size, builder.core, builder.cores) if name == how else range(size) for name, size in whole.items()}
+        whole = {
+            "rows": kernel.window.out[0] if kernel.window else kernel.m,
+            "columns": kernel.n,
+            "parts": len(kernel.parts),
+        }
+        mine = {
+            name: share(size, builder.core, builder.cores) if name == how else range(size)
+            for name, size in whole.items()
+        }
         self.rows, self.columns, self.parts = mine["rows"], mine["columns"], mine["parts"]
         self.width, self.type = BYTES[kernel.dtype], DTYPES.index(kernel.dtype)
         self.window = kernel.window
