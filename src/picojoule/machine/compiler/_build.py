@@ -6,6 +6,7 @@ equals. What an instruction waits for is found from the bytes that it reads and 
 Cores wait for each other's stores by counters, one for each core.
 """
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -45,6 +46,12 @@ class Builder:
             {scope: np.zeros((2, 4, machine.sizes[scope] // _GRAIN[scope] + 1), np.int32) for scope in ("nram", "wram")}
             for _ in range(self.cores)
         ]
+
+    def each(self) -> Iterator[int]:
+        """Every core in turn: what is emitted meanwhile is its own."""
+        for core in range(self.cores):
+            self.core = core
+            yield core
 
     def begin(self) -> None:
         """What follows reads and overwrites what came before, whichever core wrote it."""

@@ -55,7 +55,7 @@ def plane(builder: Builder, kernel: Plane, addresses: Mapping[str, int], dtypes:
     m = min(part, max(m, -(-4096 // (4 * n))))
     while plan.bytes(m, n) > room:
         m = -(-m // 2)
-    for builder.core in range(builder.cores):
+    for _ in builder.each():
         nram, _ = areas(builder)
         run = BodyRun(builder, plan, nram, addresses, dtypes, (m, n))
         rows = share(body.m, builder.core, builder.cores) if split else range(body.m)
@@ -69,7 +69,7 @@ def plane(builder: Builder, kernel: Plane, addresses: Mapping[str, int], dtypes:
 def sweep(builder: Builder, kernel: Sweep, addresses: Mapping[str, int], dtypes: Mapping[str, str]) -> None:
     """Pooling and depthwise convolution: every tap is folded into the result."""
     assert kernel.window is not None
-    for builder.core in range(builder.cores):
+    for _ in builder.each():
         run = _Sweeping(builder, kernel, addresses, dtypes)
         before: tuple[Spot, int, int] | None = None
         for spot, c in run.tiles():
@@ -233,7 +233,7 @@ def shrink(builder: Builder, kernel: Shrink, addresses: Mapping[str, int], dtype
             tc = -(-tc // 2)
         else:
             rows = -(-rows // 2)
-    for builder.core in range(builder.cores):
+    for _ in builder.each():
         nram, _ = areas(builder)
         run = BodyRun(builder, plan, nram, addresses, dtypes, (1, tc))
         places = nram.ring((rows + 1) * tc * 4, 2)
@@ -292,7 +292,7 @@ def copies(builder: Builder, kernel: Copy, addresses: Mapping[str, int], dtypes:
             builder.copy(DRAM, NRAM, addresses[target] + first, at, 1, part, 0)
         builder.begin()
     size = builder.machine.sizes["nram"] // 4 // 64 * 64
-    for builder.core in range(builder.cores):
+    for _ in builder.each():
         if builder.core:
             nram, _ = areas(builder)
         ring = nram.ring(size, min(3, (builder.machine.sizes["nram"] - nram.used) // size))

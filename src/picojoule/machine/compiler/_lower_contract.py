@@ -47,7 +47,7 @@ def contract(builder: Builder, kernel: Contract, addresses: Mapping[str, int], d
     plan = BodyPlan(kernel.body, True)
     how, tiling = divided(builder.machine, kernel, plan, BYTES[kernel.dtype])
     kernel.block = tiling.tk
-    for builder.core in range(builder.cores):
+    for _ in builder.each():
         _Contraction(builder, kernel, plan, addresses, dtypes, tiling, how).build()
 
 

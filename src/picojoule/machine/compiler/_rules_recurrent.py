@@ -9,7 +9,6 @@ from ._graph import Array, Node
 from ._kernel import Body, Contract, Place, Plane
 from ._select import Selector, UnsupportedError, apply
 
-
 _STEPS: Final = 10_000
 
 
