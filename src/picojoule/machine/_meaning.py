@@ -87,13 +87,30 @@ def product(x: NDArray[Any], w: NDArray[Any], start: NDArray[Any]) -> NDArray[An
     with np.errstate(all="ignore"):
         if x.dtype.kind == "i":
             return np.asarray(start + x @ w)  # whole numbers wrap alike in any order
-        sums = start.copy()
-        term = np.empty_like(sums)
-        columns = np.ascontiguousarray(x.T)[:, :, None]
-        for column, row in zip(columns, w, strict=True):
-            np.multiply(column, row, out=term)
-            np.add(sums, term, out=sums)
-    return sums
+        m, n = start.shape
+        sums, columns = start.reshape(-1), np.ascontiguousarray(x.T)
+        step = max(1, _CACHED // max(1, m * n))
+        for first in range(0, x.shape[1], step):
+            part = columns[first : first + step]
+            terms = np.empty((len(part) + 1, m * n), start.dtype)
+            terms[0] = sums
+            np.multiply(part[:, :, None], w[first : first + step, None, :], out=terms[1:].reshape(len(part), m, n))
+            sums = ordered_sum(terms)
+    return np.array(sums.reshape(m, n))
+
+
+_CACHED: Final = 1 << 18  # terms that are laid out at once
+
+
+def ordered_sum(terms: NDArray[Any]) -> NDArray[Any]:
+    """Sums over the first axis, one term after the other.
+
+    NumPy sums in pairs along the axis that is contiguous, and in order along any other.
+    """
+    terms = np.ascontiguousarray(terms)
+    if terms[0].size == 1:
+        return np.asarray(np.add.accumulate(terms, axis=0)[-1])
+    return np.asarray(np.add.reduce(terms, axis=0))
 
 
 def erf(a: NDArray[Any]) -> NDArray[Any]:
@@ -162,10 +179,7 @@ def folded(name: str, a: NDArray[Any]) -> NDArray[Any]:
     with np.errstate(all="ignore"):
         if name != "add" or a.dtype.kind == "i":
             return np.asarray(_FOLDS[name](a, axis=0, **({"dtype": a.dtype} if name == "add" else {})))
-        sums = a[0].copy()
-        for row in a[1:]:
-            sums += row
-    return np.asarray(sums)
+        return ordered_sum(a)
 
 
 _FOLDS: Final[dict[str, Any]] = {"add": np.sum, "max": np.max, "min": np.min}

@@ -92,6 +92,28 @@ def test_values_of_onnx_runtime(made: Made) -> None:
         assert np.abs(found[info.name] - value).max() <= 1e-5 * np.abs(value).max()
 
 
+CLUSTER = load_machine("textbook-cluster")
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_four_cores(name: str, tmp_path: Path) -> None:
+    """Equality: four cores give the reference's bits in any legal order, do the same MACs, and take less time."""
+    path = NETWORKS[name](tmp_path / "net.onnx")
+    one, four, inputs = compile_onnx(path, CORE), compile_onnx(path, CLUSTER), nets.feeds(path)
+    found, expected, alone = four(inputs), four.reference(inputs), one(inputs)
+    for output, value in found.items():
+        assert value.tobytes() == expected[output].tobytes()
+        assert np.abs(value - alone[output]).max() <= 1e-5 * np.abs(value).max()
+    mac = ("matrix", "mac_float32")
+    assert four.time().counts[mac] == one.time().counts[mac]
+    assert one.time().cycles / 4 / 2 < four.time().cycles < one.time().cycles  # the bus is twice as fast
+    if not four.time().cpu:
+        (segment,) = four.steps
+        assert len(segment.program.sections) == 4  # type: ignore[union-attr]
+        given = {buffer: inputs[store].reshape(-1) for store, buffer in segment.inputs.items()}  # type: ignore[union-attr]
+        find_races(four.program, CLUSTER, given, range(2))
+
+
 def test_macs_by_hand(tmp_path: Path) -> None:
     """By hand: LeNet-5 multiplies 117,600 + 240,000 + 48,000 + 10,080 + 840 times; weights cross the bus once."""
     compiled = compile_onnx(nets.lenet(tmp_path / "net.onnx"), CORE)
@@ -133,6 +155,13 @@ def test_explained(tmp_path: Path) -> None:
     lines = compile_onnx(nets.bert(tmp_path / "bert.onnx", 8, 16, 2, embed=5), CORE).explain()
     (placed,) = [line for line in lines if "CPU" in line]
     assert placed == "placed /gather0/Gather (Gather) on the CPU: ids is int64; its time is not modelled"
+
+
+def test_every_node_is_explained(made: Made) -> None:
+    """Bound: no node of the file goes without a line."""
+    path, compiled, _ = made
+    for node in onnx.load(path).graph.node:
+        assert any(node.name in line for line in compiled.explain()), node.name
 
 
 def test_refused(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Instructions in the order in which one would write them, with what each must wait for; then the order in which they run.
 
-Four lines of instructions keep their order: loads, stores, moves on chip, computations. Loads and stores share the IO
-stream; which of them goes next is decided as time passes, the one that can start first, a load among equals. What an
-instruction waits for is found from the bytes that it reads and writes, as the instruction set says.
+Of each core four lines of instructions keep their order: loads, stores, moves on chip, computations. Loads and stores
+share the IO stream; which of them goes next is decided as time passes, the one that can start first, a load among
+equals. What an instruction waits for is found from the bytes that it reads and writes, as the instruction set says.
+Cores wait for each other's stores by counters, one for each core.
 """
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import numpy as np
@@ -25,20 +27,36 @@ _MAX_ROWS, _MAX_BYTES, _MAX_STRIDE = (1 << 12) - 1, (1 << 20) - 1, (1 << 22) - 1
 
 
 class Builder:
-    """One program of one core. `tracked` bytes of DRAM from 0 on are written; what lies above is constant."""
+    """One program of all cores. `tracked` bytes of DRAM from 0 on are written; what lies above is constant.
+
+    Instructions go to `core`. What cores write between two calls of `begin` must not overlap.
+    """
 
     def __init__(self, machine: Machine, tracked: int) -> None:
-        self.machine = machine
+        self.machine, self.tracked, self.core, self.cores = machine, tracked, 0, machine.cores
         self.code: list[Instruction] = []
-        self.lines: list[int] = []
+        self.lines: list[int] = []  # 4·core + line
         self.ticks: list[int] = []
         self.needs: list[NDArray[np.int64]] = []
-        self.counts = [0, 0, 0, 0]
-        self.tracked = tracked
-        sizes = {"dram": tracked, "nram": machine.sizes["nram"], "wram": machine.sizes["wram"]}
-        self.seen = {
-            scope: np.zeros((2, 4, size // _GRAIN[scope] + 1), np.int32) for scope, size in sizes.items()
-        }  # written and read, by line: the number of the last one, from 1
+        self.counts = [0] * (4 * self.cores)
+        # written and read, by line: the number of the last one, from 1
+        self.dram = np.zeros((2, 4 * self.cores, tracked // _GRAIN["dram"] + 1), np.int32)
+        self.before = self.dram  # as it was at the last `begin`
+        self.near = [
+            {scope: np.zeros((2, 4, machine.sizes[scope] // _GRAIN[scope] + 1), np.int32) for scope in ("nram", "wram")}
+            for _ in range(self.cores)
+        ]
+
+    def each(self) -> Iterator[int]:
+        """Every core in turn: what is emitted meanwhile is its own."""
+        for core in range(self.cores):
+            self.core = core
+            yield core
+
+    def begin(self) -> None:
+        """What follows reads and overwrites what came before, whichever core wrote it."""
+        if self.cores > 1:
+            self.before = self.dram.copy()
 
     def emit(self, name: str, **values: int) -> None:
         """One more instruction."""
@@ -48,35 +66,43 @@ class Builder:
         if name == "move":
             line = _STORE if found["dst"] == DRAM else _LOAD if found["src"] == DRAM else _MOVE
         reads, writes = spec.reads(found), spec.writes(found)
-        needs = np.zeros(4, np.int64)
-        for region in reads:
-            where = self._where(region)
-            if where is not None:
-                np.maximum(needs, where[0].max(axis=1), out=needs)
-        for region in writes:
-            where = self._where(region)
-            if where is not None:
-                np.maximum(needs, where.max(axis=(0, 2)), out=needs)
-        self.counts[line] += 1
+        needs = np.zeros(4 * self.cores, np.int64)
+        own = slice(4 * self.core, 4 * self.core + 4)
+        for kinds, regions in ((1, reads), (2, writes)):
+            for region in regions:
+                places = self._where(region)
+                if places is None:
+                    continue
+                if self.cores > 1 and region.scope == "dram":
+                    np.maximum(needs, self.before[:kinds, :, places].max(axis=(0, 2)), out=needs)
+                mine = self._table(region.scope)[:kinds, :, places].max(axis=(0, 2))
+                np.maximum(needs[own], mine, out=needs[own])
+        self.counts[own.start + line] += 1
         for kind, regions in ((1, reads), (0, writes)):
             for region in regions:
-                where = self._where(region)
-                if where is not None:
-                    where[kind, line] = self.counts[line]
+                places = self._where(region)
+                if places is not None:
+                    self._table(region.scope)[kind, line, places] = self.counts[own.start + line]
         if len(self.code) >= LIMIT:
             raise InputError(f"more than {LIMIT} instructions", where=f"machine {self.machine.name}",
                              expected="a smaller network, or larger memories")  # fmt: skip
         self.code.append(one)
-        self.lines.append(line)
+        self.lines.append(own.start + line)
         self.ticks.append(spec.duration(self.machine, found))
         self.needs.append(needs)
 
-    def _where(self, region: Region) -> NDArray[Any] | None:
+    def _table(self, scope: str) -> NDArray[Any]:
+        """What this core did to a memory: (written or read, line, place)."""
+        if scope == "dram":
+            return self.dram[:, 4 * self.core : 4 * self.core + 4]
+        return self.near[self.core][scope]
+
+    def _where(self, region: Region) -> slice | None:
         end = region.start + (region.rows - 1) * region.stride + region.size
         if region.scope == "dram" and region.start >= self.tracked:
             return None
         grain = _GRAIN[region.scope]
-        return self.seen[region.scope][:, :, region.start // grain : (end - 1) // grain + 1]
+        return slice(region.start // grain, (end - 1) // grain + 1)
 
     def copy(self, dst: int, src: int, far: int, near: int, rows: int, size: int, stride: int) -> None:
         """Rows of `size` bytes, `stride` apart in the outer memory, in as few moves as the fields allow."""
@@ -99,13 +125,17 @@ class Builder:
     # Order and tokens --------------------------------------------------------------------------------------------
 
     def schedule(self) -> tuple[list[list[int]], int]:
-        """The order of each stream (io, move, compute), and the ticks until all have ended."""
-        queues: list[list[int]] = [[], [], [], []]
+        """The order of each stream (io, move, compute of each core), and the ticks until all have ended.
+
+        The bus goes to the core that has been ready for longest, the first among equals.
+        """
+        queues: list[list[int]] = [[] for _ in self.counts]
         for number, line in enumerate(self.lines):
             queues[line].append(number)
-        needs = [tuple(int(x) for x in row) for row in self.needs]
-        ends: list[list[int]] = [[0], [0], [0], [0]]  # of the first so many of each line
-        free, order = [0, 0, 0], [[], [], []]  # type: tuple[list[int], list[list[int]]]
+        needs = [[(int(i), int(row[i])) for i in np.flatnonzero(row)] for row in self.needs]
+        ends: list[list[int]] = [[0] for _ in queues]  # of the first so many of each line
+        order: list[list[int]] = [[] for _ in range(3 * self.cores)]
+        free, bus = [0] * (3 * self.cores), 0
 
         def ready(line: int) -> int:
             """When the head of a line could start; -1: not known yet, -2: the line is empty."""
@@ -113,80 +143,118 @@ class Builder:
             if at == len(queues[line]):
                 return -2
             latest = 0
-            for other, need in enumerate(needs[queues[line][at]]):
+            for other, need in needs[queues[line][at]]:
                 if need >= len(ends[other]):
                     return -1
                 latest = max(latest, ends[other][need])
             return latest
 
-        def go(line: int, start: int) -> None:
-            number, stream = queues[line][len(ends[line]) - 1], _STREAM[line]
+        def go(line: int, start: int) -> int:
+            number, stream = queues[line][len(ends[line]) - 1], _stream(line)
             end = max(start, free[stream]) + self.ticks[number]
             ends[line].append(max(end, ends[line][-1]))
             free[stream] = end
             order[stream].append(number)
+            return end
 
+        inner = [4 * core + line for core in range(self.cores) for line in (_MOVE, _COMPUTE)]
+        outer = [(4 * core + _LOAD, 4 * core + _STORE) for core in range(self.cores)]
         while True:
-            moved = False
-            for line in (_MOVE, _COMPUTE):
-                while (start := ready(line)) >= 0:
-                    go(line, start)
-                    moved = True
-            starts = [max(start, free[0]) if (start := ready(line)) >= 0 else start for line in (_LOAD, _STORE)]
-            if starts == [-2, -2]:
-                if not moved:
-                    break
-                continue
-            if max(starts) < 0:
-                if moved:
-                    continue
+            moved = True
+            while moved:
+                moved = False
+                for line in inner:
+                    while (start := ready(line)) >= 0:
+                        go(line, start)
+                        moved = True
+            heads = [[ready(line) for line in pair] for pair in outer]
+            starts = [
+                (max(start, free[_stream(line)]), core, line - pair[0], line)
+                for core, pair in enumerate(outer)
+                for line, start in zip(pair, heads[core], strict=True)
+                if start >= 0
+            ]
+            if not starts:
+                if all(start == -2 for pair in heads for start in pair):
+                    return order, max(max(one) for one in ends)
                 raise InputError("instructions wait for each other", where="compiler", expected="an order")
-            line = _LOAD if starts[1] < 0 or 0 <= starts[0] <= starts[1] else _STORE
-            go(line, max(0, starts[line]))
-        return order, max(max(one) for one in ends)
+            start, _, _, line = min(starts)
+            bus = go(line, max(start, bus))
 
     def program(self, buffers: list[Buffer], constants: dict[str, bytes], source: str) -> tuple[Program, int]:
-        """The program in its order with its tokens, and the ticks that it takes."""
+        """The program in its order with its tokens and counters, and the ticks that it takes."""
         order, ticks = self.schedule()
         place = [0] * len(self.code)
         for stream in order:
             for at, number in enumerate(stream):
                 place[number] = at
-        rows: list[list[int]] = [[], [], [], []]
+        rows: list[list[int]] = [[] for _ in self.counts]
         for number, line in enumerate(self.lines):
             rows[line].append(place[number])
         # of the first so many of each line, the last in its stream
         latest = [[-1, *np.maximum.accumulate(row).tolist()] if row else [-1] for row in rows]
-        tokens = [0] * len(self.code)
-        needs = [row.tolist() for row in self.needs]
+        tokens, waits = [0] * len(self.code), dict[int, list[tuple[int, int]]]()
+        posts: list[set[int]] = [set() for _ in range(self.cores)]
         for here, stream in enumerate(order):
-            seen = [-1, -1, -1]
+            seen = [-1] * len(order)
             for number in stream:
-                wanted = [-1, -1, -1]
-                for line, need in enumerate(needs[number]):
-                    wanted[_STREAM[line]] = max(wanted[_STREAM[line]], latest[line][need])
-                for there, position in enumerate(wanted):
-                    if there != here and position > seen[there]:
-                        seen[there] = position
-                        tokens[number] |= 1 << _bit(here, there)
-                        tokens[order[there][position]] |= 4 << _bit(there, here)
-        code: list[Instruction] = []
-        for number in self._written(order):
-            one = self.code[number]
-            code.append(Instruction(one.name, one.values, tokens[number], len(code) + 1))
-        return Program({"core0": tuple(code)}, tuple(buffers), constants, source), ticks
+                for there, position in self._wanted(number, latest):
+                    if there == here or position <= seen[there]:
+                        continue
+                    seen[there] = position
+                    if there // 3 == here // 3:
+                        tokens[number] |= 1 << _bit(here % 3, there % 3)
+                        tokens[order[there][position]] |= 4 << _bit(there % 3, here % 3)
+                    else:
+                        posts[there // 3].add(position)
+                        waits.setdefault(number, []).append((there // 3, position))
+        ranks = [{position: rank + 1 for rank, position in enumerate(sorted(found))} for found in posts]
+        sections = {}
+        for core in range(self.cores):
+            code: list[Instruction] = []
+            for number in self._written(order[3 * core : 3 * core + 3]):
+                stream_ = _stream(self.lines[number]) % 3
+                for other, position in waits.get(number, ()):
+                    code.append(make("wait", on=stream_, sem=other, value=ranks[other][position], line=len(code) + 1))
+                one = self.code[number]
+                code.append(Instruction(one.name, one.values, tokens[number], len(code) + 1))
+                if stream_ == 0 and place[number] in posts[core]:
+                    code.append(make("post", on=0, sem=core, line=len(code) + 1))
+            if code:
+                sections[f"core{core}"] = tuple(code)
+        return Program(sections, tuple(buffers), constants, source), ticks
+
+    def _wanted(self, number: int, latest: list[list[int]]) -> list[tuple[int, int]]:
+        """(stream, position in it) that an instruction waits for."""
+        wanted: dict[int, int] = {}
+        row = self.needs[number]
+        for line in np.flatnonzero(row).tolist():
+            there = _stream(line)
+            wanted[there] = max(wanted.get(there, -1), latest[line][row[line]])
+        return sorted(wanted.items())
 
     def _written(self, order: list[list[int]]) -> list[int]:
         """One list with each stream in its order: by the order in which they were emitted as far as that allows."""
         result = list[int]()
         at = [0, 0, 0]
         while True:
-            heads = [stream[i] for stream, i in zip(order, at, strict=True) if i < len(stream)]
+            heads = [(stream[i], s) for s, (stream, i) in enumerate(zip(order, at, strict=True)) if i < len(stream)]
             if not heads:
                 return result
-            number = min(heads)
+            number, s = min(heads)
             result.append(number)
-            at[_STREAM[self.lines[number]]] += 1
+            at[s] += 1
+
+
+def _stream(line: int) -> int:
+    """The stream, 3·core + io, move or compute, of a line."""
+    return 3 * (line // 4) + _STREAM[line % 4]
+
+
+def share(whole: int, core: int, cores: int) -> range:
+    """The part of 0 to `whole` that is one core's."""
+    part = -(-whole // cores)
+    return range(min(whole, core * part), min(whole, (core + 1) * part))
 
 
 def _bit(here: int, other: int) -> int:

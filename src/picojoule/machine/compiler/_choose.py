@@ -5,7 +5,7 @@ instruction, so that of two schedules about as fast the shorter program wins. It
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
 
@@ -37,11 +37,11 @@ def halves(whole: int, least: int) -> list[int]:
     return found
 
 
-_KNOWN: dict[object, Tiling] = {}  # layers alike are priced once
+_KNOWN: dict[object, tuple[float, Tiling]] = {}  # layers alike are priced once
 
 
-def choose(machine: Machine, kernel: Contract, plan: BodyPlan, width: int) -> Tiling:
-    """The cheapest tiling that fits. `width` is the bytes of an operand."""
+def choose(machine: Machine, kernel: Contract, plan: BodyPlan, width: int) -> tuple[float, Tiling]:
+    """The cheapest tiling that fits, and its price. `width` is the bytes of an operand."""
     sizes = tuple(sorted(machine.sizes.items()))
     rates = (
         machine.bus,
@@ -69,7 +69,7 @@ def choose(machine: Machine, kernel: Contract, plan: BodyPlan, width: int) -> Ti
     return _KNOWN[key]
 
 
-def _cheapest(machine: Machine, kernel: Contract, plan: BodyPlan, width: int) -> Tiling:
+def _cheapest(machine: Machine, kernel: Contract, plan: BodyPlan, width: int) -> tuple[float, Tiling]:
     best: tuple[float, Tiling] | None = None
     for th, tw, tk, tn in _candidates(kernel):
         found = _price(machine, kernel, plan, width, th, tw, tk, tn)
@@ -78,7 +78,27 @@ def _cheapest(machine: Machine, kernel: Contract, plan: BodyPlan, width: int) ->
     if best is None:
         raise InputError("no tile fits on chip", where=f"node {kernel.name}", expected="a machine with larger memories",
                          example="nram: 128 KiB")  # fmt: skip
-    return best[1]
+    return best
+
+
+def divided(machine: Machine, kernel: Contract, plan: BodyPlan, width: int) -> tuple[str, Tiling]:
+    """How the cores share a product: "parts", "rows" or "columns" of the result; and the tiling of each share."""
+    cores, window = machine.cores, kernel.window
+    if cores == 1:
+        return "rows", choose(machine, kernel, plan, width)[1]
+    slower = replace(machine, bus=machine.bus / cores)
+    if len(kernel.parts) >= cores:
+        return "parts", choose(slower, kernel, plan, width)[1]
+    tall = window.out[0] if window else kernel.m
+    high, wide = -(-tall // cores), -(-kernel.n // cores)
+    if window is None:
+        rows = replace(kernel, m=high)
+    else:
+        rows = replace(kernel, m=kernel.m * high // tall, window=replace(window, out=(high, window.out[1])))
+    options = {"rows": rows, "columns": replace(kernel, n=wide)}
+    priced = {name: choose(slower, one, plan, width) for name, one in options.items()}
+    name = min(priced, key=lambda one: priced[one][0])
+    return name, priced[name][1]
 
 
 def _candidates(kernel: Contract) -> Iterator[tuple[int, int, int, int]]:

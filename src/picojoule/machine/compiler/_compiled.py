@@ -216,6 +216,7 @@ def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
             own = {id(kernel) for kernel in group}
             later = {name for kernel in kernels if id(kernel) not in own for name in kernel.reads()} | set(outs)
             steps.append(_segment(group, later, sizes, constants, dtypes, machine, graph.name))
+    lines += [f"placed {one.name} on the processor: {one.told()}" for one in kernels if not isinstance(one, Cpu)]
     return Compiled(smaller, machine, tuple(steps), dict(zip(smaller.outputs, outs, strict=True)), constants, sizes, dtypes,
                     tuple(lines))  # fmt: skip
 

@@ -13,6 +13,7 @@ from ._graph import Array, Graph, Node
 
 LARGEST: Final = 1 << 26  # elements of a constant that folding may make
 _RANDOM: Final = ("RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial")
+_SLOW: Final = ("Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "LSTM", "GRU", "RNN", "NonMaxSuppression")
 _SAME: Final = ("Identity", "Dropout")
 
 
@@ -34,7 +35,7 @@ def _constants(graph: Graph, lines: list[str]) -> Graph:
             continue
         small = all(prod(shapes[n]) <= LARGEST for n in node.outputs if n in shapes)
         known = all(name in constants for name in node.inputs if name)
-        if known and small and node.op not in _RANDOM and "::" not in node.op:
+        if known and small and node.op not in (*_RANDOM, *_SLOW) and "::" not in node.op:
             try:
                 made = graph.kernel(node, [constants.get(name) for name in node.inputs])
             except InputError as error:  # the CPU says so again when it is to run it

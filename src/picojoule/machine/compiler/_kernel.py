@@ -84,6 +84,10 @@ class Kernel:
         """Tensors it writes."""
         return [place.tensor for place in self.body.stores.values()]
 
+    def told(self) -> str:
+        """What it is, in a few words."""
+        return f"{self.body.m}×{self.body.n} element by element"
+
 
 @dataclass(slots=True)
 class Plane(Kernel):
@@ -148,6 +152,13 @@ class Contract(Kernel):
         """Tensors it reads."""
         return [self.x.tensor, self.w.tensor, *Kernel.reads(self)]
 
+    def told(self) -> str:
+        """Sizes of the product."""
+        k = self.k * (self.window.size[0] * self.window.size[1] if self.window else 1)
+        count = f"{len(self.parts)} products " if len(self.parts) > 1 else ""
+        blocks = f" in blocks of {self.block} channels" if self.window and 0 < self.block < self.k else ""
+        return f"{count}{self.m}×{k}×{self.n} {self.dtype}{blocks}"
+
 
 @dataclass(slots=True)
 class Sweep(Kernel):
@@ -164,6 +175,13 @@ class Sweep(Kernel):
     def reads(self) -> list[str]:
         """Tensors it reads."""
         return [self.x.tensor, *([self.w.tensor] if self.w else []), *Kernel.reads(self)]
+
+    def told(self) -> str:
+        """The window."""
+        assert self.window is not None
+        return (
+            f"{self.window.size[0]}×{self.window.size[1]} {'weighted ' if self.w else ''}{self.fn} channel by channel"
+        )
 
 
 @dataclass(slots=True)
@@ -202,6 +220,10 @@ class Copy(Kernel):
     def writes(self) -> list[str]:
         """Tensors it writes."""
         return list(dict.fromkeys(piece.target.tensor for piece in self.pieces))
+
+    def told(self) -> str:
+        """How many pieces."""
+        return f"moves of {len(self.pieces)} pieces"
 
 
 @dataclass(slots=True)

@@ -1,23 +1,26 @@
 """Kernels to instructions: planes, windows, folds over pixels, and copies."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import product
+from math import prod
 
 from picojoule.quantity import InputError
 
 from .._machine import BYTES, DTYPES
 from .._meaning import BINARY, FOLDS, FUNCTIONS
-from ._build import DRAM, NRAM, Builder
+from ._build import DRAM, NRAM, Builder, share
 from ._choose import halves, reach
 from ._kernel import Contract, Copy, Kernel, Plane, Shrink, Strided, Sweep
 from ._lower_contract import Spot, areas, contract, load_window
-from ._tile import BodyPlan, BodyRun, bits, up
+from ._tile import BodyPlan, BodyRun, Ring, bits, up
 
 _PIECES = 8  # tiles that a plane is cut into at least, where they stay worth a move
 _LOWEST = -3.4028234663852886e38
 
 
 def lower(builder: Builder, kernel: Kernel, addresses: Mapping[str, int], dtypes: Mapping[str, str]) -> None:
-    """Emit the instructions of one kernel."""
+    """Emit the instructions of one kernel, every core's share of them."""
+    builder.begin()
     if isinstance(kernel, Contract):
         contract(builder, kernel, addresses, dtypes)
     elif isinstance(kernel, Sweep):
@@ -46,36 +49,38 @@ def plane(builder: Builder, kernel: Plane, addresses: Mapping[str, int], dtypes:
         n = -(-n // 2)
     if plan.bytes(1, n) > room:
         raise _refuse(kernel, builder)
-    m = max(1, min(body.m, -(-body.m // _PIECES)))
-    m = min(body.m, max(m, -(-4096 // (4 * n))))
+    split = body.m >= builder.cores or body.whole  # rows, else columns
+    part = len(share(body.m, 0, builder.cores)) if split else body.m
+    m = max(1, -(-part // _PIECES))
+    m = min(part, max(m, -(-4096 // (4 * n))))
     while plan.bytes(m, n) > room:
         m = -(-m // 2)
-    nram, _ = areas(builder)
-    run = BodyRun(builder, plan, nram, addresses, dtypes, (m, n))
-    for row in range(0, body.m, m):
-        for column in range(0, n if body.whole else body.n, n):
-            run.run((row, column), [(row, min(m, body.m - row))], column, min(n, body.n - column))
+    for _ in builder.each():
+        nram, _ = areas(builder)
+        run = BodyRun(builder, plan, nram, addresses, dtypes, (m, n))
+        rows = share(body.m, builder.core, builder.cores) if split else range(body.m)
+        columns = range(body.n) if split else share(body.n, builder.core, builder.cores)
+        for row in rows[::m]:
+            for column in columns[::n]:
+                few, many = min(m, rows.stop - row), min(n, columns.stop - column)
+                run.run((row, column), [(row, few)], column, many)
 
 
 def sweep(builder: Builder, kernel: Sweep, addresses: Mapping[str, int], dtypes: Mapping[str, str]) -> None:
     """Pooling and depthwise convolution: every tap is folded into the result."""
     assert kernel.window is not None
-    window = kernel.window
-    run = _Sweeping(builder, kernel, addresses, dtypes)
-    before: tuple[Spot, int, int] | None = None
-    for c in range(0, window.channels, run.tc):
-        for image in range(window.images):
-            for y in range(0, window.out[0], run.th):
-                for x in range(0, window.out[1], run.tw):
-                    spot = Spot(image, y, x, min(run.th, window.out[0] - y), min(run.tw, window.out[1] - x))
-                    at, loads = run.inputs(spot, c)
-                    if before is not None:
-                        run.tile(*before)
-                    for load in loads:
-                        load()
-                    before = spot, c, at
-    if before is not None:
-        run.tile(*before)
+    for _ in builder.each():
+        run = _Sweeping(builder, kernel, addresses, dtypes)
+        before: tuple[Spot, int, int] | None = None
+        for spot, c in run.tiles():
+            at, loads = run.inputs(spot, c)
+            if before is not None:
+                run.tile(*before)
+            for load in loads:
+                load()
+            before = spot, c, at
+        if before is not None:
+            run.tile(*before)
 
 
 class _Sweeping:
@@ -90,6 +95,10 @@ class _Sweeping:
         self.dtype = dtypes.get(kernel.x.tensor, "float32")
         self.width = BYTES[self.dtype]
         plan = BodyPlan(kernel.body, True)
+        tall, channels = self.window.out[0], self.window.channels
+        split = tall >= builder.cores or tall > channels
+        self.rows = share(tall, builder.core, builder.cores) if split else range(tall)
+        self.channels = range(channels) if split else share(channels, builder.core, builder.cores)
         self.th, self.tw, self.tc = _sweep_tile(builder, kernel, plan, self.width)
         nram, _ = areas(builder)
         self.run = BodyRun(builder, plan, nram, addresses, dtypes, (self.th * self.tw, self.tc))
@@ -100,9 +109,18 @@ class _Sweeping:
         self.count = self.window.size[0] * self.window.size[1]
         self.ws = nram.ring(self.count * self.tc * 4, 2)
 
+    def tiles(self) -> Iterator[tuple[Spot, int]]:
+        """Output pixels and first channel of the tiles of this core: its share of the rows, or of the channels."""
+        window, rows = self.window, self.rows
+        for c in self.channels[:: self.tc]:
+            for image in range(window.images):
+                for y in rows[:: self.th]:
+                    for x in range(0, window.out[1], self.tw):
+                        yield Spot(image, y, x, min(self.th, rows.stop - y), min(self.tw, window.out[1] - x)), c
+
     def inputs(self, spot: Spot, c: int) -> tuple[int, list[Callable[[], None]]]:
         """Where the inputs of a tile are to be, and the loads still to emit."""
-        at, many = self.xs.find((spot, c))[0], min(self.tc, self.window.channels - c)
+        at, many = self.xs.find((spot, c))[0], min(self.tc, self.channels.stop - c)
         base = self.addresses[self.kernel.x.tensor] + (self.kernel.x.offset + c) * self.width
         stride = (self.kernel.x.stride or self.window.channels) * self.width
         outside = 0.0 if self.kernel.fn == "add" else _LOWEST if self.dtype == "float32" else -128.0
@@ -129,7 +147,7 @@ class _Sweeping:
     def tile(self, spot: Spot, c: int, at: int) -> None:
         """Every tap of a tile: the taps of one kernel column after those of the one before."""
         window, kernel, emit = self.window, self.kernel, self.builder.emit
-        many = min(self.tc, window.channels - c)
+        many = min(self.tc, self.channels.stop - c)
         pixel, tall = many * self.width, reach(window, spot.th, spot.tw)[0]
         weights, fresh = self.ws.find(c) if kernel.w is not None else (-1, False)
         if fresh and kernel.w is not None:
@@ -207,7 +225,7 @@ def shrink(builder: Builder, kernel: Shrink, addresses: Mapping[str, int], dtype
     plan = BodyPlan(body, True)
     dtype = dtypes.get(kernel.x.tensor, "float32")
     width = BYTES[dtype]
-    tc, rows = body.n, kernel.rows
+    tc, rows = len(share(body.n, 0, builder.cores)), kernel.rows
     while plan.bytes(1, tc) + 2 * up((rows + 1) * tc * 4) + (2 * up(rows * tc) if width == 1 else 0) > room:
         if tc > 64 or rows == 1:
             if tc == 1:
@@ -215,43 +233,52 @@ def shrink(builder: Builder, kernel: Shrink, addresses: Mapping[str, int], dtype
             tc = -(-tc // 2)
         else:
             rows = -(-rows // 2)
-    nram, _ = areas(builder)
-    run = BodyRun(builder, plan, nram, addresses, dtypes, (1, tc))
-    places = nram.ring((rows + 1) * tc * 4, 2)
-    small = nram.ring(rows * tc, 2) if width == 1 else None
-    for image in range(body.m):
-        for c in range(0, body.n, tc):
-            many = min(tc, body.n - c)
-            result = run.result((image, c))
-            slices = range(0, kernel.rows, rows)
-            at = places.find((image, c, 0))[0]
-            for number, first in enumerate(slices):
-                count = min(rows, kernel.rows - first)
-                stride = (kernel.x.stride or body.n) * width
-                far = (
-                    addresses[kernel.x.tensor]
-                    + kernel.x.offset * width
-                    + (image * kernel.rows + first) * stride
-                    + c * width
-                )
-                data = at + many * 4
-                near = data if small is None else small.find((image, c, number))[0]
-                builder.copy(NRAM, DRAM, far, near, count, many * width, stride)
-                if small is not None:
-                    builder.emit("vec", fn=FUNCTIONS.index("dequantise"), type=DTYPES.index("int8"), dst=data, a=near, imm=1,
-                                 b=bits(1.0), length=count * many)  # fmt: skip
-                last = first + rows >= kernel.rows
-                following = result if last else places.find((image, c, number + 1))[0]
-                start = data if number == 0 else at
-                builder.emit(
-                    "fold", fn=FOLDS.index(kernel.fn), dst=following, a=start, m=count + (number > 0), n=many, down=1
-                )
-                at = following
-            run.run((image, c), [(image, 1)], c, many)
+    for _ in builder.each():
+        nram, _ = areas(builder)
+        run = BodyRun(builder, plan, nram, addresses, dtypes, (1, tc))
+        places = nram.ring((rows + 1) * tc * 4, 2)
+        small = nram.ring(rows * tc, 2) if width == 1 else None
+        channels = share(body.n, builder.core, builder.cores)
+        for image in range(body.m):
+            for c in channels[::tc]:
+                many = min(tc, channels.stop - c)
+                result = run.result((image, c))
+                slices = range(0, kernel.rows, rows)
+                at = places.find((image, c, 0))[0]
+                for number, first in enumerate(slices):
+                    count = min(rows, kernel.rows - first)
+                    stride = (kernel.x.stride or body.n) * width
+                    far = (
+                        addresses[kernel.x.tensor]
+                        + kernel.x.offset * width
+                        + (image * kernel.rows + first) * stride
+                        + c * width
+                    )
+                    data = at + many * 4
+                    near = data if small is None else small.find((image, c, number))[0]
+                    builder.copy(NRAM, DRAM, far, near, count, many * width, stride)
+                    if small is not None:
+                        builder.emit("vec", fn=FUNCTIONS.index("dequantise"), type=DTYPES.index("int8"), dst=data, a=near, imm=1,
+                                     b=bits(1.0), length=count * many)  # fmt: skip
+                    last = first + rows >= kernel.rows
+                    following = result if last else places.find((image, c, number + 1))[0]
+                    start = data if number == 0 else at
+                    builder.emit(
+                        "fold",
+                        fn=FOLDS.index(kernel.fn),
+                        dst=following,
+                        a=start,
+                        m=count + (number > 0),
+                        n=many,
+                        down=1,
+                    )
+                    at = following
+                run.run((image, c), [(image, 1)], c, many)
 
 
 def copies(builder: Builder, kernel: Copy, addresses: Mapping[str, int], dtypes: Mapping[str, str]) -> None:
     """Pieces of a tensor, through NRAM."""
+    builder.core = 0
     nram, _ = areas(builder)
     target = kernel.pieces[0].target.tensor
     width = BYTES[dtypes.get(target, "float32")]
@@ -263,10 +290,14 @@ def copies(builder: Builder, kernel: Copy, addresses: Mapping[str, int], dtypes:
         for first in range(0, kernel.body.n * width, size):
             part = min(size, kernel.body.n * width - first)
             builder.copy(DRAM, NRAM, addresses[target] + first, at, 1, part, 0)
+        builder.begin()
     size = builder.machine.sizes["nram"] // 4 // 64 * 64
-    ring = nram.ring(size, min(3, (builder.machine.sizes["nram"] - nram.used) // size))
-    for number, piece in enumerate(kernel.pieces):
-        _piece(builder, piece, addresses, width, ring.find, size, number)
+    for _ in builder.each():
+        if builder.core:
+            nram, _ = areas(builder)
+        ring = nram.ring(size, min(3, (builder.machine.sizes["nram"] - nram.used) // size))
+        for number, piece in enumerate(kernel.pieces):
+            _piece(builder, piece, addresses, width, ring, size, number)
 
 
 def _merged(piece: Strided) -> list[tuple[int, int, int]]:
@@ -282,8 +313,9 @@ def _merged(piece: Strided) -> list[tuple[int, int, int]]:
     return dims
 
 
-def _piece(builder: Builder, piece: Strided, addresses: Mapping[str, int], width: int, place: object, room: int,
+def _piece(builder: Builder, piece: Strided, addresses: Mapping[str, int], width: int, ring: Ring, room: int,
            number: int) -> None:  # fmt: skip
+    """One piece of a copy: every so many-th tile of it is this core's."""
     dims = _merged(piece)
     run = 1
     if dims and dims[-1][1:] == (1, 1):
@@ -310,11 +342,13 @@ def _piece(builder: Builder, piece: Strided, addresses: Mapping[str, int], width
     if outer and fit == rows:
         q, sq, tq = outer.pop()
         block = max(1, min(q, room // (rows * run * width)))
-    starts = [(0, 0)]
-    for size, s_outer, t_outer in outer:
-        starts = [(a + i * s_outer, b + i * t_outer) for a, b in starts for i in range(size)]
-    find = place
-    for a, b in starts:
+    rounds = prod(size for size, _, _ in outer)
+    if builder.cores > 1 and q > 1:
+        block = max(1, min(block, -(-q * rounds // builder.cores)))
+    tile = 0
+    for index in product(*(range(size) for size, _, _ in outer)):
+        a = sum(i * dim[1] for i, dim in zip(index, outer, strict=True))
+        b = sum(i * dim[2] for i, dim in zip(index, outer, strict=True))
         for first in range(0, q, block):
             many = min(block, q - first)
             for row in range(0, rows, fit):
@@ -322,7 +356,10 @@ def _piece(builder: Builder, piece: Strided, addresses: Mapping[str, int], width
                 size = run
                 if tail and row + count == rows and tail % run:
                     size = tail % run
-                at = find((number, a, b, first, row))[0]  # type: ignore[operator]
+                tile += 1
+                if tile % builder.cores != builder.core:
+                    continue
+                at = ring.find((number, a, b, first, row))[0]
                 far = source + (a + first * sq + row * s) * width
                 _side(builder, NRAM, DRAM, far, at, many, sq, count, s, size, width)
                 far = target + (b + first * tq + row * t) * width

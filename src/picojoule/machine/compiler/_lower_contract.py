@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from .._machine import BYTES, DTYPES
 from .._meaning import FUNCTIONS
-from ._build import DRAM, NRAM, WRAM, Builder
-from ._choose import Tiling, choose, reach, taps
+from ._build import DRAM, NRAM, WRAM, Builder, share
+from ._choose import Tiling, divided, reach, taps
 from ._kernel import Contract, Part, Window
 from ._tile import Area, BodyPlan, BodyRun, Ring, bits
 
@@ -42,19 +42,29 @@ def areas(builder: Builder) -> tuple[Area, Area]:
     )
 
 
-def contract(builder: Builder, kernel: Contract, addresses: Mapping[str, int], dtypes: Mapping[str, str],
-             tiling: Tiling | None = None) -> None:  # fmt: skip
-    """Every tile of a Contract."""
+def contract(builder: Builder, kernel: Contract, addresses: Mapping[str, int], dtypes: Mapping[str, str]) -> None:
+    """Every tile of a Contract, its share on each core."""
     plan = BodyPlan(kernel.body, True)
-    tiling = tiling or choose(builder.machine, kernel, plan, BYTES[kernel.dtype])
+    how, tiling = divided(builder.machine, kernel, plan, BYTES[kernel.dtype])
     kernel.block = tiling.tk
-    _Contraction(builder, kernel, plan, addresses, dtypes, tiling).build()
+    for _ in builder.each():
+        _Contraction(builder, kernel, plan, addresses, dtypes, tiling, how).build()
 
 
 class _Contraction:
     def __init__(self, builder: Builder, kernel: Contract, plan: BodyPlan, addresses: Mapping[str, int],
-                 dtypes: Mapping[str, str], tiling: Tiling) -> None:  # fmt: skip
+                 dtypes: Mapping[str, str], tiling: Tiling, how: str) -> None:  # fmt: skip
         self.builder, self.kernel, self.addresses, self.tiling = builder, kernel, addresses, tiling
+        whole = {
+            "rows": kernel.window.out[0] if kernel.window else kernel.m,
+            "columns": kernel.n,
+            "parts": len(kernel.parts),
+        }
+        mine = {
+            name: share(size, builder.core, builder.cores) if name == how else range(size)
+            for name, size in whole.items()
+        }
+        self.rows, self.columns, self.parts = mine["rows"], mine["columns"], mine["parts"]
         self.width, self.type = BYTES[kernel.dtype], DTYPES.index(kernel.dtype)
         self.window = kernel.window
         self.direct = self.window is not None and self.window.direct
@@ -74,15 +84,15 @@ class _Contraction:
 
     def spots(self) -> Iterator[Spot]:
         """The tiles of output pixels."""
-        t, window = self.tiling, self.window
+        t, window, rows = self.tiling, self.window, self.rows
         if window is None:
-            for m in range(0, self.kernel.m, t.tw):
-                yield Spot(0, 0, m, 1, min(t.tw, self.kernel.m - m))
+            for m in rows[:: t.tw]:
+                yield Spot(0, 0, m, 1, min(t.tw, rows.stop - m))
             return
         for image in range(window.images):
-            for y in range(0, window.out[0], t.th):
+            for y in rows[:: t.th]:
                 for x in range(0, window.out[1], t.tw):
-                    yield Spot(image, y, x, min(t.th, window.out[0] - y), min(t.tw, window.out[1] - x))
+                    yield Spot(image, y, x, min(t.th, rows.stop - y), min(t.tw, window.out[1] - x))
 
     def build(self) -> None:
         """Emit everything. Zeros around the inputs of a tile are written before the tile in front of it is computed,
@@ -103,8 +113,8 @@ class _Contraction:
 
     def items(self) -> Iterator["_Item"]:
         """Blocks of channels of tiles, in order."""
-        columns = range(0, self.kernel.n, self.tiling.tn)
-        for part in self.kernel.parts:
+        columns = self.columns[:: self.tiling.tn]
+        for part in (self.kernel.parts[i] for i in self.parts):
             pairs = (
                 ((spot, n) for spot in self.spots() for n in columns)
                 if self.tiling.rows_outside
@@ -117,7 +127,7 @@ class _Contraction:
     def tile(self, item: "_Item", at: int) -> None:
         """One block of channels of one tile, its inputs at `at`; after the last block the body."""
         part, spot, n, k, depth = item
-        many = min(self.tiling.tn, self.kernel.n - n)
+        many = min(self.tiling.tn, self.columns.stop - n)
         key = (part, spot, n)
         y = self.body.result(key)
         for number, tap in enumerate(self.taps):

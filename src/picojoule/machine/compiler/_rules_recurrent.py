@@ -1,12 +1,15 @@
 """LSTM and GRU, one step after the other. The products with the inputs of all steps are one."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 
 from ._graph import Array, Node
 from ._kernel import Body, Contract, Place, Plane
 from ._select import Selector, UnsupportedError, apply
+
+_STEPS: Final = 10_000
 
 
 class _Layer:
@@ -227,4 +230,6 @@ def _prepare(selector: Selector, node: Node, functions: int) -> _Outputs:
         raise UnsupportedError("its activations are not the usual ones")
     steps, batch, _ = graph.shape(node.inputs[0])
     hidden = graph.constants[node.inputs[2]].shape[2]
+    if steps > _STEPS:
+        raise UnsupportedError(f"it has more than {_STEPS} steps, which are unrolled")
     return _Outputs(selector, node, directions, (steps, directions, batch, hidden))

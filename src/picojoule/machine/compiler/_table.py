@@ -1,6 +1,7 @@
 """Which rule turns which ONNX operator into kernels; what has none runs on the CPU and is named."""
 
 from collections.abc import Callable
+from math import prod
 from typing import Final
 
 from picojoule.quantity import InputError
@@ -32,12 +33,25 @@ FAULTS: Final = (KeyError, IndexError, ValueError, TypeError, ZeroDivisionError)
 
 def select(graph: Graph, machine: Machine) -> tuple[Selector, list[str]]:
     """The kernels of a graph, and the stored tensors of its outputs."""
+    _bounded(graph, machine)
     selector = Selector(graph, machine.sizes["nram"])
     for node in graph.nodes:
+        told, kernels = len(selector.explain), len(selector.kernels)
         reason = _reason(selector, node)
         if reason:
             _on_cpu(selector, node, reason)
+        elif len(selector.explain) == told and not any(node in one.nodes for one in selector.kernels[kernels:]):
+            selector.explain.append(f"removed {node.name} ({node.op}): a view of its input")
     return selector, selector.finish()
+
+
+def _bounded(graph: Graph, machine: Machine) -> None:
+    """Refuse a tensor that no memory of the machine can hold, before anything of its size is made."""
+    for name in (*graph.inputs, *(name for node in graph.nodes for name in node.outputs)):
+        size = prod(graph.shapes.get(name, ()))
+        if 4 * size > machine.sizes["dram"]:
+            raise InputError(f"{name!r} has {size} elements", where=f"machine {machine.name}",
+                             expected=f"tensors that fit its {machine.sizes['dram']} bytes of DRAM")  # fmt: skip
 
 
 def _reason(selector: Selector, node: Node) -> str:

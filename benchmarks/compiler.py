@@ -1,0 +1,83 @@
+"""Full-size networks on the processor: how long compiling, values and timing take, and what the programs cost.
+
+Run from the repository: `PYTHONPATH=src:. python benchmarks/compiler.py [names] [--cores 4]`. Processor seconds, so that a
+busy machine disturbs less. Where onnxruntime is installed its values are compared on the same weights.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tests.machine.compiler import networks as nets
+
+from picojoule.formats import load_machine
+from picojoule.frontends.onnx import compile_onnx
+
+NETWORKS: dict[str, Callable[[Path], Path]] = {
+    "lenet5": nets.lenet, "alexnet": nets.alexnet, "vgg16": nets.vgg16, "resnet18": lambda path: nets.resnet(path, 18),
+    "resnet50": lambda path: nets.resnet(path, 50), "mobilenetv2": nets.mobilenet, "bert-layer": nets.bert,
+    "gpt2-block": nets.gpt2, "lstm": lambda path: nets.recurrent(path, "LSTM", 32, 1, 256, 512),
+}  # fmt: skip
+
+
+def peer_error(path: Path, inputs: dict[str, NDArray[Any]], found: dict[str, NDArray[Any]]) -> str:
+    """The largest difference to ONNX Runtime, relative to the largest value."""
+    try:
+        import onnxruntime as runtime  # type: ignore[import-not-found,import-untyped,unused-ignore]
+    except ImportError:
+        return "no onnxruntime"
+    session = runtime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    values = zip(session.get_outputs(), session.run(None, inputs), strict=True)
+    return f"{max(float(np.abs(found[info.name] - v).max() / np.abs(v).max()) for info, v in values):.1e}"
+
+
+def line(name: str, machine_name: str, dtype: str) -> str:
+    """One row of the table."""
+    machine = load_machine(machine_name)
+    with tempfile.TemporaryDirectory() as folder:
+        path = NETWORKS[name](Path(folder) / f"{name}.onnx")
+        inputs = nets.feeds(path)
+        calibration = [nets.feeds(path, 1)] if dtype == "int8" else []
+        start = time.process_time()
+        compiled = compile_onnx(path, machine, dtype, calibration=calibration)
+        times = [time.process_time() - start]
+        start = time.process_time()
+        found = compiled(inputs)
+        times.append(time.process_time() - start)
+        start = time.process_time()
+        result = compiled.time()
+        times.append(time.process_time() - start)
+        same = all(found[n].tobytes() == a.tobytes() for n, a in compiled.reference(inputs).items())
+        error = peer_error(path, inputs, found) if dtype == "float32" else ""
+    counts = result.counts
+    macs = counts.get(("matrix", f"mac_{dtype}"), 0)
+    share = macs / machine.macs[dtype] / machine.cores / float(result.cycles)
+    words = sum(program.words for program in compiled.programs)
+    return (f"{name:<12}{dtype:<9}{words:>8}{times[0]:>9.2f}{times[1]:>9.2f}{times[2]:>9.2f}{float(result.cycles) / 1e6:>10.3f}"
+            f"{100 * share:>7.1f} %{counts[('dram', 'read')] / 1e6:>9.1f}   {'yes' if same else 'NO'}   {error}")  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=[])
+    parser.add_argument("--cores", type=int, choices=(1, 4), default=1)
+    parser.add_argument("--dtype", choices=("float32", "int8"), default="float32")
+    chosen = parser.parse_args()
+    head = (
+        f"{'network':<12}{'type':<9}{'words':>8}{'compile':>9}{'values':>9}{'timing':>9}{'Mcycles':>10}{'MAC use':>9}"
+    )
+    head += f"{'MB read':>9}   bits as the reference, error to ONNX Runtime"
+    sys.stdout.write(head + "\n")
+    for name in chosen.names or NETWORKS:
+        sys.stdout.write(line(name, "textbook-core" if chosen.cores == 1 else "textbook-cluster", chosen.dtype) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
