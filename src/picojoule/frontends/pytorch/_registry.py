@@ -34,6 +34,7 @@ class Entry:
     kind: str
     rule: Rule
     layout: Layout
+    own: bool = False  # ours: what it says follows from metadata, so that it may be remembered
 
 
 TABLE: Final[dict[str, Entry]] = {}
@@ -71,7 +72,7 @@ def over_input(call: Call, reads: Named) -> Pattern:
 def add_rule(names: str, kind: str, rule: Rule, layout: Layout = pointwise, *, inplace: bool = False) -> None:
     """Enter the operators `names` (spaces between); with `inplace` also those with a trailing underscore."""
     for name in names.split():
-        TABLE[name] = Entry(kind, rule, layout)
+        TABLE[name] = Entry(kind, rule, layout, own=True)
         if inplace:
             TABLE[f"{name}_"] = TABLE[name]
 
