@@ -50,11 +50,11 @@ class Group:
 class Layers:
     """The groups of equal layers of a copied module."""
 
-    def __init__(self, module: Module, recorder: Recorder) -> None:
+    def __init__(self, named: Sequence[tuple[str, Module]], recorder: Recorder) -> None:
         self.recorder = recorder
         self.groups: dict[str, Group] = {}
         self.copied = 0
-        self._modules = dict(module.named_modules())
+        self._modules = dict(named)
         self._read: set[str] = set()
         for path, container in self._modules.items():
             self._group(path, container)

@@ -1,5 +1,6 @@
 """Parameters and buffers of a module as tensors of the Graph: names, roles, ties."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from picojoule.workload import Graph, Role, Tensor
@@ -19,10 +20,10 @@ def role_of(module: Module, name: str) -> Role:
     return "embedding" if isinstance(module, torch.nn.Embedding | torch.nn.EmbeddingBag) else "weight"
 
 
-def declare_module(store: Store, module: Module) -> None:
-    """Every parameter and buffer once, under the name of the first module that owns it."""
+def declare_module(store: Store, named: Sequence[tuple[str, Module]]) -> None:
+    """Every parameter and buffer of the modules once, under the name of the first module that owns it."""
     tied = []
-    for path, owner in module.named_modules():
+    for path, owner in named:
         for name, parameter in owner._parameters.items():
             if parameter is None:
                 continue
@@ -31,7 +32,7 @@ def declare_module(store: Store, module: Module) -> None:
                 tied.append((full, store.root(parameter).tensor.name))
                 continue
             declare(store, full, parameter, role_of(owner, name))
-    for path, owner in module.named_modules():
+    for path, owner in named:
         for name, buffer in owner._buffers.items():
             if buffer is not None and not store.knows(buffer):
                 declare(store, f"{path}.{name}" if path else name, buffer, "buffer")

@@ -74,14 +74,23 @@ class Recorder(_Mode):  # type: ignore[misc]
     @contextmanager
     def inside(self, path: str) -> Iterator[None]:
         """Record as part of the module at `path`."""
-        before = self.graph._path
-        self.modules.append(path)
-        self.graph._path = [path] if path else []
+        before = self.enter(path)
         try:
             yield
         finally:
-            self.modules.pop()
-            self.graph._path = before
+            self.leave(before)
+
+    def enter(self, path: str) -> list[str]:
+        """From now on the module at `path` runs; what `leave` needs."""
+        before = self.graph._path
+        self.modules.append(path)
+        self.graph._path = [path] if path else []
+        return before
+
+    def leave(self, before: list[str]) -> None:
+        """The module that ran has ended."""
+        self.modules.pop()
+        self.graph._path = before
 
     @contextmanager
     def unrecorded(self) -> Iterator[None]:
