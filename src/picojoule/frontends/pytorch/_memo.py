@@ -105,27 +105,23 @@ def run(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     return run_and_keep(func, args, kwargs)[0]
 
 
-def run_and_keep(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Any]:
-    """As `run`, and how such a result is made again; None if it is not."""
+def run_and_keep(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], *, plain: bool = False) -> tuple[Any, Any]:
+    """As `run`, and how such a result is made again; None if it is not. `plain`: all tensors are strided, on meta."""
+    kept = _shapes.made(func, args, kwargs) if plain else None
+    if kept is not None:
+        return again(kept, args), kept
     key = _key(func, args, kwargs)
     if key is None:
         return func(*args, **kwargs), None
     kept = _known.get(key)
-    if kept is None:
-        kept = _shapes.made(func, args, kwargs)
-        if kept is None:
-            out, kept = _run(func, args, kwargs)
-            _keep(key, kept)
-            return out, kept
-        _keep(key, kept)
-    return again(kept, args), kept
-
-
-def _keep(key: Any, kept: Any) -> None:
+    if kept is not None:
+        return again(kept, args), kept
+    out, kept = _run(func, args, kwargs)
     if kept is not None:
         if len(_known) >= _LIMIT:
             _known.clear()
         _known[key] = kept
+    return out, kept
 
 
 def _run(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Any, Any]:

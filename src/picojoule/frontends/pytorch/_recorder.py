@@ -11,7 +11,7 @@ from . import _rules_contract, _rules_elementwise, _rules_move, _rules_rows
 from ._call import Call, Signature, signature, tensors_in
 from ._fused import FUSED, grouped_on_meta
 from ._higher import run_higher
-from ._memo import Seen, again, plans, remember, run_and_keep, seen
+from ._memo import SELF, Seen, again, plans, remember, run_and_keep, seen
 from ._memo import run as run_remembered
 from ._plan import Plan, Result, write
 from ._registry import TABLE, Entry, pointwise
@@ -154,7 +154,7 @@ class Recorder(_Mode):  # type: ignore[misc]
             outputs = [out] if isinstance(out, torch.Tensor) else [t for t in out if t is not None]
             self._write(plan, found, outputs)
             return out
-        out, kept = run_and_keep(func, args, kwargs)
+        out, kept = run_and_keep(func, args, kwargs, plain=True)
         plan = self._record(Call(known.signature, args, kwargs, tensors_in(out)), kept, found)
         if plan.lasting:
             remember(key, plan)
@@ -222,14 +222,15 @@ class Recorder(_Mode):  # type: ignore[misc]
             found = Seen(None)
             for _, t in call.tensors():
                 found.place(t, layout_of(t), storage_key(t))
-        reads = self._reads(call)
+        reads = self._reads(call, found)
         pattern = entry.layout(call, [(name, t) for _, name, t in reads])
         into = [(place, tuple(axes), self._touched(call, name, t, index))
                 for index, ((place, name, t), axes) in enumerate(zip(reads, pattern.reads, strict=True))]  # fmt: skip
         results = []
         given = [pattern.write, *pattern.others]
+        fresh = kept is not None and kept is not SELF
         for index, t in enumerate(call.outputs):
-            over = storage_key(t) in found.storages and not self._whole(t)
+            over = not fresh and storage_key(t) in found.storages and not self._whole(t)
             shape = tuple(t.shape) if index == 0 else _shape(call, t)
             axes = given[index] if index < len(given) else None
             results.append(Result(over, shape, dtype_text(t.dtype), axes if axes is None else tuple(axes)))
@@ -259,13 +260,14 @@ class Recorder(_Mode):  # type: ignore[misc]
         root = self.store.root(t).tensor
         return root.role in ("activation", "input") and int(t.numel()) == root.elements and not root.base
 
-    def _reads(self, call: Call) -> list[tuple[int, str, TorchTensor]]:
+    def _reads(self, call: Call, found: Seen) -> list[tuple[int, str, TorchTensor]]:
         """Tensors read, by their place among all, each storage seen with one shape at one place once."""
         met = set()
         reads = []
         for index, (name, t) in enumerate(call.tensors()):
             unread = (index == 0 and call.name in _UNREAD) or (name == "self" and call.get("beta", 1) == 0)
-            key = (storage_key(t), tuple(t.shape), t.storage_offset() if t.layout == torch.strided else 0)
+            layout = found.layouts[index]
+            key = (found.storages[index], layout[0], layout[2])
             if key in met or unread or name == "out":
                 continue
             met.add(key)

@@ -40,7 +40,9 @@ class Root:
 
 def layout_of(t: TorchTensor) -> tuple[Any, ...]:
     """Shape, strides, offset and dtype: two tensors of one storage with the same are the same to any reader."""
-    return (tuple(t.shape), t.stride() if t.layout == torch.strided else (), _offset(t), t.dtype)
+    if t.layout is torch.strided:
+        return (tuple(t.shape), t.stride(), t.storage_offset(), t.dtype)
+    return (tuple(t.shape), (), _offset(t), t.dtype)
 
 
 def storage_key(t: TorchTensor) -> int:

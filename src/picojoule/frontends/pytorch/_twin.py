@@ -55,7 +55,7 @@ class Twin:
         if isinstance(original, torch.jit.ScriptModule):
             raise InputError("a TorchScript module hides its operators", where=type(original).__name__,
                              expected="the nn.Module it was made from, or torch.export.export(module, args)")  # fmt: skip
-        self._special: dict[int, list[tuple[str, Any]]] = {}
+        self._special: dict[int, tuple[list[tuple[str, Any]], list[str]]] = {}  # attributes to copy; empty dicts
         for module in original.modules():
             self._adopt_tensors(module)
         self.module = self._copy(original)
@@ -75,10 +75,15 @@ class Twin:
             part.__dict__["training"] = training
 
     def _adopt_tensors(self, module: Module) -> None:
-        special = self._special[id(module)] = []
+        special: list[tuple[str, Any]] = []
+        empty: list[str] = []
+        self._special[id(module)] = special, empty
         for name, value in module.__dict__.items():
             kind = type(value)
             if kind in _ATOM_KINDS:
+                continue
+            if kind is _Ordered and not value:
+                empty.append(name)
                 continue
             if name in _TENSOR_GROUPS:
                 for t in value.values():
@@ -105,7 +110,7 @@ class Twin:
         made = self._kept.get(key)
         if made is None:
             made = self._kept[key] = self._make(t)
-        if isinstance(t, torch.nn.Parameter):
+        if type(t) is torch.nn.Parameter or isinstance(t, torch.nn.Parameter):
             asks = t.requires_grad or (self._trainable and (t.is_floating_point() or t.is_complex()))
             # A new Parameter over the same storage: tied by memory although not by identity.
             return torch.nn.Parameter(made, requires_grad=asks)
@@ -121,7 +126,10 @@ class Twin:
         self._alive.append(module)
         memo, own = self._memo, made.__dict__
         own.update(module.__dict__)
-        for name, value in self._special.get(id(module)) or module.__dict__.items():
+        special, empty = self._special.get(id(module), (module.__dict__.items(), ()))
+        for name in empty:
+            own[name] = _Ordered()
+        for name, value in special:
             kind = type(value)
             if name in _TENSOR_GROUPS:
                 own[name] = {k: None if t is None else memo[id(t)] for k, t in value.items()}
