@@ -17,6 +17,9 @@ _NAMED: Final = frozenset([int, type(None), str, torch.dtype, torch.device, torc
 _NUMBERS: Final = frozenset([int, float, bool])
 _TYPED: Final = frozenset([float, bool])  # numbers equal to integers that mean something else
 
+_TENSORS: Final = frozenset([torch.Tensor, torch.nn.Parameter])
+_STRIDED: Final = torch.strided
+
 _known: dict[Any, Any] = {}  # results by the metadata of arguments
 plans: dict[Any, Any] = {}  # records by metadata, place in memory and aliases of arguments
 
@@ -39,34 +42,11 @@ class Seen:
 
     __slots__ = ("key", "layouts", "storages", "tensors")
 
-    def __init__(self, func: Any) -> None:
-        self.key: list[Any] = [func]
+    def __init__(self) -> None:
+        self.key: list[Any] = []
         self.tensors: list[TorchTensor] = []
         self.layouts: list[tuple[Any, ...]] = []
         self.storages: list[int] = []
-
-    def add(self, value: Any) -> bool:
-        """Take one argument in; whether all that its operator may depend on is known by the key."""
-        kind = type(value)
-        if kind in _NAMED:
-            self.key.append(value)
-        elif kind in _TYPED:
-            self.key.append((kind, value))
-        elif isinstance(value, torch.Tensor):
-            return self._tensor(value)
-        elif kind is list or kind is tuple:
-            return self._several(value)
-        else:
-            return False
-        return True
-
-    def _several(self, values: Sequence[Any]) -> bool:
-        kinds = {type(value) for value in values}
-        if kinds <= _NUMBERS:
-            self.key.append(tuple(values))  # of one sort by the operator's schema
-            return True
-        self.key.append(len(values))
-        return all([(value is None or isinstance(value, torch.Tensor)) and self.add(value) for value in values])
 
     def place(self, t: TorchTensor, layout: tuple[Any, ...], storage: int) -> None:
         """Take in a tensor whose layout and storage are known."""
@@ -74,19 +54,39 @@ class Seen:
         self.layouts.append(layout)
         self.storages.append(storage)
 
-    def _tensor(self, t: TorchTensor) -> bool:
-        if not t.is_meta or t.layout is not torch.strided or t.is_neg() or t.is_conj():
+    def add(self, value: Any) -> bool:
+        """Take one argument in; whether the key tells all of it that an operator may depend on."""
+        kind = type(value)
+        if kind in _NAMED:
+            self.key.append(value)
+        elif kind in _TENSORS or isinstance(value, torch.Tensor):
+            if not value.is_meta or value.layout is not _STRIDED or value.is_neg() or value.is_conj():
+                return False
+            storage = value.untyped_storage()
+            layout = (value.shape, value.stride(), value.storage_offset(), value.dtype)
+            self.key += (layout, storage.nbytes())
+            self.tensors.append(value)
+            self.layouts.append(layout)
+            self.storages.append(storage._cdata)
+        elif kind in _TYPED:
+            self.key.append((kind, value))
+        elif kind is list or kind is tuple:
+            return self._several(value)
+        else:
             return False
-        storage = t.untyped_storage()
-        layout = (t.shape, t.stride(), t.storage_offset(), t.dtype)
-        self.key += (layout, storage.nbytes())
-        self.place(t, layout, storage._cdata)
         return True
 
+    def _several(self, values: Sequence[Any]) -> bool:
+        if {type(value) for value in values} <= _NUMBERS:
+            self.key.append(tuple(values))  # of one sort by the operator's schema
+            return True
+        self.key.append(len(values))
+        return all([(value is None or isinstance(value, torch.Tensor)) and self.add(value) for value in values])
 
-def seen(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Seen | None:
+
+def seen(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Seen | None:
     """The arguments of a call, or None if its result may depend on more than metadata: values, other devices."""
-    found = Seen(func)
+    found = Seen()
     for value in args:
         if not found.add(value):
             return None

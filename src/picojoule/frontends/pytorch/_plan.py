@@ -20,6 +20,8 @@ class Result:
     shape: tuple[int, ...]
     dtype: str
     axes: tuple[Axis, ...] | None
+    elements: int
+    layout: tuple[Any, ...] | None  # of a fresh tensor, where known
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Plan:
     results: tuple[Result, ...]
     work: Work
     kept: Any
+    single: bool  # one fresh result
 
     @property
     def lasting(self) -> bool:
@@ -45,6 +48,28 @@ def write(plan: Plan, graph: Graph, store: Store, path: str, label: str, found: 
     """Add the operator to `graph` in the module `path`; its results are bound to the tensors `outputs`."""
     tensors, layouts, storages = found.tensors, found.layouts, found.storages
     reads = tuple([Access(store.read_laid(tensors[i], storages[i], layouts[i]).name, axes, n) for i, axes, n in plan.reads])
+    if plan.single:
+        name = graph.fresh_name(path or label)
+        first = plan.results[0]
+        made = [graph.tensor(f"{name}.out", first.shape, first.dtype)]
+        writes: tuple[Access, ...] = (Access(made[0].name, first.axes or (), first.elements),)
+    else:
+        name, made = _made(plan, graph, store, path, label, outputs)
+        writes = tuple([Access(t.name, _axes(plan, made, index), t.elements) for index, t in enumerate(made)])
+    graph.operators.append(
+        Operator(name, label, plan.kind, path, plan.space, reads, writes, plan.work, graph.repeats)
+    )
+    for t, result, tensor in zip(outputs, plan.results, made, strict=True):
+        if not result.over:
+            if t.is_meta:
+                store.bind_new(t, tensor, result.layout or layout_of(t))
+            else:
+                store.bind(t, tensor)
+
+
+def _made(plan: Plan, graph: Graph, store: Store, path: str, label: str,
+          outputs: Sequence[TorchTensor]) -> tuple[str, list[Tensor]]:  # fmt: skip
+    """The operator's name and its results in the graph: those written over are there already."""
     made: list[Any] = []
     for index, result in enumerate(plan.results):
         if result.over:
@@ -58,16 +83,7 @@ def write(plan: Plan, graph: Graph, store: Store, path: str, label: str, found: 
     if made and made[0] is None:
         first = plan.results[0]
         made[0] = graph.tensor(f"{name}.out", first.shape, first.dtype)
-    writes = tuple([Access(t.name, _axes(plan, made, index), t.elements) for index, t in enumerate(made)])
-    graph.operators.append(
-        Operator(name, label, plan.kind, path, plan.space, reads, writes, plan.work, graph.repeats)
-    )
-    for t, result, tensor in zip(outputs, plan.results, made, strict=True):
-        if not result.over:
-            if t.is_meta:
-                store.bind_new(t, tensor, layout_of(t))
-            else:
-                store.bind(t, tensor)
+    return name, made
 
 
 def _axes(plan: Plan, made: Sequence[Tensor], index: int) -> tuple[Axis, ...]:

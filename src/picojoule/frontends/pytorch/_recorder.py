@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from typing import Any, Final
 
 from picojoule.workload import Graph, Work
@@ -22,7 +23,8 @@ from ._torch import TorchTensor, torch
 RULES: Final = (_rules_contract, _rules_elementwise, _rules_move, _rules_rows)  # imported to fill the table
 _UNREAD: Final = frozenset(["copy_", "fill_", "zero_"])  # they write their first argument and do not read it
 _SMALL: Final = 1 << 16  # constants up to this many elements keep their values, so that code may look at them
-_KNOWN: Final[dict[Any, "_Known"]] = {}  # what is known of each overload, from its schema alone
+_NONE: Final[dict[str, Any]] = {}
+_KNOWN: Final[dict[int, "_Known"]] = {}  # what is known of each overload, from its schema alone; by identity
 _Mode: Any = torch.utils._python_dispatch.TorchDispatchMode
 
 
@@ -30,6 +32,8 @@ _Mode: Any = torch.utils._python_dispatch.TorchDispatchMode
 class _Known:
     """An overload: `view` runs as it is; `plain` only computes; `in_place` writes its first argument."""
 
+    func: Any
+    number: int
     signature: Signature
     view: bool
     plain: bool
@@ -41,7 +45,7 @@ class _Known:
         s = signature(func)
         usual = "device" not in s.arguments and s.name not in FUSED and not s.composite
         plain = usual and not s.view and s.name not in FREE and s.name not in EMPTY and s.name != "_grouped_mm"
-        return _Known(s, usual and s.view, plain, s.written[:1] == s.arguments[:1] != ())
+        return _Known(func, id(func), s, usual and s.view, plain, s.written[:1] == s.arguments[:1] != ())
 
 
 class Recorder(_Mode):  # type: ignore[misc]
@@ -103,18 +107,18 @@ class Recorder(_Mode):  # type: ignore[misc]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (),
                            kwargs: Mapping[str, Any] | None = None) -> Any:  # fmt: skip
-        known = _KNOWN.get(func)
+        known = _KNOWN.get(id(func))
         if known is None:
             if isinstance(func, torch._ops.HigherOrderOperator):
                 return run_higher(self, func, args, dict(kwargs or {}))
-            known = _KNOWN[func] = _Known.of(func)
+            known = _KNOWN[id(func)] = _Known.of(func)
         if self.meta and not self.silent:
             if known.view:
                 return func(*args, **(kwargs or {}))
             if known.plain:
-                found = seen(func, args, kwargs or {})
+                found = seen(args, kwargs or _NONE)
                 if found is not None:
-                    return self._remembered(known, func, args, kwargs or {}, found)
+                    return self._remembered(known, args, kwargs or _NONE, found)
         return self._dispatched(known.signature, func, args, dict(kwargs or {}))
 
     def _dispatched(self, known: Signature, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -143,18 +147,16 @@ class Recorder(_Mode):  # type: ignore[misc]
             self._record(call)
         return out
 
-    def _remembered(self, known: "_Known", func: Any, args: Sequence[Any], kwargs: Mapping[str, Any], found: Seen) -> Any:
+    def _remembered(self, known: "_Known", args: Sequence[Any], kwargs: Mapping[str, Any], found: Seen) -> Any:
         """An operator that only computes, on meta tensors: all but names follows from metadata, and is remembered."""
-        key: Any = tuple(found.key)
-        if known.in_place:
-            key = (key, self._whole(args[0]))
+        key = (known.number, self._whole(args[0]) if known.in_place else None, *found.key)
         plan = plans.get(key)
         if plan is not None and plan.entry is TABLE.get(known.signature.name):
             out = again(plan.kept, args)
             outputs = [out] if isinstance(out, torch.Tensor) else [t for t in out if t is not None]
             self._write(plan, found, outputs)
             return out
-        out, kept = run_and_keep(func, args, kwargs, plain=True)
+        out, kept = run_and_keep(known.func, args, kwargs, plain=True)
         plan = self._record(Call(known.signature, args, kwargs, tensors_in(out)), kept, found)
         if plan.lasting:
             remember(key, plan)
@@ -219,7 +221,7 @@ class Recorder(_Mode):  # type: ignore[misc]
             self.graph.uncounted.append((call.name, path or call.name))
             entry = Entry("other", lambda _: Work(), pointwise)
         if found is None:
-            found = Seen(None)
+            found = Seen()
             for _, t in call.tensors():
                 found.place(t, layout_of(t), storage_key(t))
         reads = self._reads(call, found)
@@ -232,10 +234,11 @@ class Recorder(_Mode):  # type: ignore[misc]
         for index, t in enumerate(call.outputs):
             over = not fresh and storage_key(t) in found.storages and not self._whole(t)
             shape = tuple(t.shape) if index == 0 else _shape(call, t)
-            axes = given[index] if index < len(given) else None
-            results.append(Result(over, shape, dtype_text(t.dtype), axes if axes is None else tuple(axes)))
+            axes = tuple(given[index]) if index < len(given) else None
+            layout = layout_of(t) if fresh else None
+            results.append(Result(over, shape, dtype_text(t.dtype), axes, prod(shape), layout))
         plan = Plan(entry, call.name, self._kind(call, entry), tuple(pattern.space), tuple(into), tuple(results),
-                    entry.rule(call), kept)
+                    entry.rule(call), kept, len(results) == 1 and not results[0].over)
         self._write(plan, found, call.outputs)
         return plan
 
