@@ -1,6 +1,5 @@
 """Module paths: every module of the copy says when it runs; equal layers run twice and are copied after that."""
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,7 +30,6 @@ def release(named: Sequence[tuple[str, Module]]) -> None:
 def _wrapped(module: Module, path: str, recorder: Recorder, layers: Layers | None) -> Any:
     inner = module.forward
 
-    @functools.wraps(inner)
     def forward(*args: Any, **kwargs: Any) -> Any:
         before = recorder.enter(path)
         try:
@@ -41,4 +39,5 @@ def _wrapped(module: Module, path: str, recorder: Recorder, layers: Layers | Non
         finally:
             recorder.leave(before)
 
+    forward.__wrapped__ = inner  # type: ignore[attr-defined] -- so that its signature is found
     return forward

@@ -30,7 +30,10 @@ _Mode: Any = torch.utils._python_dispatch.TorchDispatchMode
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """An overload: `view` runs as it is; `plain` only computes; `in_place` writes its first argument."""
+    """An overload: `view` runs as it is; `plain` only computes; `in_place` writes its first argument.
+
+    `placed`: it can be told a device.
+    """
 
     func: Any
     number: int
@@ -38,14 +41,15 @@ class _Known:
     view: bool
     plain: bool
     in_place: bool
+    placed: bool
 
     @staticmethod
     def of(func: Any) -> "_Known":
         """What the schema of `func` says."""
         s = signature(func)
-        usual = "device" not in s.arguments and s.name not in FUSED and not s.composite
+        usual, placed = s.name not in FUSED and not s.composite, "device" in s.arguments
         plain = usual and not s.view and s.name not in FREE and s.name not in EMPTY and s.name != "_grouped_mm"
-        return _Known(func, id(func), s, usual and s.view, plain, s.written[:1] == s.arguments[:1] != ())
+        return _Known(func, id(func), s, usual and s.view and not placed, plain, s.written[:1] == s.arguments[:1] != (), placed)
 
 
 class Recorder(_Mode):  # type: ignore[misc]
@@ -115,7 +119,7 @@ class Recorder(_Mode):  # type: ignore[misc]
         if self.meta and not self.silent:
             if known.view:
                 return func(*args, **(kwargs or {}))
-            if known.plain:
+            if known.plain and not (known.placed and (self.everything_on_meta or (kwargs and "device" in kwargs))):
                 found = seen(args, kwargs or _NONE)
                 if found is not None:
                     return self._remembered(known, args, kwargs or _NONE, found)

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from picojoule.quantity import InputError
@@ -41,6 +42,35 @@ def unwrap(module: Any) -> Any:
         module = inner
 
 
+def parts_of(module: Module) -> list[tuple[str, Module]]:
+    """As `named_modules`: every module inside once, in order, with its path."""
+    if type(module).named_modules is not torch.nn.Module.named_modules:
+        return list(module.named_modules())
+    found: list[tuple[str, Module]] = []
+    met: set[int] = set()
+
+    def visit(part: Module, path: str) -> None:
+        if id(part) in met:
+            return
+        met.add(id(part))
+        found.append((path, part))
+        for name, inner in part._modules.items():
+            if inner is not None:
+                visit(inner, f"{path}.{name}" if path else name)
+
+    visit(module, "")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Attributes:
+    """Attributes of a module that are not shared as they are: empty dicts, lists and sets of constants, the rest."""
+
+    empty: list[str]
+    plain: list[tuple[str, Any]]
+    rest: list[tuple[str, Any]]
+
+
 class Twin:
     """`module` is the copy. Modules, parameters and buffers shared in the original are shared in it."""
 
@@ -55,11 +85,11 @@ class Twin:
         if isinstance(original, torch.jit.ScriptModule):
             raise InputError("a TorchScript module hides its operators", where=type(original).__name__,
                              expected="the nn.Module it was made from, or torch.export.export(module, args)")  # fmt: skip
-        self._special: dict[int, tuple[list[tuple[str, Any]], list[str]]] = {}  # attributes to copy; empty dicts
-        for module in original.modules():
+        self._seen: dict[int, _Attributes] = {}
+        for _, module in parts_of(original):
             self._adopt_tensors(module)
         self.module = self._copy(original)
-        self.named = list(self.module.named_modules())  # every part of the copy with its path
+        self.named = parts_of(self.module)  # every part of the copy with its path
 
     def set_mode(self, training: bool) -> None:
         """As `module.train(training)`, without its cost where nothing is overridden."""
@@ -75,23 +105,25 @@ class Twin:
             part.__dict__["training"] = training
 
     def _adopt_tensors(self, module: Module) -> None:
-        special: list[tuple[str, Any]] = []
-        empty: list[str] = []
-        self._special[id(module)] = special, empty
+        seen = self._seen[id(module)] = _Attributes([], [], [])
         for name, value in module.__dict__.items():
             kind = type(value)
             if kind in _ATOM_KINDS:
                 continue
             if kind is _Ordered and not value:
-                empty.append(name)
-                continue
-            if name in _TENSOR_GROUPS:
+                seen.empty.append(name)
+            elif name in _TENSOR_GROUPS:
                 for t in value.values():
-                    if t is not None:
+                    if t is not None and id(t) not in self._memo:
                         self._adopt(t)
-            elif name != "_modules" and not (kind in _CONTAINERS and _plain(value)):
-                self._adopt(value)
-            special.append((name, value))
+                seen.rest.append((name, value))
+            elif kind in _CONTAINERS and _plain(value):
+                if kind is not tuple:
+                    seen.plain.append((name, value))
+            else:
+                if name != "_modules":
+                    self._adopt(value)
+                seen.rest.append((name, value))
 
     def _adopt(self, value: Any, depth: int = 0) -> None:
         if isinstance(value, torch.Tensor):
@@ -126,23 +158,22 @@ class Twin:
         self._alive.append(module)
         memo, own = self._memo, made.__dict__
         own.update(module.__dict__)
-        special, empty = self._special.get(id(module), (module.__dict__.items(), ()))
-        for name in empty:
+        seen = self._seen.get(id(module)) or _Attributes([], [], list(module.__dict__.items()))
+        for name in seen.empty:
             own[name] = _Ordered()
-        for name, value in special:
-            kind = type(value)
+        for name, value in seen.plain:
+            if id(value) not in memo:
+                memo[id(value)] = value.copy()
+            own[name] = memo[id(value)]
+        for name, value in seen.rest:
             if name in _TENSOR_GROUPS:
                 own[name] = {k: None if t is None else memo[id(t)] for k, t in value.items()}
             elif name == "_modules":
                 own[name] = {k: None if m is None else self._copy(m) for k, m in value.items()}
             elif isinstance(value, dict) and not value:
-                own[name] = kind() if kind in (dict, _Ordered) else copy.copy(value)
-            elif (kind is tuple and _plain(value)) or isinstance(value, _ATOMS):
+                own[name] = type(value)() if type(value) in (dict, _Ordered) else copy.copy(value)
+            elif isinstance(value, _ATOMS):
                 own[name] = value
-            elif kind in _CONTAINERS and _plain(value):
-                if id(value) not in memo:
-                    memo[id(value)] = kind(value)
-                own[name] = memo[id(value)]
             else:
                 own[name] = self._attribute(name, value)
         return made
