@@ -77,7 +77,7 @@ class Seen:
         return True
 
     def _several(self, values: Sequence[Any]) -> bool:
-        if {type(value) for value in values} <= _NUMBERS:
+        if set(map(type, values)) <= _NUMBERS:
             self.key.append(tuple(values))  # of one sort by the operator's schema
             return True
         self.key.append(len(values))

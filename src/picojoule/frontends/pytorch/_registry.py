@@ -46,8 +46,11 @@ def pointwise(call: Call, reads: Named) -> Pattern:
     dims: list[Axis] = [((f"d{i}", 1),) for i in range(len(shape))]
     axes: list[Sequence[Axis]] = []
     for _, t in reads:
-        skip = len(shape) - t.dim()
         sizes = tuple(t.shape)
+        if sizes == shape:
+            axes.append(dims)
+            continue
+        skip = len(shape) - t.dim()
         fits = skip >= 0 and all(n in (1, shape[skip + i]) for i, n in enumerate(sizes))
         if not fits:
             axes.append([()] * len(sizes))

@@ -99,6 +99,11 @@ def _conv_backward(call: Call) -> Work:
     return Work.of(macs=total, muls=total, adds=adds)
 
 
+def _each(sizes: Sequence[int], rank: int) -> Sequence[int]:
+    """A size for each axis: the last is that of the axes which are not named."""
+    return sizes if len(sizes) == rank else [*sizes, *[sizes[-1]] * rank][:rank]
+
+
 def _conv_layout(call: Call, reads: Named) -> Pattern:
     """Batch, group, filter, channel, position, tap; and the two passes of a backward convolution."""
     x, weight = call["input"], call["weight"]
@@ -108,9 +113,7 @@ def _conv_layout(call: Call, reads: Named) -> Pattern:
     rank = weight.dim() - 2
     if x.dim() != rank + 2:
         return pointwise(call, reads)
-    stride, dilation = (
-        [*call.get(key, [1]), *[call.get(key, [1])[-1]] * rank][:rank] for key in ("stride", "dilation")
-    )
+    stride, dilation = (_each(call.get(key, [1]), rank) for key in ("stride", "dilation"))
     small = x if transposed else y
     m = int(weight.shape[1]) if transposed else int(weight.shape[0]) // groups
     c = int(weight.shape[0]) // groups if transposed else int(weight.shape[1])

@@ -62,11 +62,11 @@ def _offset(t: TorchTensor) -> int:
 
 def stored_elements(t: TorchTensor) -> int:
     """Elements of `t` that exist in memory: an expanded tensor has more by its shape."""
-    n = int(t.numel())
+    n: int = t.numel()
     if not n:
         return 0
     try:
-        return min(n, int(t.untyped_storage().nbytes()) // int(t.element_size()))
+        return min(n, t.untyped_storage().nbytes() // t.element_size())
     except (NotImplementedError, RuntimeError):
         return n
 
