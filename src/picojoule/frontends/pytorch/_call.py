@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from ._torch import TorchTensor, torch
 
-
 _PLAIN: Final = frozenset([int, float, bool, str, type(None)])
 
 

@@ -60,10 +60,10 @@ class Layers:
             self._group(path, container)
 
     def _group(self, path: str, container: Module) -> None:
+        if len(container._modules) < _LEAST:
+            return
         alike: dict[Any, list[str]] = defaultdict(list)
         children = [(name, child) for name, child in container._modules.items() if child is not None]
-        if len(children) < _LEAST:
-            return
         first = [(type(child), _first_shape(child)) for _, child in children]  # what is seen at a glance
         for (name, child), seen in zip(children, first, strict=True):
             full = f"{path}.{name}" if path else name

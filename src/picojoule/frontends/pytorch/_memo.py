@@ -81,7 +81,7 @@ class Seen:
             self.key.append(tuple(values))  # of one sort by the operator's schema
             return True
         self.key.append(len(values))
-        return all([(value is None or isinstance(value, torch.Tensor)) and self.add(value) for value in values])
+        return all((value is None or isinstance(value, torch.Tensor)) and self.add(value) for value in values)
 
 
 def seen(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Seen | None:

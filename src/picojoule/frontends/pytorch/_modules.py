@@ -30,7 +30,7 @@ def release(named: Sequence[tuple[str, Module]]) -> None:
 def _wrapped(module: Module, path: str, recorder: Recorder, layers: Layers | None) -> Any:
     inner = module.forward
 
-    def forward(*args: Any, **kwargs: Any) -> Any:
+    def run(*args: Any, **kwargs: Any) -> Any:
         before = recorder.enter(path)
         try:
             if layers is not None and path in layers.groups:
@@ -39,5 +39,6 @@ def _wrapped(module: Module, path: str, recorder: Recorder, layers: Layers | Non
         finally:
             recorder.leave(before)
 
-    forward.__wrapped__ = inner  # type: ignore[attr-defined] -- so that its signature is found
+    forward: Any = run
+    forward.__wrapped__ = inner  # so that its signature is found
     return forward

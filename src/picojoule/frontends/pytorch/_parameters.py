@@ -5,7 +5,7 @@ from typing import Final
 
 from picojoule.workload import Graph, Role, Tensor
 
-from ._store import Store, dtype_text, storage_key
+from ._store import Store, dtype_text, layout_of, storage_key
 from ._torch import Module, TorchTensor, torch
 
 _NORMS: Final = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.LayerNorm, torch.nn.GroupNorm)
@@ -44,7 +44,12 @@ def declare_module(store: Store, named: Sequence[tuple[str, Module]]) -> None:
 
 def declare(store: Store, name: str, t: TorchTensor, role: Role) -> None:
     """One parameter or buffer under its full name."""
-    store.bind(t, store.graph.tensor(name, tuple(t.shape), dtype_text(t.dtype), role))
+    layout = layout_of(t)
+    tensor = store.graph.tensor(name, layout[0], dtype_text(t.dtype), role)
+    if t.is_meta and t.layout is torch.strided:
+        store.bind_new(t, tensor, layout)
+    else:
+        store.bind(t, tensor)
     store.graph.fresh_name(name)
 
 

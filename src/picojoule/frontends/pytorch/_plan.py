@@ -41,13 +41,21 @@ class Plan:
     @property
     def lasting(self) -> bool:
         """Whether a call with the same metadata is recorded so: no rule of the user, results that can be made again."""
-        return self.entry.own and self.kept is not None and (len(self.results) == 1 or not any(r.over for r in self.results))
+        return (
+            self.entry.own
+            and self.kept is not None
+            and (len(self.results) == 1 or not any(r.over for r in self.results))
+        )
 
 
-def write(plan: Plan, graph: Graph, store: Store, path: str, label: str, found: Seen, outputs: Sequence[TorchTensor]) -> None:
+def write(
+    plan: Plan, graph: Graph, store: Store, path: str, label: str, found: Seen, outputs: Sequence[TorchTensor]
+) -> None:
     """Add the operator to `graph` in the module `path`; its results are bound to the tensors `outputs`."""
     tensors, layouts, storages = found.tensors, found.layouts, found.storages
-    reads = tuple([Access(store.read_laid(tensors[i], storages[i], layouts[i]).name, axes, n) for i, axes, n in plan.reads])
+    reads = tuple(
+        [Access(store.read_laid(tensors[i], storages[i], layouts[i]).name, axes, n) for i, axes, n in plan.reads]
+    )
     if plan.single:
         name = graph.fresh_name(path or label)
         first = plan.results[0]
@@ -56,9 +64,7 @@ def write(plan: Plan, graph: Graph, store: Store, path: str, label: str, found: 
     else:
         name, made = _made(plan, graph, store, path, label, outputs)
         writes = tuple([Access(t.name, _axes(plan, made, index), t.elements) for index, t in enumerate(made)])
-    graph.operators.append(
-        Operator(name, label, plan.kind, path, plan.space, reads, writes, plan.work, graph.repeats)
-    )
+    graph.operators.append(Operator(name, label, plan.kind, path, plan.space, reads, writes, plan.work, graph.repeats))
     for t, result, tensor in zip(outputs, plan.results, made, strict=True):
         if not result.over:
             if t.is_meta:

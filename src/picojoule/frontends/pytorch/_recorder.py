@@ -12,11 +12,12 @@ from . import _rules_contract, _rules_elementwise, _rules_move, _rules_rows
 from ._call import Call, Signature, signature, tensors_in
 from ._fused import FUSED, grouped_on_meta
 from ._higher import run_higher
-from ._memo import SELF, Seen, again, plans, remember, run_and_keep, seen
+from ._memo import Seen, again, plans, remember, run_and_keep, seen
 from ._memo import run as run_remembered
 from ._plan import Plan, Result, write
 from ._registry import TABLE, Entry, pointwise
 from ._rules_move import EMPTY, FREE
+from ._shapes import SELF
 from ._store import Store, dtype_text, layout_of, storage_key, stored_elements
 from ._torch import TorchTensor, torch
 
@@ -49,7 +50,9 @@ class _Known:
         s = signature(func)
         usual, placed = s.name not in FUSED and not s.composite, "device" in s.arguments
         plain = usual and not s.view and s.name not in FREE and s.name not in EMPTY and s.name != "_grouped_mm"
-        return _Known(func, id(func), s, usual and s.view and not placed, plain, s.written[:1] == s.arguments[:1] != (), placed)
+        return _Known(
+            func, id(func), s, usual and s.view and not placed, plain, s.written[:1] == s.arguments[:1] != (), placed
+        )
 
 
 class Recorder(_Mode):  # type: ignore[misc]
@@ -241,8 +244,17 @@ class Recorder(_Mode):  # type: ignore[misc]
             axes = tuple(given[index]) if index < len(given) else None
             layout = layout_of(t) if fresh else None
             results.append(Result(over, shape, dtype_text(t.dtype), axes, prod(shape), layout))
-        plan = Plan(entry, call.name, self._kind(call, entry), tuple(pattern.space), tuple(into), tuple(results),
-                    entry.rule(call), kept, len(results) == 1 and not results[0].over)
+        plan = Plan(
+            entry,
+            call.name,
+            self._kind(call, entry),
+            tuple(pattern.space),
+            tuple(into),
+            tuple(results),
+            entry.rule(call),
+            kept,
+            len(results) == 1 and not results[0].over,
+        )
         self._write(plan, found, call.outputs)
         return plan
 

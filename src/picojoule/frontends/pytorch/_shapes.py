@@ -114,7 +114,7 @@ def _binary_in_place(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
 
 
 def _clone(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    x, = args
+    (x,) = args
     if kwargs.get("memory_format", torch.contiguous_format) is not torch.contiguous_format or x.dtype not in _FLOATS:
         return None
     if not x.numel() or (not kwargs and x.stride() != row_major(x.shape)):
@@ -132,7 +132,7 @@ def _convolution(args: Sequence[Any], _: Mapping[str, Any]) -> Any:
     rank = len(shape) - 2
     if rank < 1 or len(taps) != rank + 2 or x.dtype not in _FLOATS or weight.dtype != x.dtype:
         return None
-    if any(len(sizes) not in (1, rank) for sizes in (stride, padding, dilation)) or (transposed and len(more) != rank):
+    if not {len(stride), len(padding), len(dilation)} <= {1, rank} or (transposed and len(more) != rank):
         return None
     if (taps[0] if transposed else taps[1] * groups) != shape[1] or taps[0] % groups:
         return None
@@ -213,15 +213,20 @@ def _window(x: TorchTensor, rank: int, kernel: Sequence[int], stride: Sequence[i
     return (*x.shape[:2], *places) if min(places) > 0 else None
 
 
+def _filled(args: Sequence[Any], needed: int, *defaults: Any) -> list[Any]:
+    """All arguments; those after the first `needed` have defaults."""
+    return [*args, *defaults[len(args) - needed :]]
+
+
 def _max_pool(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    x, kernel, stride, padding, dilation, ceil = [*args, *[(), (0,), (1,), False][len(args) - 2 :]]
+    x, kernel, stride, padding, dilation, ceil = _filled(args, 2, (), (0,), (1,), False)
     shape = None if kwargs or ceil else _window(x, 2, kernel, stride, padding, dilation)
     return None if shape is None else (_made(shape, x.dtype), _made(shape, torch.int64))
 
 
 def _avg_pool(rank: int) -> Rule:
     def rule(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-        x, kernel, stride, padding, ceil, *_ = [*args, *[(), (0,), False][len(args) - 2 :]]
+        x, kernel, stride, padding, ceil, *_ = _filled(args, 2, (), (0,), False)
         shape = None if kwargs or ceil else _window(x, rank, kernel, stride, padding, (1,))
         return None if shape is None else _made(shape, x.dtype)
 
@@ -258,7 +263,12 @@ def _bmm(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
 
 def _addmm(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     made = _mm(args[1:], kwargs)
-    if made is None or not _plain(args[0]) or args[0].dtype != made[2] or tuple(args[0].shape) not in (made[0], made[0][1:]):
+    if (
+        made is None
+        or not _plain(args[0])
+        or args[0].dtype != made[2]
+        or tuple(args[0].shape) not in (made[0], made[0][1:])
+    ):
         return None
     return made
 
@@ -284,7 +294,12 @@ def _concatenate(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     parts, dim = args[0], args[1] if len(args) > 1 else 0
     first = parts[0]
     rank = first.dim()
-    if kwargs or not rank or not -rank <= dim < rank or not any(_plain(t) and max(t.shape[1:], default=2) > 1 for t in parts):
+    if (
+        kwargs
+        or not rank
+        or not -rank <= dim < rank
+        or not any(_plain(t) and max(t.shape[1:], default=2) > 1 for t in parts)
+    ):
         return None
     dim %= rank
     total = 0
@@ -310,7 +325,7 @@ def _stack(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
 
 def _reduction(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """Sums and means along some axes."""
-    x, dims, keep = [*args, *[None, False][len(args) - 1 :]]
+    x, dims, keep = _filled(args, 1, None, False)
     if kwargs or not dims or not _plain(x) or any(not -x.dim() <= d < x.dim() for d in dims):
         return None
     gone = {d % x.dim() for d in dims}
@@ -348,7 +363,22 @@ def _ones(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         and kwargs.get("memory_format") in (None, torch.preserve_format) and _plain(args[0]) else None  # fmt: skip
 
 
-_UNARY: Final = ("relu", "sigmoid", "tanh", "gelu", "silu", "hardtanh", "neg", "exp", "sqrt", "rsqrt", "abs", "erf", "cos", "sin")
+_UNARY: Final = (
+    "relu",
+    "sigmoid",
+    "tanh",
+    "gelu",
+    "silu",
+    "hardtanh",
+    "neg",
+    "exp",
+    "sqrt",
+    "rsqrt",
+    "abs",
+    "erf",
+    "cos",
+    "sin",
+)
 _IN_PLACE: Final = ("relu_", "sigmoid_", "tanh_", "silu_", "hardtanh_", "neg_")
 _BACKWARD: Final = ("threshold_backward", "hardtanh_backward", "gelu_backward", "tanh_backward", "sigmoid_backward",
                     "silu_backward")  # fmt: skip

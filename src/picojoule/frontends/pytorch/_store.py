@@ -66,7 +66,8 @@ def stored_elements(t: TorchTensor) -> int:
     if not n:
         return 0
     try:
-        return min(n, t.untyped_storage().nbytes() // t.element_size())
+        stored: int = t.untyped_storage().nbytes() // t.element_size()
+        return min(n, stored)
     except (NotImplementedError, RuntimeError):
         return n
 

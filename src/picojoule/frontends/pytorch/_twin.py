@@ -188,7 +188,7 @@ class Twin:
 
 def _plain(value: Any) -> bool:
     """Whether nothing in a container needs a copy of its own."""
-    return all([type(item) in _ATOM_KINDS for item in value])
+    return set(map(type, value)) <= _ATOM_KINDS
 
 
 _Plain: Final = torch.nn.Module
