@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from . import _shapes
+from ._shape import row_major
 from ._shapes import SELF
 from ._torch import TorchTensor, torch
 
@@ -28,6 +29,7 @@ def forget() -> None:
     """Drop what is remembered."""
     _known.clear()
     plans.clear()
+    row_major.cache_clear()
 
 
 def remember(key: Any, plan: Any) -> None:

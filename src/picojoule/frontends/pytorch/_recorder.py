@@ -156,7 +156,9 @@ class Recorder(_Mode):  # type: ignore[misc]
 
     def _remembered(self, known: "_Known", args: Sequence[Any], kwargs: Mapping[str, Any], found: Seen) -> Any:
         """An operator that only computes, on meta tensors: all but names follows from metadata, and is remembered."""
-        key = (known.number, self._whole(args[0]) if known.in_place else None, *found.key)
+        # What is not known yet is a constant, which stays itself.
+        whole = known.in_place and self.store.knows(args[0]) and self._whole(args[0])
+        key = (known.number, whole, *found.key)
         plan = plans.get(key)
         if plan is not None and plan.entry is TABLE.get(known.signature.name):
             out = again(plan.kept, args)
