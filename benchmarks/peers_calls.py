@@ -42,10 +42,10 @@ def picojoule_module(row: Row, module: Any, args: tuple[Any, ...]) -> Count:
 
 
 def forget() -> None:
-    """Drop what picojoule keeps of earlier calls: results of meta kernels, by the shapes of their arguments."""
+    """Drop what picojoule keeps of earlier calls: results and records of operators, by the shapes of their arguments."""
     memo = sys.modules.get("picojoule.frontends.pytorch._memo")
     if memo is not None:
-        memo._known.clear()
+        memo.forget()
 
 
 def picojoule_by_name(row: Row, _module: Any, args: tuple[Any, ...]) -> Count:

@@ -21,7 +21,8 @@ class Work:
     @staticmethod
     def of(macs: int = 0, muls: int = 0, adds: int = 0, **special: int) -> "Work":
         """Work with its special functions by keyword; zeros are dropped, names sorted."""
-        return Work(macs, muls, adds, tuple(sorted((name, n) for name, n in special.items() if n)))
+        kept = sorted([(name, n) for name, n in special.items() if n]) if special else ()
+        return Work(macs, muls, adds, tuple(kept))
 
     def __add__(self, other: "Work") -> "Work":
         special = dict(self.special)

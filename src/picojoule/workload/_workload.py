@@ -49,7 +49,16 @@ class Workload:
     @property
     def work(self) -> Work:
         """Work of all operators."""
-        return sum((operator.total for operator in self.operators), Work())
+        macs = muls = adds = 0
+        special: dict[str, int] = {}
+        for operator in self.operators:
+            one, times = operator.work, operator.repeats
+            macs += one.macs * times
+            muls += one.muls * times
+            adds += one.adds * times
+            for name, count in one.special:
+                special[name] = special.get(name, 0) + count * times
+        return Work.of(macs, muls, adds, **special)
 
     @property
     def neurons(self) -> int:

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ._torch import TorchTensor, torch
+
+_PLAIN: Final = frozenset([int, float, bool, str, type(None)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,11 @@ class Call:
         """Every tensor among the arguments with the argument's name, lists opened, in order."""
         found = []
         for name, value in self._arguments.items():
+            if type(value) in _PLAIN:
+                continue
             if isinstance(value, torch.Tensor):
                 found.append((name, value))
-            elif isinstance(value, list | tuple):
+            elif isinstance(value, list | tuple) and not set(map(type, value)) <= _PLAIN:
                 found += [(name, item) for item in value if isinstance(item, torch.Tensor)]
         return found
 

@@ -2,6 +2,8 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from types import FunctionType, MethodType
 from typing import Any
 
 from picojoule.quantity import InputError
@@ -38,6 +40,8 @@ def from_shapes(shapes: Mapping[str, Sequence[int]]) -> dict[str, TorchTensor]:
 
 def tensor_leaves(value: Any) -> list[TorchTensor]:
     """All tensors inside `value`."""
+    if isinstance(value, torch.Tensor):
+        return [value]
     return [leaf for leaf in _tree.tree_leaves(value) if isinstance(leaf, torch.Tensor)]
 
 
@@ -73,9 +77,8 @@ def copied(value: Any, make: Maker) -> Any:
 
 def named_leaves(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[tuple[str, TorchTensor]]:
     """Every tensor of the call with the name of its parameter."""
-    target = function.forward if isinstance(function, torch.nn.Module) else function
     try:
-        bound = inspect.signature(target).bind(*args, **kwargs).arguments
+        bound = _signature(function).bind(*args, **kwargs).arguments
     except (TypeError, ValueError):
         bound = {**{f"input{i}": value for i, value in enumerate(args)}, **kwargs}
     found: list[tuple[str, TorchTensor]] = []
@@ -86,6 +89,22 @@ def named_leaves(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) 
                 seen.add(id(leaf))
                 found.append((name, leaf))
     return found
+
+
+def _signature(function: Any) -> inspect.Signature:
+    """The parameters of a function, or of the forward of a module."""
+    if not isinstance(function, torch.nn.Module):
+        return inspect.signature(function)
+    target = inspect.unwrap(function.forward)
+    if getattr(target, "__func__", None) is type(function).forward and isinstance(target.__func__, FunctionType):
+        return _of_method(target.__func__)
+    return inspect.signature(function.forward)
+
+
+@lru_cache(256)
+def _of_method(method: FunctionType) -> inspect.Signature:
+    """The parameters after `self`."""
+    return inspect.signature(MethodType(method, object()))
 
 
 __all__ = ["batch_of", "check_inputs", "copied", "from_shapes", "named_leaves", "on_meta", "rebatched", "tensor_leaves"]

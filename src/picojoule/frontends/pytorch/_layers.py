@@ -50,24 +50,24 @@ class Group:
 class Layers:
     """The groups of equal layers of a copied module."""
 
-    def __init__(self, module: Module, recorder: Recorder) -> None:
+    def __init__(self, named: Sequence[tuple[str, Module]], recorder: Recorder) -> None:
         self.recorder = recorder
         self.groups: dict[str, Group] = {}
         self.copied = 0
-        self._modules = dict(module.named_modules())
+        self._modules = dict(named)
         self._read: set[str] = set()
         for path, container in self._modules.items():
             self._group(path, container)
 
     def _group(self, path: str, container: Module) -> None:
+        if len(container._modules) < _LEAST:
+            return
         alike: dict[Any, list[str]] = defaultdict(list)
         children = [(name, child) for name, child in container._modules.items() if child is not None]
-        classes: dict[type, int] = defaultdict(int)
-        for _, child in children:
-            classes[type(child)] += 1
-        for name, child in children:
+        first = [(type(child), _first_shape(child)) for _, child in children]  # what is seen at a glance
+        for (name, child), seen in zip(children, first, strict=True):
             full = f"{path}.{name}" if path else name
-            if classes[type(child)] >= _LEAST and child._modules and self._modules.get(full) is child:
+            if child._modules and first.count(seen) >= _LEAST and self._modules.get(full) is child:
                 key = self._structure(full, child)
                 if key is not None:
                     alike[key].append(full)
@@ -147,6 +147,18 @@ class Layers:
     def _state(self, path: str) -> list[int]:
         """Identities of all attribute values of the layer: a run that changes one leaves a trace here."""
         return [id(value) for part in self._modules[path].modules() for value in part.__dict__.values()]
+
+
+def _first_shape(module: Module) -> tuple[int, ...] | None:
+    """The shape of the first parameter inside."""
+    while True:
+        for t in module._parameters.values():
+            if t is not None:
+                return tuple(t.shape)
+        inner = next((m for m in module._modules.values() if m is not None), None)
+        if inner is None:
+            return None
+        module = inner
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -1,10 +1,11 @@
 """Parameters and buffers of a module as tensors of the Graph: names, roles, ties."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from picojoule.workload import Graph, Role, Tensor
 
-from ._store import Store, dtype_text, storage_key
+from ._store import Store, dtype_text, layout_of, storage_key
 from ._torch import Module, TorchTensor, torch
 
 _NORMS: Final = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.LayerNorm, torch.nn.GroupNorm)
@@ -19,10 +20,10 @@ def role_of(module: Module, name: str) -> Role:
     return "embedding" if isinstance(module, torch.nn.Embedding | torch.nn.EmbeddingBag) else "weight"
 
 
-def declare_module(store: Store, module: Module) -> None:
-    """Every parameter and buffer once, under the name of the first module that owns it."""
+def declare_module(store: Store, named: Sequence[tuple[str, Module]]) -> None:
+    """Every parameter and buffer of the modules once, under the name of the first module that owns it."""
     tied = []
-    for path, owner in module.named_modules():
+    for path, owner in named:
         for name, parameter in owner._parameters.items():
             if parameter is None:
                 continue
@@ -31,7 +32,7 @@ def declare_module(store: Store, module: Module) -> None:
                 tied.append((full, store.root(parameter).tensor.name))
                 continue
             declare(store, full, parameter, role_of(owner, name))
-    for path, owner in module.named_modules():
+    for path, owner in named:
         for name, buffer in owner._buffers.items():
             if buffer is not None and not store.knows(buffer):
                 declare(store, f"{path}.{name}" if path else name, buffer, "buffer")
@@ -43,7 +44,12 @@ def declare_module(store: Store, module: Module) -> None:
 
 def declare(store: Store, name: str, t: TorchTensor, role: Role) -> None:
     """One parameter or buffer under its full name."""
-    store.bind(t, store.graph.tensor(name, tuple(t.shape), dtype_text(t.dtype), role))
+    layout = layout_of(t)
+    tensor = store.graph.tensor(name, layout[0], dtype_text(t.dtype), role)
+    if t.is_meta and t.layout is torch.strided:
+        store.bind_new(t, tensor, layout)
+    else:
+        store.bind(t, tensor)
     store.graph.fresh_name(name)
 
 

@@ -13,7 +13,7 @@ from picojoule.workload import Graph, Workload
 from ._environment import no_collection, random_state, reference_kernels
 from ._inputs import batch_of, check_inputs, copied, from_shapes, named_leaves, rebatched, tensor_leaves
 from ._layers import Layers
-from ._modules import watch
+from ._modules import release, watch
 from ._parameters import declare_input, declare_module
 from ._recorder import Recorder
 from ._store import Store
@@ -67,6 +67,7 @@ class _Run:
                  training: bool) -> None:  # fmt: skip
         self.module, self.args, self.kwargs = module, args, kwargs
         self.batch, self.phase, self.training = batch, phase, training
+        self._parts: Sequence[tuple[str, Any]] = ()  # of the copy that ran last
 
     def first_that_works(self) -> Workload:
         """On meta tensors; failing that on fake ones; failing that on the real ones."""
@@ -122,10 +123,14 @@ class _Run:
 
     def _trace(self, make: Maker, make_input: Maker, failures: Sequence[str], *, layers: bool = False,
                around: Any = None, meta: bool = True) -> Workload:  # fmt: skip
+        with no_collection():  # until the copy is gone
+            return self._traced(make, make_input, failures, layers=layers, around=around, meta=meta)
+
+    def _traced(self, make: Maker, make_input: Maker, failures: Sequence[str], *, layers: bool, around: Any,
+                meta: bool) -> Workload:  # fmt: skip
         graph = Graph(_name(self.module), batch=self.batch)
         recorder = Recorder(graph, meta=meta)
-        with (warnings.catch_warnings(), random_state(), reference_kernels(), no_collection(),
-              around or contextlib.nullcontext()):  # fmt: skip
+        with warnings.catch_warnings(), random_state(), reference_kernels(), around or contextlib.nullcontext():
             warnings.simplefilter("ignore")
             args, kwargs = copied((self.args, self.kwargs), make_input)
             function = self._prepared(recorder, make, layers=layers)
@@ -134,6 +139,7 @@ class _Run:
             result = self._run(function, args, kwargs, recorder)
         for leaf in tensor_leaves(_plain(result)):
             graph.output(recorder.store.read(leaf))
+        release(self._parts)
         if failures:
             how = "fake tensors" if around is not None else "real tensors"
             graph.notes.append(f"run on {how}: {'; '.join(failures)}")
@@ -145,10 +151,11 @@ class _Run:
             return self.module
         infer = self.phase == "infer"
         twin = Twin(self.module, make, trainable=infer)
-        twin.module.train(self.training)
-        declare_module(recorder.store, twin.module)
-        watch(twin.module, recorder, closed_form=infer, values=make is same_memory,
-              layers=Layers(twin.module, recorder) if layers else None)  # fmt: skip
+        self._parts = twin.named
+        twin.set_mode(self.training)
+        declare_module(recorder.store, twin.named)
+        watch(twin.named, recorder, closed_form=infer, values=make is same_memory,
+              layers=Layers(twin.named, recorder) if layers else None)  # fmt: skip
         recorder.graph.notes += [f"shared with the module, not copied: {name}" for name in twin.shared]
         return twin.module
 

@@ -2,25 +2,57 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass
+from math import prod
 from typing import Any, Final
 
-from picojoule.workload import Access, Axis, Graph, Tensor, Work
+from picojoule.workload import Graph, Work
 
 from . import _rules_contract, _rules_elementwise, _rules_move, _rules_rows
 from ._call import Call, Signature, signature, tensors_in
 from ._fused import FUSED, grouped_on_meta
 from ._higher import run_higher
+from ._memo import Seen, again, plans, remember, run_and_keep, seen
 from ._memo import run as run_remembered
-from ._registry import TABLE, Entry, Pattern, pointwise
+from ._plan import Plan, Result, write
+from ._registry import TABLE, Entry, pointwise
 from ._rules_move import EMPTY, FREE
-from ._store import Store, dtype_text, storage_key, stored_elements
+from ._shapes import SELF
+from ._store import Store, dtype_text, layout_of, storage_key, stored_elements
 from ._torch import TorchTensor, torch
 
 RULES: Final = (_rules_contract, _rules_elementwise, _rules_move, _rules_rows)  # imported to fill the table
 _UNREAD: Final = frozenset(["copy_", "fill_", "zero_"])  # they write their first argument and do not read it
 _SMALL: Final = 1 << 16  # constants up to this many elements keep their values, so that code may look at them
+_NONE: Final[dict[str, Any]] = {}
+_KNOWN: Final[dict[int, "_Known"]] = {}  # what is known of each overload, from its schema alone; by identity
 _Mode: Any = torch.utils._python_dispatch.TorchDispatchMode
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An overload: `view` runs as it is; `plain` only computes; `in_place` writes its first argument.
+
+    `placed`: it can be told a device.
+    """
+
+    func: Any
+    number: int
+    signature: Signature
+    view: bool
+    plain: bool
+    in_place: bool
+    placed: bool
+
+    @staticmethod
+    def of(func: Any) -> "_Known":
+        """What the schema of `func` says."""
+        s = signature(func)
+        usual, placed = s.name not in FUSED and not s.composite, "device" in s.arguments
+        plain = usual and not s.view and s.name not in FREE and s.name not in EMPTY and s.name != "_grouped_mm"
+        return _Known(
+            func, id(func), s, usual and s.view and not placed, plain, s.written[:1] == s.arguments[:1] != (), placed
+        )
 
 
 class Recorder(_Mode):  # type: ignore[misc]
@@ -42,7 +74,6 @@ class Recorder(_Mode):  # type: ignore[misc]
         self.backward = False
         self.everything_on_meta = False
         self.modules: list[str] = []
-        self._signatures: dict[Any, Signature] = {}
         self._paths: dict[int, str] = {}
         self._ghosts: dict[int, TorchTensor] = {}
 
@@ -54,14 +85,23 @@ class Recorder(_Mode):  # type: ignore[misc]
     @contextmanager
     def inside(self, path: str) -> Iterator[None]:
         """Record as part of the module at `path`."""
-        before = self.graph._path
-        self.modules.append(path)
-        self.graph._path = [path] if path else []
+        before = self.enter(path)
         try:
             yield
         finally:
-            self.modules.pop()
-            self.graph._path = before
+            self.leave(before)
+
+    def enter(self, path: str) -> list[str]:
+        """From now on the module at `path` runs; what `leave` needs."""
+        before = self.graph._path
+        self.modules.append(path)
+        self.graph._path = [path] if path else []
+        return before
+
+    def leave(self, before: list[str]) -> None:
+        """The module that ran has ended."""
+        self.modules.pop()
+        self.graph._path = before
 
     @contextmanager
     def unrecorded(self) -> Iterator[None]:
@@ -74,18 +114,28 @@ class Recorder(_Mode):  # type: ignore[misc]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Sequence[Any] = (),
                            kwargs: Mapping[str, Any] | None = None) -> Any:  # fmt: skip
-        kwargs = dict(kwargs or {})
-        if isinstance(func, torch._ops.HigherOrderOperator):
-            return run_higher(self, func, args, kwargs)
-        known = self._signatures.get(func)
+        known = _KNOWN.get(id(func))
         if known is None:
-            known = self._signatures[func] = signature(func)
+            if isinstance(func, torch._ops.HigherOrderOperator):
+                return run_higher(self, func, args, dict(kwargs or {}))
+            known = _KNOWN[id(func)] = _Known.of(func)
+        if self.meta and not self.silent:
+            if known.view:
+                return func(*args, **(kwargs or {}))
+            if known.plain and not (known.placed and (self.everything_on_meta or (kwargs and "device" in kwargs))):
+                found = seen(args, kwargs or _NONE)
+                if found is not None:
+                    return self._remembered(known, args, kwargs or _NONE, found)
+        return self._dispatched(known.signature, func, args, dict(kwargs or {}))
+
+    def _dispatched(self, known: Signature, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+        """Any operator on any tensors."""
         if self.meta:
             args, kwargs = self._to_meta(args, kwargs)
             if self.everything_on_meta and "device" in known.arguments:
                 kwargs["device"] = torch.device("meta")
         if self.silent:
-            return self._run(known.name, func, args, kwargs)
+            return self._run(known, func, args, kwargs)
         if known.name in FUSED:
             return FUSED[known.name](self, func, args, kwargs)
         if known.composite and (known.name not in FREE or self.meta):
@@ -93,7 +143,7 @@ class Recorder(_Mode):  # type: ignore[misc]
                 out = func.decompose(*args, **kwargs)
             if out is not NotImplemented:
                 return out
-        out = self._run(known.name, func, args, kwargs)
+        out = self._run(known, func, args, kwargs)
         if known.view or known.name in FREE:
             return out
         made = tensors_in(out)
@@ -104,10 +154,27 @@ class Recorder(_Mode):  # type: ignore[misc]
             self._record(call)
         return out
 
-    def _run(self, name: str, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    def _remembered(self, known: "_Known", args: Sequence[Any], kwargs: Mapping[str, Any], found: Seen) -> Any:
+        """An operator that only computes, on meta tensors: all but names follows from metadata, and is remembered."""
+        # What is not known yet is a constant, which stays itself.
+        whole = known.in_place and self.store.knows(args[0]) and self._whole(args[0])
+        key = (known.number, whole, *found.key)
+        plan = plans.get(key)
+        if plan is not None and plan.entry is TABLE.get(known.signature.name):
+            out = again(plan.kept, args)
+            outputs = [out] if isinstance(out, torch.Tensor) else [t for t in out if t is not None]
+            self._write(plan, found, outputs)
+            return out
+        out, kept = run_and_keep(known.func, args, kwargs, plain=True)
+        plan = self._record(Call(known.signature, args, kwargs, tensors_in(out)), kept, found)
+        if plan.lasting:
+            remember(key, plan)
+        return out
+
+    def _run(self, known: Signature, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        name = known.name
         if name == "_grouped_mm" and self.meta and args[0].dtype != torch.bfloat16:
             return grouped_on_meta(func, args, kwargs)
-        known = self._signatures[func]
         if self.meta and not known.view and name not in FREE and name not in EMPTY:
             return run_remembered(func, args, kwargs)
         return func(*args, **kwargs)
@@ -155,81 +222,77 @@ class Recorder(_Mode):  # type: ignore[misc]
             name = self.graph.fresh_name(f"{self._where()}.empty" if self._where() else "empty")
             self.store.bind(t, self.graph.tensor(name, tuple(t.shape), dtype_text(t.dtype)))
 
-    def _record(self, call: Call) -> None:
+    def _record(self, call: Call, kept: Any = None, found: Seen | None = None) -> Plan:
+        """Record an operator that ran; `kept` says how its results are made again, `found` what it was given."""
         path = self._where()
-        if not self.backward and torch.is_grad_enabled():
-            self._paths[torch.autograd._get_sequence_nr() - 1] = path
         entry = TABLE.get(call.name)
         if entry is None:
             self.graph.uncounted.append((call.name, path or call.name))
             entry = Entry("other", lambda _: Work(), pointwise)
-        before, self.graph._path = self.graph._path, [path] if path else []
-        try:
-            self._emit(call, entry)
-        finally:
-            self.graph._path = before
-
-    def _emit(self, call: Call, entry: Entry) -> None:
-        reads = self._reads(call)
-        pattern = entry.layout(call, reads)
-        into = [
-            Access(self.store.read(t).name, tuple(axes), self._touched(call, name, t, index))
-            for index, ((name, t), axes) in enumerate(zip(reads, pattern.reads, strict=True))
-        ]
-        inputs = {storage_key(t) for _, t in call.tensors()}
-        outputs: list[Tensor | tuple[Sequence[int], Sequence[Axis]]] = []
-        fresh: list[tuple[TorchTensor, int]] = []
-        dtype = dtype_text(call.out.dtype) if call.outputs else None
+        if found is None:
+            found = Seen()
+            for _, t in call.tensors():
+                found.place(t, layout_of(t), storage_key(t))
+        reads = self._reads(call, found)
+        pattern = entry.layout(call, [(name, t) for _, name, t in reads])
+        into = [(place, tuple(axes), self._touched(call, name, t, index))
+                for index, ((place, name, t), axes) in enumerate(zip(reads, pattern.reads, strict=True))]  # fmt: skip
+        results = []
+        given = [pattern.write, *pattern.others]
+        fresh = kept is not None and kept is not SELF
         for index, t in enumerate(call.outputs):
-            if storage_key(t) in inputs and not self._whole(t):
-                outputs.append(self.store.read(t))
-                continue
-            fresh.append((t, index))
-            if index == 0:
-                outputs.append((tuple(t.shape), pattern.write))
-            else:
-                name = self.graph.fresh_name(f"{self.graph.path or call.name}.{call.name}.out{index}")
-                outputs.append(self.graph.tensor(name, _shape(call, t), dtype_text(t.dtype)))
-        work = entry.rule(call)
-        kind = self._kind(call, entry)
-        made = self.graph.emit(self._label(call.name), kind, pattern.space, into, outputs, work, dtype=dtype)
-        if len(outputs) > 1 or isinstance(outputs[0] if outputs else None, Tensor):
-            self._place_writes(pattern, made)
-        for t, index in fresh:
-            self.store.bind(t, made[index])
+            over = not fresh and storage_key(t) in found.storages and not self._whole(t)
+            shape = tuple(t.shape) if index == 0 else _shape(call, t)
+            axes = tuple(given[index]) if index < len(given) else None
+            layout = layout_of(t) if fresh else None
+            results.append(Result(over, shape, dtype_text(t.dtype), axes, prod(shape), layout))
+        plan = Plan(
+            entry,
+            call.name,
+            self._kind(call, entry),
+            tuple(pattern.space),
+            tuple(into),
+            tuple(results),
+            entry.rule(call),
+            kept,
+            len(results) == 1 and not results[0].over,
+        )
+        self._write(plan, found, call.outputs)
+        return plan
+
+    def _write(self, plan: Plan, found: Seen, outputs: Sequence[TorchTensor]) -> None:
+        """Write one operator as `plan` says, with the names that its tensors have here."""
+        graph, path = self.graph, self._where()
+        if not self.backward and torch.is_grad_enabled():
+            self._paths[torch.autograd._get_sequence_nr() - 1] = path
+        before, graph._path = graph._path, [path] if path else []
+        try:
+            write(plan, graph, self.store, path, self._label(plan.name), found, outputs)
+        finally:
+            graph._path = before
 
     def _label(self, name: str) -> str:
         """The operator's name without the mark of writing in place; what a backward pass runs says so."""
         plain = name.rstrip("_")
         return f"{plain}_backward" if self.backward and "_backward" not in plain else plain
 
-    def _place_writes(self, pattern: Pattern, made: Sequence[Tensor]) -> None:
-        """Index results by the operator's own dimensions: further ones as the pattern says, else like the first."""
-        last = self.graph.operators[-1]
-        axes = [pattern.write, *pattern.others]
-        placed = []
-        for index, (access, t) in enumerate(zip(last.outputs, made, strict=True)):
-            given = axes[index] if index < len(axes) else pattern.write if t.shape == made[0].shape else ()
-            fits = len(given) == len(t.shape)
-            placed.append(replace(access, axes=tuple(given) if fits else tuple(() for _ in t.shape)))
-        self.graph.operators[-1] = replace(last, outputs=tuple(placed))
-
     def _whole(self, t: TorchTensor) -> bool:
         """Whether writing `t` in place replaces all that its storage holds; parameters and buffers stay themselves."""
         root = self.store.root(t).tensor
         return root.role in ("activation", "input") and int(t.numel()) == root.elements and not root.base
 
-    def _reads(self, call: Call) -> list[tuple[str, TorchTensor]]:
-        """Tensors read, each storage seen with one shape at one place once."""
-        seen = set()
+    def _reads(self, call: Call, found: Seen) -> list[tuple[int, str, TorchTensor]]:
+        """Tensors read, by their place among all, each storage seen with one shape at one place once."""
+        met = set()
         reads = []
         for index, (name, t) in enumerate(call.tensors()):
             unread = (index == 0 and call.name in _UNREAD) or (name == "self" and call.get("beta", 1) == 0)
-            key = (storage_key(t), tuple(t.shape), t.storage_offset() if t.layout == torch.strided else 0)
-            if key in seen or unread or name == "out":
+            layout = found.layouts[index]
+            key = (found.storages[index], layout[0], layout[2])
+            if key in met or unread or name == "out":
                 continue
-            seen.add(key)
-            reads.append((name, t))
+            met.add(key)
+            reads.append((index, name, t))
         return reads
 
     @staticmethod

@@ -34,6 +34,7 @@ class Entry:
     kind: str
     rule: Rule
     layout: Layout
+    own: bool = False  # ours: what it says follows from metadata, so that it may be remembered
 
 
 TABLE: Final[dict[str, Entry]] = {}
@@ -45,8 +46,11 @@ def pointwise(call: Call, reads: Named) -> Pattern:
     dims: list[Axis] = [((f"d{i}", 1),) for i in range(len(shape))]
     axes: list[Sequence[Axis]] = []
     for _, t in reads:
-        skip = len(shape) - t.dim()
         sizes = tuple(t.shape)
+        if sizes == shape:
+            axes.append(dims)
+            continue
+        skip = len(shape) - t.dim()
         fits = skip >= 0 and all(n in (1, shape[skip + i]) for i, n in enumerate(sizes))
         if not fits:
             axes.append([()] * len(sizes))
@@ -71,7 +75,7 @@ def over_input(call: Call, reads: Named) -> Pattern:
 def add_rule(names: str, kind: str, rule: Rule, layout: Layout = pointwise, *, inplace: bool = False) -> None:
     """Enter the operators `names` (spaces between); with `inplace` also those with a trailing underscore."""
     for name in names.split():
-        TABLE[name] = Entry(kind, rule, layout)
+        TABLE[name] = Entry(kind, rule, layout, own=True)
         if inplace:
             TABLE[f"{name}_"] = TABLE[name]
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 from picojoule.workload import Axis, Work
 from picojoule.workload.ops.contract import dot_work
@@ -99,6 +100,18 @@ def _conv_backward(call: Call) -> Work:
     return Work.of(macs=total, muls=total, adds=adds)
 
 
+@cache
+def _named(rank: int) -> tuple[list[str], list[str], list[Axis], list[Axis]]:
+    """Names of the positions and of the taps of a window, and the axes that follow them."""
+    positions, offsets = ([f"{letter}{i}" for i in range(rank)] for letter in "pr")
+    return positions, offsets, _axis(*positions), _axis(*offsets)
+
+
+def _each(sizes: Sequence[int], rank: int) -> Sequence[int]:
+    """A size for each axis: the last is that of the axes which are not named."""
+    return sizes if len(sizes) == rank else [*sizes, *[sizes[-1]] * rank][:rank]
+
+
 def _conv_layout(call: Call, reads: Named) -> Pattern:
     """Batch, group, filter, channel, position, tap; and the two passes of a backward convolution."""
     x, weight = call["input"], call["weight"]
@@ -108,19 +121,16 @@ def _conv_layout(call: Call, reads: Named) -> Pattern:
     rank = weight.dim() - 2
     if x.dim() != rank + 2:
         return pointwise(call, reads)
-    stride, dilation = (
-        [*call.get(key, [1]), *[call.get(key, [1])[-1]] * rank][:rank] for key in ("stride", "dilation")
-    )
+    stride, dilation = (_each(call.get(key, [1]), rank) for key in ("stride", "dilation"))
     small = x if transposed else y
     m = int(weight.shape[1]) if transposed else int(weight.shape[0]) // groups
     c = int(weight.shape[0]) // groups if transposed else int(weight.shape[1])
     space = [("b", int(x.shape[0])), ("g", groups), ("m", m), ("c", c)]
-    space += [(f"p{i}", int(n)) for i, n in enumerate(small.shape[2:])]
-    space += [(f"r{i}", int(n)) for i, n in enumerate(weight.shape[2:])]
+    positions, offsets, places, taps = _named(rank)
+    space += [*zip(positions, small.shape[2:], strict=True), *zip(offsets, weight.shape[2:], strict=True)]
     passes = sum(bool(wanted) for wanted in call["output_mask"][:2]) if backward else 1
     space += [("pass", passes)] if passes > 1 else []
-    window: list[Axis] = [((f"p{i}", int(stride[i])), (f"r{i}", int(dilation[i]))) for i in range(rank)]
-    places, taps = _axis(*[f"p{i}" for i in range(rank)]), _axis(*[f"r{i}" for i in range(rank)])
+    window: list[Axis] = [((p, s), (r, d)) for p, s, r, d in zip(positions, stride, offsets, dilation, strict=True)]
     into: Axis = (("g", c), ("c", 1))
     out: Axis = (("g", m), ("m", 1))
     x_axes = [(("b", 1),), into, *(places if transposed else window)]

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from picojoule.quantity import InputError
@@ -17,6 +18,7 @@ _NAMES: Final = {
 }  # fmt: skip
 
 
+@lru_cache(64)
 def dtype_text(dtype: Any) -> str:
     """The library's name of a PyTorch dtype."""
     text = str(dtype).removeprefix("torch.")
@@ -38,7 +40,9 @@ class Root:
 
 def layout_of(t: TorchTensor) -> tuple[Any, ...]:
     """Shape, strides, offset and dtype: two tensors of one storage with the same are the same to any reader."""
-    return (tuple(t.shape), t.stride() if t.layout == torch.strided else (), _offset(t), t.dtype)
+    if t.layout is torch.strided:
+        return (tuple(t.shape), t.stride(), t.storage_offset(), t.dtype)
+    return (tuple(t.shape), (), _offset(t), t.dtype)
 
 
 def storage_key(t: TorchTensor) -> int:
@@ -58,11 +62,12 @@ def _offset(t: TorchTensor) -> int:
 
 def stored_elements(t: TorchTensor) -> int:
     """Elements of `t` that exist in memory: an expanded tensor has more by its shape."""
-    n = int(t.numel())
+    n: int = t.numel()
     if not n:
         return 0
     try:
-        return min(n, int(t.untyped_storage().nbytes()) // int(t.element_size()))
+        stored: int = t.untyped_storage().nbytes() // t.element_size()
+        return min(n, stored)
     except (NotImplementedError, RuntimeError):
         return n
 
@@ -75,6 +80,11 @@ class Store:
         self.roots: dict[int, Root] = {}
         self.named: dict[str, Root] = {}
         self._aliases: list[Any] = []
+
+    def bind_new(self, t: TorchTensor, tensor: Tensor, layout: tuple[Any, ...]) -> None:
+        """As `bind`, for a meta tensor whose layout is known."""
+        storage = t.untyped_storage()
+        self.named[tensor.name] = self.roots[storage._cdata] = Root(tensor, layout, storage)
 
     def bind(self, t: TorchTensor, tensor: Tensor) -> None:
         """From now on the storage of `t` holds `tensor`."""
@@ -109,18 +119,23 @@ class Store:
 
     def read(self, t: TorchTensor) -> Tensor:
         """The Tensor, or the view of one, that a reader of `t` touches."""
-        root = self.root(t)
-        layout = layout_of(t)
+        return self.read_laid(t, storage_key(t), layout_of(t))
+
+    def read_laid(self, t: TorchTensor, storage: int, layout: tuple[Any, ...]) -> Tensor:
+        """As `read`, where storage and layout of `t` are known."""
+        root = self.roots.get(storage)
+        if root is None:
+            root = self.root(t)
         if layout == root.layout:
             return root.tensor
         return root.views.get(layout) or self.view(root, layout, stored_elements(t))
 
     def view(self, root: Root, layout: tuple[Any, ...], stored: int) -> Tensor:
         """A new view of `root` that stores `stored` elements."""
-        owner = root.tensor.root
+        owner, shape = root.tensor.root, tuple(layout[0])
         name = self.graph.fresh_name(f"{owner}:view")
-        made = Tensor(name, layout[0], dtype_text(layout[3]), root.tensor.role, owner,
-                      None if stored == math.prod(layout[0]) else stored)  # fmt: skip
+        made = Tensor(name, shape, dtype_text(layout[3]), root.tensor.role, owner,
+                      None if stored == math.prod(shape) else stored)  # fmt: skip
         self.graph.tensors[name] = made
         root.views[layout] = made
         return made
