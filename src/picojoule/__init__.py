@@ -11,12 +11,14 @@ from ._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from ._api import Hardware as Hardware
+    from ._api import compile as compile
     from ._api import count as count
     from ._api import estimate as estimate
     from ._api import job as job
     from ._api import map_network as map_network
     from ._api import read_hardware as read_hardware
     from ._api import read_model as read_model
+    from ._api import read_processor as read_processor
     from ._api import register as register
     from ._api import register_file as register_file
     from .levels import LEVELS as LEVELS
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
     from .workload import Work as Work
 
 __all__ = [
-    "LEVELS", "CustomWork", "Hardware", "InputError", "Work", "__version__", "count", "estimate", "job", "map_network",
-    "read_hardware", "read_model", "register", "register_file",
+    "LEVELS", "CustomWork", "Hardware", "InputError", "Work", "__version__", "compile", "count", "estimate", "job",
+    "map_network", "read_hardware", "read_model", "read_processor", "register", "register_file",
 ]  # fmt: skip
 
 _HOMES = {"LEVELS": "picojoule.levels", "InputError": "picojoule.quantity", "Work": "picojoule.workload",

@@ -20,6 +20,7 @@ from picojoule.workload import CustomWork, Work, Workload, dtype_name
 if TYPE_CHECKING:
     from picojoule.lifecycle import JobResult, Request
     from picojoule.machine import Machine
+    from picojoule.machine.compiler import Compiled
     from picojoule.mapping import Front, MappedNetwork
 
 
@@ -182,6 +183,54 @@ def _search(objective: str, dataflow: str | None) -> Search:
         raise InputError(f"no objective is named {objective!r}", expected=f"one of {', '.join(OBJECTIVES)}",
                          example="--objective energy")  # fmt: skip
     return Search(cast(Objective, objective), load_dataflow(dataflow) if dataflow else None)
+
+
+def read_processor(x: "str | Path | Machine") -> "Machine":
+    """A machine for programs: of the library ("textbook-core"), of a hardware file ("aics-core"), or a YAML file."""
+    from picojoule.formats import load_machine, read_machine
+    from picojoule.machine import Machine
+
+    if isinstance(x, Machine):
+        return x
+    text = str(x)
+    if isinstance(x, Path) or text.endswith((".yaml", ".yml")) or "/" in text:
+        return read_machine(Path(text))
+    try:
+        return load_machine(text)
+    except InputError as unknown:
+        try:
+            stands = load_hardware(text)[0].machine
+        except InputError:
+            raise unknown from None
+        if not stands:
+            raise unknown from None
+        return load_machine(stands)
+
+
+def compile(  # noqa: A001  the verb of the field
+    model: str | Path,
+    processor: "str | Path | Machine" = "aics-core",
+    *,
+    dtype: str | None = None,
+    calibration: "Sequence[Mapping[str, Any]]" = (),
+    per_channel: bool = True,
+    batch: int | None = None,
+    seq: int | None = None,
+    inputs: Mapping[str, Sequence[int]] | None = None,
+) -> "Compiled":
+    """The program of an ONNX file with its weights on a deep-learning processor: program(x) → y, program.save(path).
+
+    `dtype` "int8" takes `calibration`: inputs by name that scale it, weights by output channel or by tensor. `inputs`
+    gives sizes the file leaves open. Raises InputError for what cannot be read or compiled.
+    """
+    from picojoule.frontends.onnx import compile_onnx
+
+    path = Path(model)
+    if path.suffix.lower() != ".onnx":
+        raise InputError(f"{path.name} has no weights to compile", expected="an .onnx file with its weights",
+                         example="picojoule compile net.onnx -o net.pjx")  # fmt: skip
+    return compile_onnx(path, read_processor(processor), dtype_name(dtype) if dtype else "float32", batch=batch, seq=seq,
+                        inputs=inputs, calibration=calibration, per_channel=per_channel)  # fmt: skip
 
 
 def job(path: str | Path, *, draws: int = 1000, seed: int = 0) -> "JobResult":

@@ -23,6 +23,7 @@ _EXAMPLES = {
     "compare": "picojoule compare resnet50 --on h100,xeon --batch 1,8,64", "zoo": "picojoule zoo",
     "explain": "picojoule explain h100.hbm.read", "hardware": "picojoule hardware list", "job": "picojoule job examples/job.yaml",
     "methods": "picojoule methods resnet50,bert-base --on h100", "diff": "picojoule diff resnet50 resnet101",
+    "compile": "picojoule compile net.onnx -o net.pjx", "run": "picojoule run net.pjx --input x.npy --output y.npy",
     "map": "picojoule map resnet50 --on eyeriss", "exercise": "picojoule exercise 2.2", "errata": "picojoule errata --lang zh",
 }  # fmt: skip
 
@@ -212,6 +213,36 @@ def _fill_map(p: argparse.ArgumentParser) -> None:
     p.set_defaults(run=_lazy("map_", "_mapping"))
 
 
+def _fill_compile(p: argparse.ArgumentParser) -> None:
+    p.add_argument("model", help="an .onnx file with its weights")
+    p.add_argument(
+        "--on", default="aics-core", metavar="MACHINE", help="a processor by name (default aics-core), or a YAML file"
+    )
+    p.add_argument("-o", "--output", metavar="FILE", help="write the program: net.pjx")
+    p.add_argument("--dtype", metavar="TYPE", help="fp32 (default), or int8 with --calibrate")
+    p.add_argument("--calibrate", action="append", default=[], metavar="[NAME=]FILE",
+                   help="inputs that scale int8: a .npy array for each input, or a .npz file")  # fmt: skip
+    p.add_argument("--per-tensor", action="store_true", help="one int8 scale for all of a weight, not one by channel")
+    p.add_argument("--batch", type=_number, metavar="N", help="samples of one run, where the file leaves it open")
+    p.add_argument("--input", action="append", default=[], metavar="NAME=N,N,…", help="shape of one input")
+    p.add_argument("--explain", action="store_true", help="list what was folded, fused, removed and placed")
+    p.add_argument("--json", action="store_true", help="print JSON, by a published schema")
+    p.set_defaults(run=_lazy("compile_", "_compile"))
+
+
+def _fill_run(p: argparse.ArgumentParser) -> None:
+    p.add_argument("file", help="a program: net.pjx")
+    p.add_argument(
+        "--on", default="aics-core", metavar="MACHINE", help="a processor by name (default aics-core), or a YAML file"
+    )
+    p.add_argument(
+        "--input", action="append", default=[], metavar="[NAME=]FILE", help="a .npy array for an input, or a .npz file"
+    )
+    p.add_argument("--output", metavar="FILE", help="write the output as .npy, several as .npz")
+    p.add_argument("--json", action="store_true", help="print JSON, by a published schema")
+    p.set_defaults(run=_lazy("run_", "_compile"))
+
+
 def _fill_isa(p: argparse.ArgumentParser) -> None:
     p.set_defaults(run=_lazy("isa", "_tools"))
 
@@ -310,6 +341,8 @@ _VERBS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...] =
     ("diff", "two networks or checkpoints: structure, counts, distance", _fill_diff),
     ("map", "the provably best loop nest of every layer on an array", _fill_map),
     ("fuse", "what keeping intermediates on the chip saves", _fill_fuse),
+    ("compile", "an ONNX file to a program of the processor", _fill_compile),
+    ("run", "a program with its inputs: values, cycles, actions", _fill_run),
     ("isa", "the instruction set of the processor", _fill_isa),
     ("measure", "energy of a command by this machine's sensors", _fill_measure),
     ("calibrate", "measure this machine as a hardware file", _fill_calibrate),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
 from pathlib import Path
-from typing import Final
+from typing import Final, overload
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from .._program import Buffer, Program
 from .._run import simulate
 from ._build import Builder
 from ._fold import optimise
-from ._graph import Array, Graph
+from ._graph import Array, Graph, Shape
 from ._kernel import Cpu, Kernel
 from ._lower import lower
 from ._quantise import Ranges, quantise
@@ -88,9 +88,21 @@ class Compiled:
         """What was folded, removed, fused and placed, one line each."""
         return self.lines
 
-    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The outputs, by running the instructions."""
-        return self._run(inputs, ordered=False)
+    @overload
+    def __call__(self, inputs: Mapping[str, Array]) -> dict[str, Array]: ...
+
+    @overload
+    def __call__(self, inputs: Array) -> Array: ...
+
+    def __call__(self, inputs: Mapping[str, Array] | Array) -> dict[str, Array] | Array:
+        """The outputs by name, by running the instructions; array to array where there is one of each."""
+        if isinstance(inputs, Mapping):
+            return self._run(inputs, ordered=False)
+        if len(self.graph.inputs) != 1 or len(self.outputs) != 1:
+            raise InputError(f"one array for {len(self.graph.inputs)} inputs and {len(self.outputs)} outputs",
+                             where=self.graph.name, expected="arrays by the name of the input",
+                             example=f"program({{{self.graph.inputs[0]!r}: x}})" if self.graph.inputs else "")  # fmt: skip
+        return next(iter(self._run({self.graph.inputs[0]: inputs}, ordered=False).values()))
 
     def reference(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """The outputs by whole arrays, every sum in its order: what __call__ gives, bit for bit."""
@@ -105,7 +117,10 @@ class Compiled:
             elif ordered:
                 self._by_arrays(step, found)
             else:
-                given = {buffer: self._fitting(name, found[name]) for name, buffer in step.inputs.items()}
+                given = {
+                    buffer: self._fitting(name, found[name]).reshape(step.program.buffer(buffer).shape)
+                    for name, buffer in step.inputs.items()
+                }
                 run = simulate(step.program, self.machine, given, check=False)
                 found.update({name: run.outputs[buffer] for name, buffer in step.outputs.items()})
         return {name: self._shaped(name, found[store]) for name, store in self.outputs.items()}
@@ -208,6 +223,10 @@ def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
         constants.update(found.constants)
         sizes.update(found.sizes)
         lines += found.lines
+    shapes = {name: smaller.shape(name) for name in smaller.inputs}
+    shapes |= {
+        store: smaller.shape(name) for name, store in zip(smaller.outputs, outs, strict=True) if name in smaller.shapes
+    }
     steps: list[Segment | Cpu] = []
     for group in grouped(kernels):
         if isinstance(group[0], Cpu):
@@ -215,7 +234,7 @@ def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
         else:
             own = {id(kernel) for kernel in group}
             later = {name for kernel in kernels if id(kernel) not in own for name in kernel.reads()} | set(outs)
-            steps.append(_segment(group, later, sizes, constants, dtypes, machine, graph.name))
+            steps.append(_segment(group, later, sizes, constants, dtypes, machine, graph.name, shapes))
     lines += [f"placed {one.name} on the processor: {one.told()}" for one in kernels if not isinstance(one, Cpu)]
     return Compiled(smaller, machine, tuple(steps), dict(zip(smaller.outputs, outs, strict=True)), constants, sizes, dtypes,
                     tuple(lines))  # fmt: skip
@@ -247,7 +266,7 @@ def grouped(kernels: Sequence[Kernel]) -> list[list[Kernel]]:
 
 
 def _segment(kernels: Sequence[Kernel], later: set[str], sizes: Mapping[str, int], constants: Mapping[str, Array],
-             dtypes: Mapping[str, str], machine: Machine, source: str) -> Segment:  # fmt: skip
+             dtypes: Mapping[str, str], machine: Machine, source: str, shapes: Mapping[str, Shape]) -> Segment:  # fmt: skip
     written = {name for kernel in kernels for name in kernel.writes()}
     read = list(dict.fromkeys(name for kernel in kernels for name in kernel.reads()))
     inputs = [name for name in read if name not in written and name not in constants]
@@ -269,7 +288,11 @@ def _segment(kernels: Sequence[Kernel], later: set[str], sizes: Mapping[str, int
         for name in names:
             named[name] = _identifier(name, set(named.values()))
             dtype = constants[name].dtype.name if name in constants else dtypes.get(name, "float32")
-            buffers.append(Buffer(named[name], "dram", addresses[name], dtype, (sizes[name],), role))
+            shape = shapes.get(name, ())
+            known = role != "constant" and prod(shape) == sizes[name] and bool(shape)
+            buffers.append(
+                Buffer(named[name], "dram", addresses[name], dtype, shape if known else (sizes[name],), role)
+            )
     content = {named[name]: constants[name].tobytes() for name in weights}
     program, ticks = builder.program(buffers, content, source)
     return Segment(program, tuple(kernels), {n: named[n] for n in inputs}, {n: named[n] for n in outputs},

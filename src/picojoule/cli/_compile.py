@@ -1,0 +1,188 @@
+"""Verbs of programs: compile a network, run its file."""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picojoule import _api as api
+from picojoule.quantity import InputError, format_quantity
+from picojoule.report import fold, plain
+
+from ._progress import Progress
+from ._verbs import print_json, shapes
+
+if TYPE_CHECKING:
+    from picojoule.machine import Run
+    from picojoule.machine.compiler import Compiled
+
+LARGEST = 1 << 32  # bytes of one array that is read
+
+
+def compile_(options: argparse.Namespace) -> int:
+    """`picojoule compile NET.onnx -o NET.pjx`."""
+    data = [arrays(options.calibrate, single="the input")] if options.calibrate else []
+    with Progress(f"compiling {options.model}"):
+        found = api.compile(options.model, options.on, dtype=options.dtype, calibration=_named(options, data),
+                            per_channel=not options.per_tensor, batch=options.batch, inputs=shapes(options.input))  # fmt: skip
+        timing = found.time()
+    if options.output:
+        if not Path(options.output).parent.is_dir():
+            raise InputError(f"no folder {str(Path(options.output).parent)!r}", where="-o",
+                             expected="a file in a folder that exists", example="-o net.pjx")  # fmt: skip
+        found.save(options.output)
+    said: dict[str, Any] = {
+        "schema": "picojoule/compile/1", "model": found.graph.name, "machine": found.machine.name,
+        "dtype": options.dtype or "float32", "cycles": float(timing.cycles),
+        "seconds": None if timing.cpu else timing.seconds, "instructions": timing.instructions, "on_cpu": list(timing.cpu),
+        "counts": {".".join(action): n for action, n in sorted(timing.counts.items())},
+        "inputs": {name: list(found.graph.shape(name)) for name in found.graph.inputs},
+        "outputs": {name: list(found.graph.shapes.get(name, ())) for name in found.outputs},
+        "explain": list(found.explain()), "file": options.output,
+    }  # fmt: skip
+    if options.json:
+        print_json(said)
+    else:
+        sys.stdout.write(_text(found, said, explain=options.explain))
+    return 0
+
+
+def _named(options: argparse.Namespace, data: Sequence[Mapping[str, NDArray[Any]]]) -> list[dict[str, NDArray[Any]]]:
+    """Calibration inputs by name; a single array is for the one input of the file."""
+    if not data:
+        return []
+    given = dict(data[0])
+    if set(given) == {""}:
+        from picojoule.frontends.onnx import read_graph
+
+        names = read_graph(Path(options.model), batch=options.batch, inputs=shapes(options.input)).inputs
+        if len(names) != 1:
+            raise InputError(f"one array for {len(names)} inputs", where="--calibrate", expected="NAME=FILE.npy for each",
+                             example=f"--calibrate {names[0]}=x.npy")  # fmt: skip
+        given = {names[0]: given[""]}
+    return [given]
+
+
+def _text(found: "Compiled", said: Mapping[str, Any], *, explain: bool) -> str:
+    lines = [f"{plain(said['model'])} on {said['machine']}, {said['dtype']}: {said['instructions']:,} instructions"]
+    time = format_quantity(float(said["cycles"]) / float(found.machine.clock_hz), "s")
+    lines.append(
+        f"{float(said['cycles']):,.0f} cycles, {time}" + (" without what the CPU does" if said["on_cpu"] else "")
+    )
+    macs = sum(n for key, n in said["counts"].items() if ".mac_" in key)
+    moved = sum(n for key, n in said["counts"].items() if key.startswith("dram."))
+    if macs:
+        best = sum(n / found.machine.rate("macs", key.partition(".mac_")[2]) for key, n in said["counts"].items()
+                   if ".mac_" in key) / found.machine.cores  # fmt: skip
+        busy = 100 * best / float(said["cycles"])
+        lines.append(
+            f"{macs:,} MACs, matrix units busy {busy:.1f} %; {format_quantity(moved, 'B')} over the off-chip bus"
+        )
+    if said["on_cpu"]:
+        lines += fold(f"on the CPU, time not modelled: {', '.join(map(plain, said['on_cpu']))}", rest="  ")
+    if explain:
+        lines += [part for line in said["explain"] for part in fold(plain(line), rest="  ")]
+    if said["file"]:
+        lines.append(f"wrote {said['file']}: picojoule run {said['file']} --input x.npy --output y.npy")
+    return "\n".join(lines) + "\n"
+
+
+def run_(options: argparse.Namespace) -> int:
+    """`picojoule run NET.pjx --input x.npy --output y.npy`."""
+    from picojoule.machine import read_program, simulate
+
+    machine, program = api.read_processor(options.on), read_program(Path(options.file))
+    wanted = {buffer.name: buffer for buffer in program.buffers if buffer.role == "input"}
+    given = arrays(options.input, single="the input")
+    if set(given) == {""} and len(wanted) == 1:
+        given = {next(iter(wanted)): given[""]}
+    if set(given) != set(wanted):
+        shown = ", ".join(f"{b.name} {b.dtype} {b.shape}" for b in wanted.values())
+        raise InputError(f"inputs {', '.join(sorted(given)) or 'none'}", where=f"--input of {options.file}",
+                         expected=f"arrays for {shown or 'nothing'}",
+                         example=f"--input {next(iter(wanted), 'x')}=x.npy")  # fmt: skip
+    with Progress(f"running {options.file}"):
+        found = simulate(
+            program, machine, {name: _fitting(wanted[name], array) for name, array in given.items()}, check=False
+        )
+    if options.output:
+        _write(options.output, found.outputs)
+    said = _said(options, found, machine.name)
+    if options.json:
+        print_json(said)
+    else:
+        busiest = ", ".join(f"{'.'.join(key)} {100 * float(value) / float(found.cycles):.0f} %"
+                            for key, value in sorted(found.busy.items(), key=lambda pair: -pair[1])[:4])  # fmt: skip
+        sys.stdout.write(f"{options.file} on {machine.name}: {float(found.cycles):,.0f} cycles, "
+                         f"{format_quantity(found.seconds, 's')}, {found.instructions:,} instructions\n")  # fmt: skip
+        sys.stdout.write(f"busy: {busiest}\n")
+        for name, array in found.outputs.items():
+            sys.stdout.write(f"{name} {array.dtype} {'x'.join(map(str, array.shape))}: {_few(array)}\n")
+    return 0
+
+
+def _said(options: argparse.Namespace, found: "Run", machine: str) -> dict[str, Any]:
+    return {
+        "schema": "picojoule/run/1", "program": options.file, "machine": machine, "cycles": float(found.cycles),
+        "seconds": found.seconds, "instructions": found.instructions,
+        "counts": {".".join(action): n for action, n in sorted(found.counts.items())},
+        "busy_cycles": {".".join(key): float(value) for key, value in sorted(found.busy.items())},
+        "outputs": {name: {"shape": list(a.shape), "dtype": str(a.dtype), "file": options.output}
+                    for name, a in found.outputs.items()},
+    }  # fmt: skip
+
+
+def _few(array: NDArray[Any]) -> str:
+    flat = array.reshape(-1)
+    return " ".join(f"{x:.6g}" for x in flat[:6]) + (" …" if flat.size > 6 else "")
+
+
+def _fitting(buffer: Any, array: NDArray[Any]) -> NDArray[Any]:
+    """The array as the program's memory list has it."""
+    if array.size != int(np.prod(buffer.shape)) or str(array.dtype) != buffer.dtype:
+        raise InputError(f"{buffer.name} is {array.dtype} of {array.shape}", where="--input",
+                         expected=f"{buffer.dtype} of {buffer.shape}",
+                         example="numpy.save('x.npy', x.astype('float32'))")  # fmt: skip
+    return np.ascontiguousarray(array).reshape(buffer.shape)
+
+
+def arrays(given: Sequence[str], *, single: str) -> dict[str, NDArray[Any]]:
+    """NAME=FILE.npy, or one FILE.npy under the name "", or the arrays of one FILE.npz. Nothing is unpickled."""
+    found: dict[str, NDArray[Any]] = {}
+    for text in given:
+        name, equals, file = text.partition("=")
+        name, file = (name, file) if equals else ("", text)
+        path = Path(file)
+        try:
+            if path.stat().st_size > LARGEST:
+                raise InputError(f"{file} is larger than 4 GiB", where=single, expected="a smaller array")
+            loaded = np.load(path, allow_pickle=False)
+            found |= dict(loaded) if isinstance(loaded, np.lib.npyio.NpzFile) else {name: loaded}
+        except (OSError, ValueError, EOFError) as fault:
+            raise InputError(f"cannot read {file}: {fault}", where=single, expected="an array as numpy.save writes it",
+                             example="--input x=x.npy") from None  # fmt: skip
+    return found
+
+
+def _write(target: str, outputs: Mapping[str, NDArray[Any]]) -> None:
+    """One array as .npy, several as .npz; whole or not at all."""
+    path = Path(target)
+    if len(outputs) != 1 and path.suffix != ".npz":
+        raise InputError(f"{len(outputs)} outputs for one array", where="--output", expected="a .npz file",
+                         example="--output y.npz")  # fmt: skip
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with part.open("wb") as stream:
+            if path.suffix == ".npz":
+                np.savez(stream, **dict(outputs))  # type: ignore[arg-type]
+            else:
+                np.save(stream, next(iter(outputs.values())), allow_pickle=False)
+        part.replace(path)
+    except OSError as fault:
+        part.unlink(missing_ok=True)
+        raise InputError(f"cannot write {target}: {fault.strerror}", where="--output", expected="a file that can be written",
+                         example="--output y.npy") from None  # fmt: skip
