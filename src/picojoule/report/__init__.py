@@ -9,6 +9,7 @@ from ._hardware import hardware_json as hardware_json
 from ._job import job_json as job_json
 from ._json import count_json as count_json
 from ._json import estimate_json as estimate_json
+from ._fpga import fpga_json as fpga_json
 from ._map import map_json as map_json
 from ._plain import columns as columns
 from ._plain import fold as fold
