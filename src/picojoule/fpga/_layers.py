@@ -83,7 +83,7 @@ def _layer(operator: Operator, parameters: set[str]) -> Layer | None:
         # A mean over the whole map has no window: it reads every element once.
         windowed = "r0" in operator.extents
         return _map(operator, sizes, sizes[2] if windowed else max(sizes[0], sizes[2]), _kernel(operator.extents))
-    if operator.kind == "move" or (operator.kind in ("elementwise", "reduction") and _plain(operator)):
+    if operator.kind == "move" or (operator.kind in ("elementwise", "reduce") and _plain(operator)):
         return _map(operator, sizes, sizes[2], 1)
     return None
 

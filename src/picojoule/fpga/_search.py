@@ -42,7 +42,7 @@ def _steps(sizes: set[int], limit: int) -> NDArray[np.int64]:
 
 
 def sides(layers: Sequence[Layer]) -> list[int]:
-    """Sides of square tiles: each side of an output map over 1, 2, 3, 4, 6, 8."""
+    """Sides of square tiles: each side of an output map over 1, 2, 3, 4, 6, 8. Oblong tiles are not tried."""
     every = {max(layer.rows, layer.columns) for layer in layers if layer.kind != "map"}
     return sorted({min(_LARGEST, -(-side // q)) for side in every for q in (1, 2, 3, 4, 6, 8)})
 
