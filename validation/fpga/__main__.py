@@ -40,8 +40,8 @@ def notes() -> list[str]:
         f"paper found 64 × 7. Layers that need no towers left whole: {undivided.design}, {1e3 * undivided.latency_s:.2f} ms.",
         "A cycle count recalled from the paper, 1,008,246 for 64 × 7 on one tower, is the law here less 20 cycles (266 tiles of "
         "rows and columns whole, 20 cycles each: 1,008,266).",
-        f"The bandwidth of the Ultra96 is recalled: 4.26 GB/s gives a mean error of {_overlay.error_at('ultra96', 1.0):.1f} % with "
-        f"one thread, twice that {double:.1f} %.",
+        f"The bandwidth of the Ultra96 is recalled: 4.26 GB/s gives a mean error of {_overlay.error_at('ultra96', 1.0):.1f} % "
+        f"with one thread, twice that {double:.1f} %.",
         f"`picojoule estimate --level roofline` on the whole ZCU102, int8, whose shares of peak were read off ResNet-50 on "
         f"it, against the rates of all threads: mean error {_overlay.error_of_estimate():.1f} %.",
         "Qiu 2016 also prints 136.97 GOP/s for the whole network; its linear layers were compressed by singular values, and no "

@@ -11,7 +11,18 @@ from typing import Final
 from picojoule import read_hardware, read_model
 from picojoule.formats import load_fabric
 from picojoule.fpga import (
-    Board, Layer, Overlay, Resources, Run, Tiled, best_tiled, board_of, layers_of, overlay_resources, overlay_run, power,
+    Board,
+    Layer,
+    Overlay,
+    Resources,
+    Run,
+    Tiled,
+    best_tiled,
+    board_of,
+    layers_of,
+    overlay_resources,
+    overlay_run,
+    power,
     tiled_run,
 )  # fmt: skip
 
@@ -19,7 +30,13 @@ from ._row import Row, lines
 
 ZHANG: Final = Tiled(64, 7, 13, 13, "float32", 32)
 # The loops of the paper: outputs, inputs, side, kernel, stride of one of the two towers; every layer runs twice.
-TOWERS: Final = ((48, 3, 55, 11, 4), (128, 48, 27, 5, 1), (192, 256, 13, 3, 1), (192, 192, 13, 3, 1), (128, 192, 13, 3, 1))
+TOWERS: Final = (
+    (48, 3, 55, 11, 4),
+    (128, 48, 27, 5, 1),
+    (192, 256, 13, 3, 1),
+    (192, 192, 13, 3, 1),
+    (128, 192, 13, 3, 1),
+)
 
 
 def board(name: str, clock_mhz: float, slices: float | None = None) -> Board:
@@ -68,7 +85,10 @@ def rows() -> list[Row]:
     builder = searched(vgg, board("zc706", 200), "int8", 8)
     kria = overlay("kv260", "b3136", 1, 300, "resnet50", groups=2)
     predicted: dict[tuple[str, str, str], float] = {
-        **{("zhang2015", f"conv{i}", "latency"): 1e3 * layer.time_s for i, layer in enumerate(zhang_run.layers, start=1)},
+        **{
+            ("zhang2015", f"conv{i}", "latency"): 1e3 * layer.time_s
+            for i, layer in enumerate(zhang_run.layers, start=1)
+        },
         ("zhang2015", "all five", "latency"): 1e3 * zhang_run.latency_s,
         ("zhang2015", "all five", "rate"): _giga(zhang_run),
         ("zhang2015", "design", "slices"): zhang_run.used.dsp,
@@ -87,7 +107,9 @@ def rows() -> list[Row]:
     made = []
     for line in lines("published.csv"):
         value = predicted[line["set"], line["what"], line["quantity"]]
-        held = "circular" if line["quantity"] == "power" else "recalled" if line["provenance"] == "recalled" else "no fit"
+        held = (
+            "circular" if line["quantity"] == "power" else "recalled" if line["provenance"] == "recalled" else "no fit"
+        )
         made.append(Row("tiled designs and single figures", line["board"], f"{line['set']} {line['what']}", line["quantity"],
                         line["unit"], float(line["value"]), value, 2.0 if held == "circular" else spread, held))  # fmt: skip
     return made

@@ -65,7 +65,9 @@ def _case(line: Mapping[str, str]) -> Case:
     unit = replace(fabric, rates={**fabric.rates, "depthwise": replace(fabric.rates["depthwise"], nominal=1.0)})
     cycles = np.array([layer.count * overlay_cycles(layer, overlay.core, unit) for layer in layers])
     deep = np.array([layer.kind == "depthwise" for layer in layers])
-    sizes = np.array([layer.count * size for layer, size in zip(layers, overlay_bytes(layers, overlay, fabric), strict=True)])
+    sizes = np.array(
+        [layer.count * size for layer, size in zip(layers, overlay_bytes(layers, overlay, fabric), strict=True)]
+    )
     return Case(line, board, overlay, cycles * ~deep, cycles * deep, sizes.astype(float), macs)
 
 

@@ -13,7 +13,7 @@ from picojoule.workload import Graph, Tensor, Workload, ops
 
 @cache
 def network(key: str) -> Workload:
-    """"zoo:resnet50", or FAMILY:SIZE@SIDE of this file: slim:50@224, mobilenet-v1:0.5@160, yolo-v3:20@416."""
+    """ "zoo:resnet50", or FAMILY:SIZE@SIDE of this file: slim:50@224, mobilenet-v1:0.5@160, yolo-v3:20@416."""
     family, _, rest = key.partition(":")
     if family == "zoo":
         return read_model(rest)

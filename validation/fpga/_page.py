@@ -42,8 +42,8 @@ def page(rows: Sequence[Row], notes: Sequence[str] = ()) -> str:
 
 
 def _summary(rows: Sequence[Row]) -> str:
-    head = ("## Absolute error [%]; peak and roofline: mean / median\n\n| set | quantity | rows | mean | median | worst | inside 90 % | peak | "
-            "roofline |\n|---|---|---|---|---|---|---|---|---|")  # fmt: skip
+    columns = ("set", "quantity", "rows", "mean", "median", "worst", "inside 90 %", "peak", "roofline")
+    head = f"## Absolute error [%]; peak and roofline: mean / median\n\n| {' | '.join(columns)} |\n{'|---' * len(columns)}|"
     made = [head]
     for group in dict.fromkeys(row.group for row in rows if row.peak is not None):
         for quantity in ("one thread", "all threads"):
@@ -86,7 +86,9 @@ def plot(rows: Sequence[Row]) -> str:
     """Predicted over published on a log axis: one line a set, one dot a row, held-out sets open; SVG."""
     groups = list(dict.fromkeys(row.group for row in rows))
     height, left, width = 46 * len(groups) + 60, 250, 480
-    top = math.log(max(2.0, *(max(row.predicted / row.published, row.published / row.predicted) * 1.05 for row in rows)))
+    top = math.log(
+        max(2.0, *(max(row.predicted / row.published, row.published / row.predicted) * 1.05 for row in rows))
+    )
 
     def x(ratio: float) -> float:
         return left + width * (0.5 + math.log(ratio) / (2 * top))

@@ -23,10 +23,13 @@ def fpga(options: argparse.Namespace) -> int:
         found = api.fpga(workload, options.on, design=options.design, clock_hz=clock, bandwidth=bandwidth,
                          cores=options.cores, dtype=options.dtype or "int8")  # fmt: skip
     if options.json:
-        print_json(fpga_json(workload.name, found))
+        print_json(fpga_json(workload.name, workload.batch, found))
     else:
         run = found[0][0]
-        sys.stdout.write(fpga_text(workload.name, found, terminal_paint(), rows=len(run.layers) if options.all else 10))
+        name = workload.name + (f", frames of {workload.batch} samples" if workload.batch > 1 else "")
+        sys.stdout.write(fpga_text(name, found, terminal_paint(), rows=len(run.layers) if options.all else 10))
+    if "ai_engines" in api.read_hardware(options.on).architecture.facts:
+        sys.stderr.write(f"note: {options.on} has AI engines; only its slices and block RAM are used here\n")
     left = found[0][0].left_out
     if left:
         names = ", ".join(plain(name) for name in left[:5]) + (", …" if len(left) > 5 else "")

@@ -14,7 +14,8 @@ from ._validate import validate
 from ._yaml import read_document
 
 if TYPE_CHECKING:
-    from ._fabric_schema import CoreModel, FabricFile, Strict
+    from ._fabric_schema import CoreModel, FabricFile
+    from ._schema import Strict
 
 _FABRICS: Final = LIBRARY / "fabrics"
 _SECONDS: Final = ("layer", "frame")

@@ -90,4 +90,4 @@ class FabricFile(Strict):
     rates: RatesModel
     energies: EnergiesModel
     node: Datum
-    static: dict[str, Watts] = {}
+    static: dict[str, Watts] = Field(default_factory=dict)

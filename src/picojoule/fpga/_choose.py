@@ -7,15 +7,14 @@ from picojoule.quantity import InputError
 
 from ._fabric import Fabric
 from ._layers import Layer
-from ._overlay import Overlay, overlay_resources, overlay_run
+from ._overlay import OVERLAY_DTYPE, Overlay, overlay_resources, overlay_run
 from ._resources import WORDS, Board, over
 from ._run import Run
 from ._search import best_tiled
 from ._tiled import tiled_run
 
 LOW, HIGH = 2, 3  # memory units a pixel for feature maps
-_MOST: Final = 64  # cores of one board
-_OVERLAY: Final = "int8"
+_MOST: Final = 4096  # cores of one board; a device of 400,000 slices would hold more of the smallest
 
 
 def designs(fabric: Fabric) -> tuple[str, ...]:
@@ -38,13 +37,13 @@ def runs(design: str, layers: Sequence[Layer], left_out: tuple[str, ...], board:
     if design == "tiled":
         return (_tiled(layers, left_out, board, fabric, dtype, bits),)
     if design != "best":
-        if dtype != _OVERLAY:
-            raise InputError(f"the overlay computes in {_OVERLAY}, not in {dtype}", where="--dtype",
-                             expected=f"{_OVERLAY}, or a tiled design", example="--design tiled")  # fmt: skip
+        if dtype != OVERLAY_DTYPE:
+            raise InputError(f"the overlay computes in {OVERLAY_DTYPE}, not in {dtype}", where="--dtype",
+                             expected=f"{OVERLAY_DTYPE}, or a tiled design", example="--design tiled")  # fmt: skip
         overlay = fitted(fabric, design.removeprefix("dpu-"), board, cores)
         return (overlay_run(layers, overlay, board, fabric, left_out),)
     found = [_tiled(layers, left_out, board, fabric, dtype, bits)]
-    if dtype == _OVERLAY:
+    if dtype == OVERLAY_DTYPE:
         fits = [_largest(fabric, name, board) for name in fabric.cores]
         found += [overlay_run(layers, overlay, board, fabric, left_out) for overlay in fits if overlay is not None]
     return tuple(sorted(found, key=lambda run: (-run.rate_per_s, run.latency_s, run.used.dsp)))

@@ -1,4 +1,4 @@
-"""What a fabric offers and costs: stores, slices, the shipped cores and the fitted rates. Read from a file, never written here."""
+"""What a fabric offers and costs: slices, stores, cores of the overlay, fitted rates. All of it is read from a file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

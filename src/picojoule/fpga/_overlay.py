@@ -28,12 +28,14 @@ its own: taking it as part of the layer before moves fewer bytes but fits the me
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from ._fabric import Core, Fabric
 from ._layers import Layer
 from ._resources import Board, Resources
 from ._run import LayerRun, Run, bound
 
+OVERLAY_DTYPE: Final = "int8"
 _RAM_BITS, _ULTRA_BITS = 9, 72  # widths of half a block RAM at 2 K words and of an UltraRAM
 
 
@@ -64,7 +66,7 @@ def image_bytes(overlay: Overlay, fabric: Fabric) -> int:
 def overlay_resources(overlay: Overlay, board: Board, fabric: Fabric) -> Resources:
     """Of all cores; memory units go to UltraRAM while the board lets them."""
     core = overlay.core
-    packed = fabric.overlay["pump"].nominal / fabric.dsp_per_mac["int8"].nominal
+    packed = fabric.overlay["pump"].nominal / fabric.dsp_per_mac[OVERLAY_DTYPE].nominal
     dsp = math.ceil(core.macs / packed) + core.pixels * core.outputs + 2
     ultra_each = math.ceil(core.inputs * 8 / _ULTRA_BITS)
     every = overlay.cores * units(overlay)
@@ -113,7 +115,7 @@ def overlay_run(layers: Sequence[Layer], overlay: Overlay, board: Board, fabric:
     alone = _layers(layers, overlay, board, fabric, 1)
     crowd = _layers(layers, overlay, board, fabric, overlay.cores) if overlay.cores > 1 else alone
     return Run(
-        overlay.name, board, overlay.core.macs, overlay.cores, fabric.overlay["pump"].nominal,
+        overlay.name, OVERLAY_DTYPE, board, overlay.core.macs, overlay.cores, fabric.overlay["pump"].nominal,
         overlay_resources(overlay, board, fabric), alone,
         sum(layer.time_s for layer in alone) + fabric.rates["frame"].nominal,
         overlay.cores / sum(layer.time_s for layer in crowd) if crowd else 0.0,
@@ -121,7 +123,9 @@ def overlay_run(layers: Sequence[Layer], overlay: Overlay, board: Board, fabric:
     )  # fmt: skip
 
 
-def _layers(layers: Sequence[Layer], overlay: Overlay, board: Board, fabric: Fabric, running: int) -> tuple[LayerRun, ...]:
+def _layers(
+    layers: Sequence[Layer], overlay: Overlay, board: Board, fabric: Fabric, running: int
+) -> tuple[LayerRun, ...]:
     rate, start = overlay_rate(board, fabric, running), fabric.rates["layer"].nominal
     made = []
     for layer, size in zip(layers, overlay_bytes(layers, overlay, fabric), strict=True):

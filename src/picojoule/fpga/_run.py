@@ -32,6 +32,7 @@ class Run:
     """
 
     design: str
+    dtype: str
     board: Board
     macs_per_cycle: int  # of one core
     cores: int

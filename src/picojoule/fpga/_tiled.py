@@ -37,7 +37,7 @@ class Tiled:
     @property
     def name(self) -> str:
         """With its four sizes."""
-        return f"tiled {self.outputs} × {self.inputs}, tile {self.rows} × {self.columns}, {self.dtype}"
+        return f"tiled {self.outputs} × {self.inputs}, tile {self.rows} × {self.columns}"
 
 
 def tiled_resources(layers: Sequence[Layer], design: Tiled, fabric: Fabric) -> Resources:
@@ -105,5 +105,5 @@ def tiled_run(layers: Sequence[Layer], design: Tiled, board: Board, fabric: Fabr
         made.append(LayerRun(layer.name, layer.kind, layer.count * layer.macs, layer.count * cycles, layer.count * size,
                              layer.count * max(compute, memory), bound(compute, memory, 0.0)))  # fmt: skip
     latency = sum(layer.time_s for layer in made)
-    return Run(design.name, board, design.outputs * design.inputs, 1, 1.0, tiled_resources(layers, design, fabric),
+    return Run(design.name, design.dtype, board, design.outputs * design.inputs, 1, 1.0, tiled_resources(layers, design, fabric),
                tuple(made), latency, 1 / latency if latency else 0.0, fabric.rates["tiled_error"], left_out)  # fmt: skip

@@ -7,11 +7,11 @@ if TYPE_CHECKING:
     from picojoule.fpga import Power, Run
 
 
-def fpga_json(model: str, found: "Sequence[tuple[Run, Power]]") -> dict[str, Any]:
+def fpga_json(model: str, batch: int, found: "Sequence[tuple[Run, Power]]") -> dict[str, Any]:
     """`found` as picojoule/fpga/1: board, then every design with resources, layers, time, energy and left-overs."""
     board = found[0][0].board
     return {
-        "schema": "picojoule/fpga/1", "model": model,
+        "schema": "picojoule/fpga/1", "model": model, "samples_per_frame": batch,
         "board": {"name": board.name, "clock_hz": board.clock_hz, "bandwidth_bytes_per_s": board.bandwidth,
                   "resources": board.has.as_dict(), "usable": board.usable.as_dict()},
         "designs": [_design(run, power) for run, power in found],
@@ -21,7 +21,8 @@ def fpga_json(model: str, found: "Sequence[tuple[Run, Power]]") -> dict[str, Any
 def _design(run: "Run", power: "Power") -> dict[str, Any]:
     spread = run.error.spread
     return {
-        "name": run.design, "cores": run.cores, "macs_per_cycle": run.macs_per_cycle, "used": run.used.as_dict(),
+        "name": run.design, "dtype": run.dtype, "cores": run.cores,
+        "macs_per_cycle": run.macs_per_cycle, "used": run.used.as_dict(),
         "latency_s": {"value": run.latency_s, "low": run.latency_s / spread, "high": run.latency_s * spread},
         "frames_per_s": {"value": run.rate_per_s, "low": run.rate_per_s / spread, "high": run.rate_per_s * spread},
         "utilisation": run.utilisation, "macs": run.macs, "cycles": run.cycles, "offchip_bytes": run.size_bytes,

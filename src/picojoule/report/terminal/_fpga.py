@@ -11,14 +11,14 @@ from ._paint import Paint
 if TYPE_CHECKING:
     from picojoule.fpga import LayerRun, Power, Run
 
-NAME = 28
+NAME = 26
 
 
 def fpga_text(model: str, found: "Sequence[tuple[Run, Power]]", paint: Paint, *, rows: int = 10) -> str:
     """`found` in at most 80 columns; `rows` layers of the first design, slowest first, or in order if all are shown."""
     run, power = found[0]
     board = run.board
-    head = f"{plain(model)} on {board.name} at {format_quantity(board.clock_hz, 'Hz')}"
+    head = f"{plain(model)} on {board.name} at {format_quantity(board.clock_hz, 'Hz')}, {run.dtype}"
     lines = [paint.bold(line) for line in fold(head)]
     lines += [paint.dim(f"{'design':<36}{'latency':>11}{'frames/s':>11}{'used':>8}{'power':>12}")]
     lines += [_design(one, watts) for one, watts in found]
@@ -56,7 +56,7 @@ def _layers(run: "Run", paint: Paint, rows: int) -> list[str]:
     shown = list(run.layers) if rows >= len(run.layers) else sorted(run.layers, key=lambda one: -one.time_s)[:rows]
     spread = run.error.spread
     lines = [paint.dim(f"{'layer of ' + run.design.partition(',')[0]:<{NAME}}{'MACs':>10}{'cycles':>12}{'moved':>11}"
-                       f"{'time':>10}  bound by"), *(_layer(one) for one in shown)]  # fmt: skip
+                       f"{'time':>10}   bound by"), *(_layer(one) for one in shown)]  # fmt: skip
     said = (f"latency within {format_quantity(run.latency_s / spread, 's')} to "
             f"{format_quantity(run.latency_s * spread, 's')} in 90 %: {run.error.where}")  # fmt: skip
     if len(shown) < len(run.layers):
@@ -69,4 +69,4 @@ def _layer(one: "LayerRun") -> str:
     short = name if len(name) < NAME else "…" + name[-(NAME - 2) :]
     return (f"{short:<{NAME}}{format_quantity(one.macs, '') if one.macs else '-':>10}{one.cycles:>12,.0f}"
             f"{format_quantity(one.size_bytes, 'B') if one.size_bytes else '-':>11}"
-            f"{format_quantity(one.time_s, 's'):>10}  {one.bound_by}")  # fmt: skip
+            f"{format_quantity(one.time_s, 's'):>10}   {one.bound_by}")  # fmt: skip
