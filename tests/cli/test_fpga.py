@@ -49,7 +49,8 @@ def test_fpga_text_is_80_columns(
     ("arguments", "says"),
     [
         (["--on", "h100"], "states no DSP slices"), (["--on", "ultra96"], "--bandwidth 4.3GB/s"),
-        (["--on", "zcu102", "--design", "dpu-b9"], "dpu-b4096"), (["--on", "zcu102", "--clock", "300"], "--clock 300MHz"),
+        (["--on", "vck190"], "--clock 300MHz"), (["--on", "zcu102", "--design", "dpu-b9"], "dpu-b4096"),
+        (["--on", "zcu102", "--clock", "300"], "--clock 300MHz"),
         (["--on", "zcu102", "--clock", "0Hz"], "above 0"), (["--on", "zcu102", "--bandwidth", "2 m"], "--bandwidth"),
         (["--on", "zcu102", "--design", "dpu-b512", "--dtype", "fp32"], "--design tiled"),
         (["--on", "zcu102", "--design", "tiled", "--cores", "2"], "--cores"),
@@ -71,8 +72,10 @@ def test_fpga_says_what_it_leaves_out(capsys: pytest.CaptureFixture[str]) -> Non
     assert main(["fpga", "mobilenet-v3-large", "--on", "zcu102", "--design", "dpu-b1024"]) == 0
     assert main(["fpga", "efficientnet-b0", "--on", "zcu102", "--design", "dpu-b1024", "--strict"]) == 1
     assert "left to a processor" in capsys.readouterr().err
-    assert main(["fpga", "resnet18", "--on", "vck190", "--design", "tiled"]) == 0
+    assert main(["fpga", "resnet18", "--on", "vck190", "--design", "tiled", "--clock", "300MHz"]) == 0
     assert "AI engines" in capsys.readouterr().err
+    assert main(["fpga", "resnet18", "--on", "zcu102", "--design", "dpu-b512"]) == 0
+    assert "at most 3 cores" in capsys.readouterr().err
 
 
 def test_given_clock_and_bandwidth_count(capsys: pytest.CaptureFixture[str]) -> None:

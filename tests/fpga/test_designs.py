@@ -63,7 +63,8 @@ def test_what_is_left_out() -> None:
     layers, left = layers_of(g.workload())
     assert [(layer.name, layer.kind) for layer in layers] == [("conv", "conv"), ("sum", "map"), ("pool", "map")]
     assert left == ("gate", "soft")
-    assert (layers[0].count, layers[0].kernel, layers[0].rows, layers[0].output_elements) == (2, (3, 3), 8, 512)
+    assert (layers[0].count, layers[0].kernel, layers[0].rows) == (2, (3, 3), 8)
+    assert (layers[0].input_elements, layers[0].weight_elements, layers[0].output_elements) == (512, 576, 512)
     assert layers[2].kernel == (4, 1)
 
 
@@ -90,6 +91,7 @@ def test_batch_repeats_layers() -> None:
 def test_published_configurations(name: str, core: str, most: int) -> None:
     """Published: the DPUs of the Vitis AI images, three, two and one b4096, are the most that fit."""
     assert fitted(FABRIC, core, board(name), None).cores == most
+    assert fitted(FABRIC, core, board(name), 1).groups == 3  # room for more feature maps is taken where it is
     with pytest.raises(InputError) as caught:
         fitted(FABRIC, core, board(name), most + 1)
     assert f"{most} of it" in str(caught.value)
@@ -119,6 +121,34 @@ def test_search_is_exhaustive() -> None:
         if not over(tiled_resources(layers, design := Tiled(m, n, side, side, "int16", 16), FABRIC), small)
     )  # fmt: skip
     assert found.latency_s == pytest.approx(least)
+
+
+@pytest.mark.parametrize("bandwidth", [1e8, 1e9, 1e10])
+def test_arrays_of_the_search(bandwidth: float) -> None:
+    """Equality: the time of every pair in arrays is that of the design run alone, bound by memory or not."""
+    from collections import Counter
+
+    from picojoule.fpga._search import _seconds
+
+    layers = [
+        layer for layer in layers_of(pj.read_model("resnet18"))[0] if layer.name.startswith(("conv", "layer1", "max"))
+    ]
+    slow = replace(board("zc706", 150e6), bandwidth=bandwidth)
+    pairs = unrollings(layers, 300)[::5]
+    design = Tiled(1, 1, 14, 14, "int16", 16)
+    seconds = _seconds(Counter(layers), pairs, design, slow, FABRIC)
+    for (m, n), found in zip(pairs, seconds, strict=True):
+        run = tiled_run(layers, replace(design, outputs=int(m), inputs=int(n)), slow, FABRIC)
+        assert run.latency_s == pytest.approx(found)
+
+
+def test_memory_bound_by_hand() -> None:
+    """By hand: 5150 words of two bytes at 0.7 of 1 MB/s take 10300 / 700000 s, however few the cycles."""
+    layer = Layer("fc", "product", 100, 50, 1, 1, (1, 1), (1, 1), 1, 1, 50, 5000, 100)
+    slow = replace(board("zc706"), bandwidth=1e6, memory_share=0.7)
+    (one,) = tiled_run([layer], Tiled(100, 50, 1, 1, "int16", 16), slow, FABRIC).layers
+    assert one.size_bytes == 2 * (5000 + 50 + 100)
+    assert (one.time_s, one.bound_by) == (pytest.approx(10300 / 700000), "memory")
 
 
 def test_more_slices_never_slow_down() -> None:
@@ -177,6 +207,19 @@ def test_power_by_hand() -> None:
     assert watts.parts_j["look_up_table"] == pytest.approx(64 * 68 * 1000 * 0.1e-12)
     memory = machine.technology.price((machine.architecture.memories[0].name, "read")).nominal
     assert watts.parts_j["memory"] == pytest.approx(run.size_bytes * memory)
+
+
+def test_power_of_an_overlay() -> None:
+    """By hand: slices of one core work at twice the clock for the cycles of a frame, at 16 nm of 28; cores share frames."""
+    found = {}
+    for cores in (1, 3):
+        ((run, watts),) = pj._api.fpga("resnet18", "zcu102", design="dpu-b2304", cores=cores)
+        found[cores] = watts.parts_j["dsp"]
+        assert watts.parts_j["dsp"] == pytest.approx(386 * run.cycles * 2 * 18e-12 * 16 / 28)
+        assert watts.parts_j["look_up_table"] == pytest.approx(
+            cores * 34379 / run.rate_per_s * 300e6 * 0.1e-12 * 16 / 28)  # fmt: skip
+        assert watts.parts_j["static"] == pytest.approx(watts.prices["static"].nominal / run.rate_per_s)
+    assert found[1] == pytest.approx(found[3])
 
 
 def test_a_seed_is_a_result() -> None:

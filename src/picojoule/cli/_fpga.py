@@ -30,6 +30,8 @@ def fpga(options: argparse.Namespace) -> int:
         sys.stdout.write(fpga_text(name, found, terminal_paint(), rows=len(run.layers) if options.all else 10))
     if "ai_engines" in api.read_hardware(options.on).architecture.facts:
         sys.stderr.write(f"note: {options.on} has AI engines; only its slices and block RAM are used here\n")
+    for note in found[0][0].notes:
+        sys.stderr.write(f"note: {note}\n")
     left = found[0][0].left_out
     if left:
         names = ", ".join(plain(name) for name in left[:5]) + (", …" if len(left) > 5 else "")

@@ -50,6 +50,7 @@ class OverlayModel(Strict):
     depth: Share
     pump: Share
     port: Share
+    most: Share
     cores: dict[str, CoreModel] = Field(min_length=1)
     source: str
     where: str = ""

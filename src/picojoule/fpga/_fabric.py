@@ -28,8 +28,8 @@ class Fabric:
     """Numbers of one family of FPGAs, each with its source.
 
     `usable` are shares of a board by resource; `dsp_per_mac` and `look_up_tables_per_mac` are by dtype; `overlay`
-    holds depth [words], pump [clocks a cycle] and port [B a cycle]; `rates` what was fitted; `energies` [J] by
-    resource and cycle at `node` [m]; `static` [W] by board.
+    holds depth [words], pump [clocks a cycle], port [B a cycle] and most [cores measured]; `rates` what was fitted;
+    `energies` [J] by resource and cycle at `node` [m]; `static` [W] by board.
     """
 
     name: str

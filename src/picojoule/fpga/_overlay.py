@@ -119,8 +119,14 @@ def overlay_run(layers: Sequence[Layer], overlay: Overlay, board: Board, fabric:
         overlay_resources(overlay, board, fabric), alone,
         sum(layer.time_s for layer in alone) + fabric.rates["frame"].nominal,
         overlay.cores / sum(layer.time_s for layer in crowd) if crowd else 0.0,
-        fabric.rates["overlay_error"], left_out,
+        fabric.rates["overlay_error"], left_out, _notes(overlay, fabric),
     )  # fmt: skip
+
+
+def _notes(overlay: Overlay, fabric: Fabric) -> tuple[str, ...]:
+    most = int(fabric.overlay["most"].nominal)
+    said = f"{overlay.name}: rates of an overlay were measured with at most {most} cores on one memory"
+    return (said,) if overlay.cores > most else ()
 
 
 def _layers(

@@ -65,7 +65,8 @@ def board_of(machine: Architecture, fabric: Fabric, *, clock_hz: float | None = 
     if bandwidth is None and known is None:
         raise InputError(f"the memory bandwidth of {machine.name} is unknown", where="--on", expected="it, as an option or "
                          "in a file of your own", example="--bandwidth 4.3GB/s")  # fmt: skip
-    clock = machine.facts.get("clock_design") or next((unit.clock for unit in machine.compute if unit.clock), None)
+    # Clocks of other units, such as AI engines, are no clock of a design in the fabric.
+    clock = machine.facts.get("clock_design") or next((u.clock for u in machine.compute if u.name == "dsp"), None)
     if clock_hz is None and clock is None:
         raise InputError(f"{machine.name} states no clock of a design", where="--on", expected="the clock as an option",
                          example="--clock 300MHz")  # fmt: skip

@@ -43,6 +43,7 @@ class Run:
     rate_per_s: float
     error: Value
     left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def macs(self) -> int:

@@ -34,5 +34,5 @@ def _design(run: "Run", power: "Power") -> dict[str, Any]:
         "layers": [{"name": layer.name, "kind": layer.kind, "macs": layer.macs, "cycles": layer.cycles,
                     "offchip_bytes": layer.size_bytes, "time_s": layer.time_s, "bound_by": layer.bound_by}
                    for layer in run.layers],
-        "left_out": list(run.left_out),
+        "left_out": list(run.left_out), "notes": list(run.notes),
     }  # fmt: skip
