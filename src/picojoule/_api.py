@@ -154,7 +154,7 @@ def map_network(
     return map_all(read_model(model, **how), setting, dtype_name(dtype) if dtype else None)
 
 
-def fpga(
+def fpga_designs(
     model: Any,
     hardware: str | Path | Hardware,
     *,

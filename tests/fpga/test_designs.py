@@ -185,7 +185,7 @@ def test_best_is_the_fastest_that_fits() -> None:
 
 def test_power_sums() -> None:
     """Equality: parts sum to the energy, energy over the time of a frame is the power; the interval holds both."""
-    ((run, watts),) = pj._api.fpga("resnet18", "zcu104", design="dpu-b4096")
+    ((run, watts),) = pj.fpga_designs("resnet18", "zcu104", design="dpu-b4096")
     assert sum(watts.parts_j.values()) == pytest.approx(watts.energy_j)
     assert watts.power_w == pytest.approx(watts.energy_j * run.rate_per_s)
     assert watts.energy_low_j < watts.energy_j < watts.energy_high_j
@@ -213,7 +213,7 @@ def test_power_of_an_overlay() -> None:
     """By hand: slices of one core work at twice the clock for the cycles of a frame, at 16 nm of 28; cores share frames."""
     found = {}
     for cores in (1, 3):
-        ((run, watts),) = pj._api.fpga("resnet18", "zcu102", design="dpu-b2304", cores=cores)
+        ((run, watts),) = pj.fpga_designs("resnet18", "zcu102", design="dpu-b2304", cores=cores)
         found[cores] = watts.parts_j["dsp"]
         assert watts.parts_j["dsp"] == pytest.approx(386 * run.cycles * 2 * 18e-12 * 16 / 28)
         assert watts.parts_j["look_up_table"] == pytest.approx(
@@ -225,7 +225,7 @@ def test_power_of_an_overlay() -> None:
 def test_a_seed_is_a_result() -> None:
     """Equality: the same seed gives the same interval, another seed another."""
     machine = pj.read_hardware("zcu102")
-    ((run, first),) = pj._api.fpga("resnet18", machine, design="dpu-b1024")
+    ((run, first),) = pj.fpga_designs("resnet18", machine, design="dpu-b1024")
     again, other = (power(run, machine.architecture, machine.technology, FABRIC, seed=seed) for seed in (0, 1))
     assert again == first
     assert other.energy_high_j != first.energy_high_j

@@ -20,7 +20,7 @@ def fpga(options: argparse.Namespace) -> int:
     bandwidth = _positive(options.bandwidth, "B/s", "--bandwidth", "--bandwidth 19.2GB/s")
     with Progress(f"placing {options.model}"):
         workload = read(options)
-        found = api.fpga(workload, options.on, design=options.design, clock_hz=clock, bandwidth=bandwidth,
+        found = api.fpga_designs(workload, options.on, design=options.design, clock_hz=clock, bandwidth=bandwidth,
                          cores=options.cores, dtype=options.dtype or "int8")  # fmt: skip
     if options.json:
         print_json(fpga_json(workload.name, workload.batch, found))

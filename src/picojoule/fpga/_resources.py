@@ -16,7 +16,7 @@ WORDS: Final[Mapping[str, str]] = {
 _FACTS: Final[Mapping[str, str]] = {
     "dsp": "dsp_slices", "block_ram": "block_rams_36kb", "ultra_ram": "ultra_rams", "look_up_table": "look_up_tables",
 }  # fmt: skip
-HALF_BITS: Final = 18432  # a block RAM of 36 Kb is two halves; 512 × 36, 1 K × 18, 2 K × 9, 4 K × 4, 8 K × 2, 16 K × 1
+# A block RAM of 36 Kb is two halves; each is one of these, in bits and words.
 _SHAPES: Final = ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384))
 
 
