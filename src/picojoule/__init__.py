@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ._api import Hardware as Hardware
     from ._api import count as count
     from ._api import estimate as estimate
+    from ._api import fpga_designs as fpga_designs
     from ._api import job as job
     from ._api import map_network as map_network
     from ._api import read_hardware as read_hardware
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from .workload import Work as Work
 
 __all__ = [
-    "LEVELS", "CustomWork", "Hardware", "InputError", "Work", "__version__", "count", "estimate", "job", "map_network",
-    "read_hardware", "read_model", "register", "register_file",
+    "LEVELS", "CustomWork", "Hardware", "InputError", "Work", "__version__", "count", "estimate", "fpga_designs", "job",
+    "map_network", "read_hardware", "read_model", "register", "register_file",
 ]  # fmt: skip
 
 _HOMES = {"LEVELS": "picojoule.levels", "InputError": "picojoule.quantity", "Work": "picojoule.workload",
