@@ -25,8 +25,9 @@ bench: $(VENV)/bench            ## start-up, estimate and pricing speed beside p
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/peers.py
 
-validate: $(VENV)/installed        ## predictions beside published silicon; remakes docs/validation-silicon.md
+validate: $(VENV)/installed        ## predictions beside published silicon; remakes docs/validation-*.md
 	$(BIN)/python -m validation.silicon
+	$(BIN)/python -m validation.fpga
 
 fuzz: $(VENV)/installed            ## 10,000 mutated ONNX files and 2,000 mutated configs: no traceback, hang or stray file
 	$(BIN)/python tools/fuzz_onnx.py

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ._api import compile as compile
     from ._api import count as count
     from ._api import estimate as estimate
+    from ._api import fpga_designs as fpga_designs
     from ._api import job as job
     from ._api import map_network as map_network
     from ._api import read_hardware as read_hardware
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from .workload import Work as Work
 
 __all__ = [
-    "LEVELS", "CustomWork", "Hardware", "InputError", "Work", "__version__", "compile", "count", "estimate", "job",
-    "map_network", "read_hardware", "read_model", "read_processor", "register", "register_file",
+    "LEVELS", "CustomWork", "Hardware", "InputError", "Work", "__version__", "compile", "count", "estimate",
+    "fpga_designs", "job", "map_network", "read_hardware", "read_model", "read_processor", "register", "register_file",
 ]  # fmt: skip
 
 _HOMES = {"LEVELS": "picojoule.levels", "InputError": "picojoule.quantity", "Work": "picojoule.workload",

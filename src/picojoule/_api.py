@@ -18,6 +18,7 @@ from picojoule.report import count as _count
 from picojoule.workload import CustomWork, Work, Workload, dtype_name
 
 if TYPE_CHECKING:
+    from picojoule.fpga import Power, Run
     from picojoule.lifecycle import JobResult, Request
     from picojoule.machine import Machine
     from picojoule.machine.compiler import Compiled
@@ -174,6 +175,36 @@ def _machine(hardware: Hardware, level: str) -> "Machine | None":
     from picojoule.formats import load_machine
 
     return load_machine(hardware.architecture.machine)
+
+
+def fpga_designs(
+    model: Any,
+    hardware: str | Path | Hardware,
+    *,
+    design: str = "best",
+    clock_hz: float | None = None,
+    bandwidth: float | None = None,
+    cores: int | None = None,
+    dtype: str = "int8",
+    **how: Any,
+) -> "tuple[tuple[Run, Power], ...]":
+    """`model` on FPGA designs of a board, with what each draws; design "best" gives all that fit, fastest first.
+
+    `clock_hz` [Hz] and `bandwidth` [B/s] replace what the file of the board says. `how` is what `read_model` takes.
+    Raises InputError for a board without counted resources and for a design that does not fit.
+    """
+    from picojoule.formats import load_fabric
+    from picojoule.fpga import board_of, layers_of, power, runs
+    from picojoule.workload import dtype_bits
+
+    machine, fabric, kind = read_hardware(hardware), load_fabric(), dtype_name(dtype)
+    board = board_of(machine.architecture, fabric, clock_hz=clock_hz, bandwidth=bandwidth)
+    layers, left_out = layers_of(read_model(model, **how))
+    if not layers:
+        raise InputError("no layer of the model runs on such a design", expected="a network with convolutions or "
+                         "linear layers", example="picojoule fpga resnet50 --on zcu102")  # fmt: skip
+    found = runs(design, layers, left_out, board, fabric, dtype=kind, bits=dtype_bits(kind), cores=cores)
+    return tuple((run, power(run, machine.architecture, machine.technology, fabric)) for run in found)
 
 
 def _search(objective: str, dataflow: str | None) -> Search:

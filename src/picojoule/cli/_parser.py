@@ -24,7 +24,8 @@ _EXAMPLES = {
     "explain": "picojoule explain h100.hbm.read", "hardware": "picojoule hardware list", "job": "picojoule job examples/job.yaml",
     "methods": "picojoule methods resnet50,bert-base --on h100", "diff": "picojoule diff resnet50 resnet101",
     "compile": "picojoule compile net.onnx -o net.pjx", "run": "picojoule run net.pjx --input x.npy --output y.npy",
-    "map": "picojoule map resnet50 --on eyeriss", "exercise": "picojoule exercise 2.2", "errata": "picojoule errata --lang zh",
+    "map": "picojoule map resnet50 --on eyeriss",
+    "fpga": "picojoule fpga resnet50 --on zcu102", "exercise": "picojoule exercise 2.2", "errata": "picojoule errata --lang zh",
 }  # fmt: skip
 
 
@@ -243,6 +244,20 @@ def _fill_run(p: argparse.ArgumentParser) -> None:
     p.set_defaults(run=_lazy("run_", "_compile"))
 
 
+def _fill_fpga(p: argparse.ArgumentParser) -> None:
+    _model(p)
+    p.add_argument("--on", required=True, metavar="BOARD", help="an FPGA board by name, or a YAML file")
+    p.add_argument("--design", default="best", metavar="NAME",
+                   help="dpu-b512 to dpu-b4096 (an overlay), tiled, or best (default) of all that fit")  # fmt: skip
+    p.add_argument("--clock", metavar="HZ", help="clock of the design: 281MHz; the board's own if absent")
+    p.add_argument("--cores", type=_number, metavar="N", help="cores of an overlay; as many as fit if absent")
+    p.add_argument("--bandwidth", metavar="RATE", help="of the off-chip memory: 4.3GB/s; the board's own if absent")
+    p.add_argument("--all", action="store_true", help="list every layer, not the ten slowest")
+    p.add_argument("--json", action="store_true", help="print JSON, by a published schema")
+    _strict(p)
+    p.set_defaults(run=_lazy("fpga", "_fpga"))
+
+
 def _fill_isa(p: argparse.ArgumentParser) -> None:
     p.set_defaults(run=_lazy("isa", "_tools"))
 
@@ -340,6 +355,7 @@ _VERBS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...] =
     ("methods", "the counts of the literature side by side, shares of energy", _fill_methods),
     ("diff", "two networks or checkpoints: structure, counts, distance", _fill_diff),
     ("map", "the provably best loop nest of every layer on an array", _fill_map),
+    ("fpga", "designs that fit an FPGA board: resources, time, power", _fill_fpga),
     ("fuse", "what keeping intermediates on the chip saves", _fill_fuse),
     ("compile", "an ONNX file to a program of the processor", _fill_compile),
     ("run", "a program with its inputs: values, cycles, actions", _fill_run),

@@ -23,6 +23,7 @@ from ._references import read_references as read_references
 from ._references import reference as reference
 
 if TYPE_CHECKING:
+    from picojoule.fpga import Fabric
     from picojoule.lifecycle import Job
     from picojoule.machine import Machine
 
@@ -95,3 +96,10 @@ def machine_schema() -> dict[str, Any]:
     from ._machine_schema import MachineFile
 
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **MachineFile.model_json_schema()}
+
+
+def load_fabric(name: str = "xilinx") -> "Fabric":
+    """What FPGAs of one family offer and cost: slices, block RAM, overlay cores, fitted rates."""
+    from ._fabric import load_fabric as load
+
+    return load(name)

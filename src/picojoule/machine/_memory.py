@@ -1,6 +1,7 @@
 """The bytes of every memory during a run, and which of them have been written."""
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any, Final
 
 import numpy as np
@@ -42,7 +43,7 @@ class Memory:
                              expected=f"arrays for {', '.join(sorted(wanted)) or 'nothing'}")  # fmt: skip
         for name, array in inputs.items():
             buffer = program.buffer(name)
-            if array.shape != buffer.shape or array.dtype != NUMPY[buffer.dtype]:
+            if array.shape not in (buffer.shape, (prod(buffer.shape),)) or array.dtype != NUMPY[buffer.dtype]:
                 raise InputError(f"{name!r} is {array.dtype} of {array.shape}", where=program.source,
                                  expected=f"{buffer.dtype} of {buffer.shape}")  # fmt: skip
             self._put(name, np.ascontiguousarray(array).view(np.uint8).reshape(-1))

@@ -5,6 +5,7 @@ from ._count import OperatorCount as OperatorCount
 from ._count import count as count
 from ._csv import count_csv as count_csv
 from ._csv import estimate_csv as estimate_csv
+from ._fpga import fpga_json as fpga_json
 from ._hardware import hardware_json as hardware_json
 from ._job import job_json as job_json
 from ._json import count_json as count_json

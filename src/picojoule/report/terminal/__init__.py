@@ -6,6 +6,7 @@ from ._estimate import estimate_text as estimate_text
 from ._explain import explain_device as explain_device
 from ._explain import explain_estimate as explain_estimate
 from ._explain import explain_price as explain_price
+from ._fpga import fpga_text as fpga_text
 from ._job import job_text as job_text
 from ._library import hardware_table as hardware_table
 from ._library import hardware_text as hardware_text

@@ -1,0 +1,36 @@
+"""FPGA designs in closed form: what an overlay or a tiled accelerator takes of a board, how fast it is, what it draws."""
+
+from ._choose import HIGH as HIGH
+from ._choose import LOW as LOW
+from ._choose import designs as designs
+from ._choose import fitted as fitted
+from ._choose import runs as runs
+from ._fabric import Core as Core
+from ._fabric import Fabric as Fabric
+from ._layers import Layer as Layer
+from ._layers import layers_of as layers_of
+from ._overlay import Overlay as Overlay
+from ._overlay import image_bytes as image_bytes
+from ._overlay import overlay_bytes as overlay_bytes
+from ._overlay import overlay_cycles as overlay_cycles
+from ._overlay import overlay_resources as overlay_resources
+from ._overlay import overlay_run as overlay_run
+from ._power import Power as Power
+from ._power import power as power
+from ._resources import WORDS as WORDS
+from ._resources import Board as Board
+from ._resources import Resources as Resources
+from ._resources import board_of as board_of
+from ._resources import halves as halves
+from ._resources import over as over
+from ._run import LayerRun as LayerRun
+from ._run import Run as Run
+from ._search import best_tiled as best_tiled
+from ._search import sides as sides
+from ._search import unrollings as unrollings
+from ._tiled import Tiled as Tiled
+from ._tiled import tiled_bytes as tiled_bytes
+from ._tiled import tiled_cycles as tiled_cycles
+from ._tiled import tiled_ratio as tiled_ratio
+from ._tiled import tiled_resources as tiled_resources
+from ._tiled import tiled_run as tiled_run

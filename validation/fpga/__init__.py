@@ -1,0 +1,1 @@
+"""FPGA designs beside published boards: `python -m validation.fpga`."""
