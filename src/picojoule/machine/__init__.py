@@ -20,6 +20,7 @@ from ._exercises import exercise_7_10 as exercise_7_10
 from ._exercises import exercise_7_11 as exercise_7_11
 from ._exercises import exercise_7_12 as exercise_7_12
 from ._exercises import exercise_product as exercise_product
+from ._engine import DeadlockError as DeadlockError
 from ._isa import SPECS as SPECS
 from ._isa import Instruction as Instruction
 from ._isa import decode as decode
@@ -41,7 +42,6 @@ from ._pjx import read_program as read_program
 from ._pjx import write_program as write_program
 from ._program import Buffer as Buffer
 from ._program import Program as Program
-from ._run import DeadlockError as DeadlockError
 from ._run import Event as Event
 from ._run import Run as Run
 from ._run import find_races as find_races

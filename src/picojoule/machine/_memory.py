@@ -10,7 +10,7 @@ from picojoule.quantity import InputError
 
 from ._machine import Machine
 from ._meaning import NUMPY, rows_of
-from ._plan import Op, Queue, Span, footprint, room, space_name
+from ._plan import Layout, Op, Span, footprint, room, space_name
 from ._program import Program
 
 MAXIMUM: Final = 1 << 31  # bytes of DRAM that a run with values may reach
@@ -19,10 +19,10 @@ MAXIMUM: Final = 1 << 31  # bytes of DRAM that a run with values may reach
 class Memory:
     """Bytes of DRAM, SharedRAM and of each core's NRAM and WRAM; reading a byte that nothing wrote is an error."""
 
-    def __init__(self, program: Program, queues: list[Queue], machine: Machine,
+    def __init__(self, program: Program, layout: Layout, machine: Machine,
                  inputs: Mapping[str, NDArray[Any]]) -> None:  # fmt: skip
         self.program = program
-        sizes = [footprint(program, queues, 0), footprint(program, queues, 1)]
+        sizes = [footprint(program, layout, 0), footprint(program, layout, 1)]
         sizes += [room(machine, space) for space in range(2, 2 + 2 * machine.cores)]
         if sizes[0] > MAXIMUM or any(b.scope not in ("dram", "sram") for b in program.buffers):
             raise InputError(f"data up to byte {sizes[0]}", where=program.source,

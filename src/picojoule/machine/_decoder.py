@@ -1,0 +1,150 @@
+"""The decoder: a state machine that takes an agent's words one by one and hands them to its streams.
+
+What it does stands in TRANSITIONS: (state, what comes) → (next state, what it does). The layout of every program goes
+through this table, and `picojoule isa --decoder` draws the same table. What no line of the table allows is an error.
+`drain` and `meet` are left when the streams of the agent, or of all agents, have ended: the timing engines see to that.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picojoule.quantity import InputError
+
+from ._isa import Instruction
+
+DEPTH: Final = 4
+SYNC, MEET = -1, -2  # in an expanded order: an epoch ends here, on this agent or on all
+TRANSITIONS: Final = {
+    ("fetch", "queued"): ("fetch", "dispatch"),
+    ("fetch", "step"): ("stepping", "hold"),
+    ("stepping", "step"): ("stepping", "hold"),
+    ("stepping", "queued"): ("fetch", "dispatch"),
+    ("fetch", "loop"): ("fetch", "open"),
+    ("fetch", "endloop"): ("fetch", "close"),
+    ("fetch", "sync"): ("drain", "mark"),
+    ("fetch", "sync cluster"): ("meet", "mark"),
+    ("drain", "ended here"): ("fetch", "resume"),
+    ("meet", "ended everywhere"): ("fetch", "resume"),
+    ("fetch", "end"): ("halt", "stop"),
+    ("fetch", "no more words"): ("halt", "stop"),
+}
+ACTIONS: Final = {
+    "dispatch": "to its stream: io, move or compute, with the steps that were held",
+    "hold": "keep it for the next instruction",
+    "open": "push the loop and its count",
+    "close": "next round, or pop after the last",
+    "mark": "nothing more until the streams have ended",
+    "resume": "go on",
+    "stop": "the program of this agent ends",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A body and how often it is run; `body` holds loops, dispatched numbers, SYNC and MEET."""
+
+    count: int
+    body: "list[Loop | int]"
+    line: int
+
+    def size(self) -> int:
+        """Numbers after unrolling."""
+        return self.count * sum(one.size() if isinstance(one, Loop) else 1 for one in self.body)
+
+    def order(self) -> NDArray[np.int32]:
+        """The unrolled body, without a Python object for any round."""
+        parts = [one.order() if isinstance(one, Loop) else np.array([one], np.int32) for one in self.body]
+        return np.tile(np.concatenate(parts), self.count) if parts else np.zeros(0, np.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """One word handed to a stream: `trips` are the counts of the loops around it, `steps` move its fields."""
+
+    instruction: Instruction
+    steps: tuple[Instruction, ...]
+    trips: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Decoder:
+    """State of one agent's decoder; `run` takes its whole code."""
+
+    state: str = "fetch"
+    stack: list[Loop] = field(default_factory=lambda: [Loop(1, [], 0)])
+    steps: list[Instruction] = field(default_factory=list)
+    found: list[Dispatch] = field(default_factory=list)
+
+    def run(self, code: tuple[Instruction, ...]) -> Loop:
+        """The tree of loops, over the numbers of `found`."""
+        for one in code:
+            self._take(_symbol(one), one)
+            if self.state == "halt":
+                break
+            if self.state in ("drain", "meet"):  # the engines hold the streams here; the text goes on
+                self._take("ended here" if self.state == "drain" else "ended everywhere", one)
+        if self.state != "halt":
+            self._take("no more words", self.steps[0] if self.steps else code[-1] if code else None)
+        return self.stack[0]
+
+    def _take(self, symbol: str, one: Instruction | None) -> None:
+        if (self.state, symbol) not in TRANSITIONS:
+            allowed = ", ".join(known for state, known in TRANSITIONS if state == self.state)
+            raise InputError(f"a step before {'nothing' if symbol == 'no more words' else symbol}", where=_line(one),
+                             expected=f"an instruction with addresses ({allowed})")  # fmt: skip
+        self.state, action = TRANSITIONS[self.state, symbol]
+        {"dispatch": self._dispatch, "hold": self._hold, "open": self._open, "close": self._close, "mark": self._mark,
+         "resume": _nothing, "stop": self._stop}[action](one)  # fmt: skip
+
+    def _dispatch(self, one: Instruction | None) -> None:
+        assert one is not None
+        self.stack[-1].body.append(len(self.found))
+        self.found.append(Dispatch(one, tuple(self.steps), tuple(loop.count for loop in self.stack[1:])))
+        self.steps = []
+
+    def _hold(self, one: Instruction | None) -> None:
+        assert one is not None
+        if one.values["level"] >= len(self.stack) - 1:
+            raise InputError(f"a step of loop {one.values['level']}", where=_line(one),
+                             expected=f"a loop around it: below {len(self.stack) - 1}")  # fmt: skip
+        self.steps.append(one)
+
+    def _open(self, one: Instruction | None) -> None:
+        assert one is not None
+        if len(self.stack) > DEPTH:
+            raise InputError("loops nest too deep", where=_line(one), expected=f"at most {DEPTH} deep")
+        self.stack.append(Loop(one.values["count"], [], one.line))
+
+    def _close(self, one: Instruction | None) -> None:
+        if len(self.stack) == 1:
+            raise InputError("endloop without a loop", where=_line(one), expected="a loop before it")
+        done = self.stack.pop()
+        if done.body:
+            self.stack[-1].body.append(done)
+
+    def _mark(self, one: Instruction | None) -> None:
+        assert one is not None
+        self.stack[-1].body.append(MEET if one.values["cluster"] else SYNC)
+
+    def _stop(self, one: Instruction | None) -> None:
+        if len(self.stack) > 1:
+            what = "an end inside a loop" if one is not None and one.name == "end" else "a loop without its endloop"
+            where = f"line {self.stack[-1].line}" if self.stack[-1].line else ""
+            raise InputError(what, where=where, expected="an endloop for each loop")
+
+
+def _nothing(_: Instruction | None) -> None:
+    """Go on."""
+
+
+def _symbol(one: Instruction) -> str:
+    if one.name == "sync":
+        return "sync cluster" if one.values["cluster"] else "sync"
+    return one.name if one.name in ("step", "loop", "endloop", "end") else "queued"
+
+
+def _line(one: Instruction | None) -> str:
+    return f"line {one.line}" if one is not None and one.line else ""
