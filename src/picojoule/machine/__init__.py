@@ -8,6 +8,7 @@ from ._cluster import cluster_times as cluster_times
 from ._compile import Layer as Layer
 from ._compile import compile_layers as compile_layers
 from ._compile import reference as reference
+from ._engine import DeadlockError as DeadlockError
 from ._exercises import exercise_6_4 as exercise_6_4
 from ._exercises import exercise_6_7 as exercise_6_7
 from ._exercises import exercise_7_4 as exercise_7_4
@@ -20,7 +21,6 @@ from ._exercises import exercise_7_10 as exercise_7_10
 from ._exercises import exercise_7_11 as exercise_7_11
 from ._exercises import exercise_7_12 as exercise_7_12
 from ._exercises import exercise_product as exercise_product
-from ._engine import DeadlockError as DeadlockError
 from ._isa import SPECS as SPECS
 from ._isa import Instruction as Instruction
 from ._isa import decode as decode

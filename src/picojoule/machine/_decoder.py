@@ -6,7 +6,7 @@ through this table, and `picojoule isa --decoder` draws the same table. What no 
 """
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,12 +56,18 @@ class Loop:
 
     def order(self) -> NDArray[np.int32]:
         """The unrolled body, without a Python object for any round."""
-        parts = [one.order() if isinstance(one, Loop) else np.array([one], np.int32) for one in self.body]
-        return np.tile(np.concatenate(parts), self.count) if parts else np.zeros(0, np.int32)
+        parts, run = [np.zeros(0, np.int32)], list[int]()
+        for one in self.body:
+            if isinstance(one, Loop):
+                parts += [np.array(run, np.int32), one.order()]
+                run = []
+            else:
+                run.append(one)
+        parts.append(np.array(run, np.int32))
+        return np.tile(np.concatenate(parts), self.count)
 
 
-@dataclass(frozen=True, slots=True)
-class Dispatch:
+class Dispatch(NamedTuple):
     """One word handed to a stream: `trips` are the counts of the loops around it, `steps` move its fields."""
 
     instruction: Instruction
@@ -77,6 +83,7 @@ class Decoder:
     stack: list[Loop] = field(default_factory=lambda: [Loop(1, [], 0)])
     steps: list[Instruction] = field(default_factory=list)
     found: list[Dispatch] = field(default_factory=list)
+    trips: tuple[int, ...] = ()
 
     def run(self, code: tuple[Instruction, ...]) -> Loop:
         """The tree of loops, over the numbers of `found`."""
@@ -96,14 +103,13 @@ class Decoder:
             raise InputError(f"a step before {'nothing' if symbol == 'no more words' else symbol}", where=_line(one),
                              expected=f"an instruction with addresses ({allowed})")  # fmt: skip
         self.state, action = TRANSITIONS[self.state, symbol]
-        {"dispatch": self._dispatch, "hold": self._hold, "open": self._open, "close": self._close, "mark": self._mark,
-         "resume": _nothing, "stop": self._stop}[action](one)  # fmt: skip
+        _DO[action](self, one)
 
     def _dispatch(self, one: Instruction | None) -> None:
         assert one is not None
         self.stack[-1].body.append(len(self.found))
-        self.found.append(Dispatch(one, tuple(self.steps), tuple(loop.count for loop in self.stack[1:])))
-        self.steps = []
+        self.found.append(Dispatch(one, tuple(self.steps), self.trips))
+        self.steps.clear()
 
     def _hold(self, one: Instruction | None) -> None:
         assert one is not None
@@ -117,11 +123,12 @@ class Decoder:
         if len(self.stack) > DEPTH:
             raise InputError("loops nest too deep", where=_line(one), expected=f"at most {DEPTH} deep")
         self.stack.append(Loop(one.values["count"], [], one.line))
+        self.trips += (one.values["count"],)
 
     def _close(self, one: Instruction | None) -> None:
         if len(self.stack) == 1:
             raise InputError("endloop without a loop", where=_line(one), expected="a loop before it")
-        done = self.stack.pop()
+        done, self.trips = self.stack.pop(), self.trips[:-1]
         if done.body:
             self.stack[-1].body.append(done)
 
@@ -135,9 +142,14 @@ class Decoder:
             where = f"line {self.stack[-1].line}" if self.stack[-1].line else ""
             raise InputError(what, where=where, expected="an endloop for each loop")
 
+    def _resume(self, _: Instruction | None) -> None:
+        """The streams have ended: nothing to undo."""
 
-def _nothing(_: Instruction | None) -> None:
-    """Go on."""
+
+_DO: Final = {
+    "dispatch": Decoder._dispatch, "hold": Decoder._hold, "open": Decoder._open, "close": Decoder._close,
+    "mark": Decoder._mark, "resume": Decoder._resume, "stop": Decoder._stop,
+}  # fmt: skip
 
 
 def _symbol(one: Instruction) -> str:

@@ -10,7 +10,6 @@ Only streams that something has happened to are looked at.
 
 import random
 from bisect import insort
-from collections.abc import Sequence
 from fractions import Fraction
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
@@ -47,7 +46,7 @@ class Engine:
         self.random = random.Random(seed) if seed is not None else None
         self.queues, self.slots = layout.queues, layout.slots
         count = 3 * len(self.queues)
-        self.tracks: list[Sequence[int]] = [stream.tolist() for queue in self.queues for stream in queue.streams]
+        self.tracks: list[list[int]] = [stream.tolist() for queue in self.queues for stream in queue.streams]
         self.place, self.flying = [0] * count, [-1] * count  # in its track; the slot that runs, or -1
         self.ends = [queue.ends.tolist() for queue in self.queues]
         self.cluster = [queue.cluster.tolist() for queue in self.queues]
@@ -58,14 +57,15 @@ class Engine:
         self.bus, self.last, self.line = -1, -1, list[int]()  # who has it, who had it, who is ready for it
         self.syncs = sum(len(ends) - 1 for ends in self.ends)  # still to pass
         self.active = [a for a, ends in enumerate(self.ends) if len(ends) > 1 or any(ends[0])]
-        self.live = [s for s in range(count) if len(self.tracks[s])]
+        self.live = [s for s, track in enumerate(self.tracks) if track]
         self.seen = [0] * len(self.slots)  # how often each slot was issued
         self.opening = [0] * len(self.slots)  # ticks of DRAM rows
         self.rows = OpenRows(machine, machine.rows) if machine.rows else None
         self.ops: dict[int, Op] = {}  # what runs, in slow runs
         self.events: list[tuple[int, Op, int, int]] | None = None
         self.touched: list[int] = []  # streams that something has happened to
-        self.settled = True  # an agent has ended its epoch since this was last looked at
+        self.settled = [agent for agent, left in enumerate(self.left) if not left]  # have ended an epoch, not looked at
+        self.meeting: list[int] = []  # agents at a sync of the cluster
 
     def run(self, trace: bool = False) -> int:
         """Ticks until everything has ended."""
@@ -74,8 +74,8 @@ class Engine:
         now, count, heap = 0, len(self.place), list[int]()
         place, stop, flying, tracks, seen = self.place, self.stop, self.flying, self.tracks, self.seen
         tokens, touched, settle = self.tokens, self.touched, self._settle
-        waits = [slot.waits for slot in self.slots]
-        roles = [slot.role for slot in self.slots]
+        waits = [slot.shape.waits for slot in self.slots]
+        roles = [slot.shape.role for slot in self.slots]
         ticks_of = [slot.shape.ticks for slot in self.slots]
         look = list(self.live)
         while True:
@@ -97,14 +97,14 @@ class Engine:
                             tokens[token] -= 1
                         flying[s] = number
                         seen[number] += 1
-                        ticks = self._begin(s, number, now) if slow else ticks_of[number]
+                        ticks = self._begin(s, number, now, None) if slow else ticks_of[number]
                         if ticks:
                             heappush(heap, (now + ticks) * count + s)
                         else:
                             settle(s)
                             again += _later(touched, look, i, s)
                 look = sorted(set(again))
-                if not look and self.syncs and self.settled:
+                while not look and self.syncs and self.settled:
                     look = self._next_epoch()
             if not heap:
                 if self.syncs or any(place[s] < len(tracks[s]) for s in self.live):
@@ -139,10 +139,10 @@ class Engine:
             return min(self.line)
         return min(self.line, key=lambda s: (s - self.last - 1) % len(self.place))
 
-    def _begin(self, s: int, number: int, now: int) -> int:
+    def _begin(self, s: int, number: int, now: int, op: Op | None) -> int:
         """What issuing is besides counting: ticks of this round, after checks and values."""
         slot = self.slots[number]
-        op = slot.op(self.seen[number] - 1)
+        op = op or slot.op(self.seen[number] - 1)
         if self.check:
             self._check(s, op)
         self.ops[s] = op
@@ -151,7 +151,7 @@ class Engine:
         ticks = slot.shape.ticks
         if self.random is not None:
             ticks = self.random.randint(1, 64) if ticks else 0
-        elif self.rows and slot.role == BUS:
+        elif self.rows and slot.shape.role == BUS:
             far = (op.reads + op.writes)[op.values["dst"] == 0]
             opening = self.rows.ticks(far.start, far.rows, far.size, far.stride)
             self.opening[number] += opening
@@ -163,37 +163,46 @@ class Engine:
     def _settle(self, s: int) -> None:
         """End what runs on a stream."""
         number, agent = self.flying[s], s // 3
-        slot = self.slots[number]
+        shape = self.slots[number].shape
         self.flying[s] = -1
         self.touched.append(s)
-        for token in slot.signals:
+        for token in shape.signals:
             self.tokens[token] += 1
             self.touched.append(3 * agent + token % 3)
-        if slot.role == BUS:
+        if shape.role == BUS:
             self.bus = -1
             self.touched += self.line
-        elif slot.role == POST:
-            self.sems[slot.instruction.values["sem"]] += 1
+        elif shape.role == POST:
+            self.sems[self.slots[number].instruction.values["sem"]] += 1
             self.touched += self.live
         self.place[s] += 1
         self.left[agent] -= 1
         if not self.left[agent]:
-            self.settled = True
+            self.settled.append(agent)
 
     def _next_epoch(self) -> list[int]:
         """Let agents pass their `sync`; the streams that may go on."""
-        at = [cluster[epoch] for cluster, epoch in zip(self.cluster, self.epoch, strict=True)]
-        together = all(not self.left[agent] and at[agent] for agent in self.active)
-        passed = [agent for agent, ends in enumerate(self.ends) if not self.left[agent]
-                  and self.epoch[agent] + 1 < len(ends) and (together or not at[agent])]  # fmt: skip
+        passed = list[int]()
+        for agent in self.settled:
+            if self.cluster[agent][self.epoch[agent]]:
+                self.meeting.append(agent)
+            elif self.epoch[agent] + 1 < len(self.ends[agent]):
+                passed.append(agent)
+        if len(self.meeting) == len(self.active):
+            passed += self.meeting
+            self.meeting = []
+        self.settled = []
+        looks = list[int]()
         for agent in passed:
             self.epoch[agent] += 1
             self.syncs -= 1
             first, ends = 3 * agent, self.ends[agent][self.epoch[agent]]
             self.stop[first : first + 3] = ends
-            self.left[agent] = sum(ends) - sum(self.place[first : first + 3])
-        self.settled = bool(passed)
-        return [s for agent in passed for s in range(3 * agent, 3 * agent + 3)]
+            self.left[agent] = left = sum(ends) - sum(self.place[first : first + 3])
+            looks += (first, first + 1, first + 2)
+            if not left:
+                self.settled.append(agent)
+        return sorted(looks)
 
     def _check(self, s: int, op: Op) -> None:
         """Whether `op`, about to issue on stream s, touches what another instruction in flight touches."""
@@ -235,12 +244,15 @@ class Engine:
     def _lacks(self, op: Op, slot: Slot, s: int) -> str:
         if self.place[s] >= self.stop[s]:
             return "the sync before it"
-        for token in slot.waits:
+        for token in slot.shape.waits:
             if not self.tokens[token]:
                 return f"a token of {STREAMS[token // 3 % 3]}"
-        if slot.role == WAIT and self.sems[op.values["sem"]] < op.values["value"]:
-            return f"{op.values['value']} posts of counter {op.values['sem']}, which has {self.sems[op.values['sem']]}"
+        if slot.shape.role == WAIT and self.sems[op.values["sem"]] < op.values["value"]:
+            return self._counter(op)
         return "the off-chip bus" if s in self.line else "nothing"
+
+    def _counter(self, op: Op) -> str:
+        return f"{op.values['value']} posts of counter {op.values['sem']}, which has {self.sems[op.values['sem']]}"
 
 
 def _later(touched: list[int], look: list[int], i: int, s: int) -> list[int]:

@@ -85,14 +85,21 @@ class Machine:
 
     def _check_options(self) -> None:
         where = f"machine {self.name}"
-        for name, value, known in (("dataflow", self.dataflow, DATAFLOWS), ("arbitration", self.arbitration, ARBITRATIONS)):
+        for name, value, known in (
+            ("dataflow", self.dataflow, DATAFLOWS),
+            ("arbitration", self.arbitration, ARBITRATIONS),
+        ):
             if value not in known:
-                raise InputError(f"{name} is {value!r}", where=where, expected=f"one of {', '.join(known)}", example=known[0])
+                raise InputError(
+                    f"{name} is {value!r}", where=where, expected=f"one of {', '.join(known)}", example=known[0]
+                )
         if self.dataflow != "vector" and self.tile is None:
             raise InputError(f"a {self.dataflow} unit without its rows and columns", where=where,
                              expected="the size of the array", example="tile: [16, 16]")  # fmt: skip
         if not 0 <= self.window <= 64:
-            raise InputError(f"a window of {self.window}", where=where, expected="0 (in order) to 64", example="window: 8")
+            raise InputError(
+                f"a window of {self.window}", where=where, expected="0 (in order) to 64", example="window: 8"
+            )
         rows = self.rows
         if rows and (min(rows.size, rows.banks) < 1 or rows.banks > 1024 or min(rows.activate, rows.precharge) < 0):
             raise InputError(f"DRAM rows of {rows.size} bytes in {rows.banks} banks", where=where,

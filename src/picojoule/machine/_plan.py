@@ -1,7 +1,9 @@
 """A program laid out for one machine: loops as arrays, tokens and durations worked out, every address checked."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -12,7 +14,7 @@ from picojoule.quantity import InputError
 
 from ._assembler import line_of
 from ._decoder import MEET, Decoder, Dispatch
-from ._isa import ASYNC, Instruction, Region, Spec, Values
+from ._isa import ASYNC, SPECS, Instruction, Region, Spec, Values
 from ._machine import SCOPES, Machine
 from ._program import Program
 
@@ -44,18 +46,28 @@ class Pattern(NamedTuple):
     stride: int
 
     @property
-    def extent(self) -> int:
-        """Bytes from the first to the last."""
-        return (self.rows - 1) * self.stride + self.size
+    def end(self) -> int:
+        """One past the last byte, from the field on."""
+        return self.offset + (self.rows - 1) * self.stride + self.size
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """What instructions that differ in addresses only have in common."""
+    """What instructions of one agent that differ in addresses only have in common.
 
+    Token t is from stream t // 3 % 3 to stream t % 3 of agent t // 9. `kind` is what they keep busy.
+    """
+
+    agent: int
+    stream: int
+    role: int
+    kind: str
     ticks: int
+    waits: tuple[int, ...]
+    signals: tuple[int, ...]
     reads: tuple[Pattern, ...]
     writes: tuple[Pattern, ...]
+    counts: Mapping[Action, int]
 
 
 class Op:
@@ -64,10 +76,11 @@ class Op:
     __slots__ = ("agent", "instruction", "reads", "stream", "values", "writes")
 
     def __init__(self, slot: "Slot", round_: int) -> None:
-        self.instruction, self.agent, self.stream = slot.instruction, slot.agent, slot.stream
+        shape = slot.shape
+        self.instruction, self.agent, self.stream = slot.instruction, shape.agent, shape.stream
         self.values = slot.values(round_)
-        self.reads = tuple(_span(one, self.values, slot.agent) for one in slot.shape.reads)
-        self.writes = tuple(_span(one, self.values, slot.agent) for one in slot.shape.writes)
+        self.reads = tuple(_span(one, self.values, shape.agent) for one in shape.reads)
+        self.writes = tuple(_span(one, self.values, shape.agent) for one in shape.writes)
 
     @property
     def text(self) -> str:
@@ -79,25 +92,15 @@ class Op:
 class Slot:
     """One word of an agent's code, ready to issue as often as its loops say.
 
-    `moves` are the fields that `step` moves, with what one round of each loop around it adds. Token t is from stream
-    t // 3 % 3 to stream t % 3 of agent t // 9.
+    `moves` are the fields that `step` moves, with what one round of each loop around it adds.
     """
 
-    __slots__ = ("_op", "agent", "instruction", "moves", "role", "shape", "signals", "stream", "trips", "waits")
+    __slots__ = ("_op", "instruction", "moves", "shape", "trips")
 
-    def __init__(self, one: Dispatch, agent: int, shape: Shape) -> None:
-        self.instruction, self.agent, self.trips, self.shape = one.instruction, agent, one.trips, shape
-        spec, bits, base = self.instruction.spec, self.instruction.tokens, 9 * agent
-        self.stream = ASYNC.index(spec.stream(self.instruction.values))
-        self.role = {"wait": WAIT, "post": POST}.get(spec.name, BUS if self._over_bus(spec) else PLAIN)
-        others = [i for i in range(3) if i != self.stream]
-        self.waits = tuple(base + 3 * one + self.stream for i, one in enumerate(others) if bits >> i & 1)
-        self.signals = tuple(base + 3 * self.stream + one for i, one in enumerate(others) if bits >> (2 + i) & 1)
-        self.moves = _moves(one) if one.steps else {}
+    def __init__(self, one: Dispatch, shape: Shape) -> None:
+        self.instruction, self.trips, self.shape = one.instruction, one.trips, shape
+        self.moves = _moves(one) if one.steps else _STILL
         self._op: Op | None = None
-
-    def _over_bus(self, spec: Spec) -> bool:
-        return self.stream == 0 and spec.name in ("move", "xfer")
 
     def rounds(self, number: int) -> list[int]:
         """The round of each loop around it, outermost first, when it is run for the `number`-th time (0: the first)."""
@@ -133,6 +136,9 @@ class Slot:
         for by, count in zip(self.moves.get(name, ()), self.trips, strict=False):
             low, high = low + min(0, by * (count - 1)), high + max(0, by * (count - 1))
         return low, high
+
+
+_STILL: Final[dict[str, list[int]]] = {}
 
 
 def _moves(one: Dispatch) -> dict[str, list[int]]:
@@ -171,13 +177,16 @@ class Layout:
         """How many will issue."""
         return sum(len(stream) for queue in self.queues for stream in queue.streams)
 
-    def times(self) -> list[int]:
-        """How often each slot is run."""
+    def times(self) -> dict[Shape, int]:
+        """How often instructions of each shape are run."""
         total = np.zeros(len(self.slots), np.int64)
         for queue in self.queues:
             for stream in queue.streams:
                 total += np.bincount(stream, minlength=len(self.slots))
-        return [int(n) for n in total]
+        times: dict[Shape, int] = {}
+        for slot, count in zip(self.slots, total.tolist(), strict=True):
+            times[slot.shape] = times.get(slot.shape, 0) + count
+        return times
 
     def __iter__(self) -> Iterator[Queue]:
         return iter(self.queues)
@@ -206,7 +215,7 @@ class _Planner:
         self.machine, self.limit = machine, limit
         self.slots: list[Slot] = []
         self.queues: list[Queue] = []
-        self.shapes: dict[tuple[str, tuple[int, ...]], Shape] = {}
+        self.shapes: dict[tuple[int, str, int, tuple[int, ...]], Shape] = {}
 
     def add(self, agent: int, name: str, code: tuple[Instruction, ...]) -> None:
         """One more agent."""
@@ -216,81 +225,105 @@ class _Planner:
             raise InputError(f"{name}: {tree.size()} instructions after unrolling",
                              expected=f"at most {self.limit}", example="fewer rounds")  # fmt: skip
         first = len(self.slots)
+        rooms = {scope: room(self.machine, _space(scope, agent)) for scope in SCOPES}
         for one in decoder.found:
-            self.slots.append(self._slot(one, agent))
+            self.slots.append(self._slot(one, agent, rooms))
         order = tree.order()
         order[order >= 0] += first
         self.queues.append(self._queue(name, order, first))
 
     def _queue(self, name: str, order: Order, first: int) -> Queue:
         stops = np.flatnonzero(order < 0)
-        stream_of = np.array([slot.stream for slot in self.slots[first:]] + [-1], np.int8)
+        stream_of = np.array([slot.shape.stream for slot in self.slots[first:]] + [-1], np.int8)
         which = stream_of[np.where(order < 0, len(stream_of) - 1, order - first)]
         ends = np.empty((len(stops) + 1, 3), np.int64)
         streams = []
         for stream in range(3):
-            at = np.flatnonzero(which == stream)
-            streams.append(order[at])
-            ends[:-1, stream], ends[-1, stream] = np.searchsorted(at, stops), len(at)
+            mine = which == stream
+            streams.append(order[mine])
+            ends[:-1, stream], ends[-1, stream] = np.cumsum(mine)[stops] if len(stops) else 0, len(streams[-1])
         return Queue(name, order, (streams[0], streams[1], streams[2]), ends, np.append(order[stops] == MEET, False))
 
-    def _slot(self, one: Dispatch, agent: int) -> Slot:
-        try:
-            slot = Slot(one, agent, self._shape(one.instruction))
-        except InputError as error:
-            where = _line(one.instruction)
-            raise InputError(error.what, where=where, expected=error.expected, example=error.example) from None
-        for pattern in (*slot.shape.reads, *slot.shape.writes):
-            self._check_room(slot, pattern)
-        if one.instruction.name == "xfer":
-            self._check_xfer(one.instruction)
-        if self.machine.window and one.instruction.tokens:
-            raise InputError(f"`{line_of(one.instruction)}` has tokens, and this machine finds for itself what may start",
-                             where=_line(one.instruction), expected="no ? and no !, in the order of meaning",
-                             example="a machine without a window")  # fmt: skip
+    def _slot(self, one: Dispatch, agent: int, rooms: Mapping[str, int]) -> Slot:
+        instruction = one.instruction
+        values = instruction.values
+        key = (agent, instruction.name, instruction.tokens, _sizes(instruction.name)(values))
+        shape = self.shapes.get(key)
+        if shape is None:
+            try:
+                shape = self.shapes[key] = self._shape(instruction, agent)
+            except InputError as error:
+                where = _line(instruction)
+                raise InputError(error.what, where=where, expected=error.expected, example=error.example) from None
+        slot = Slot(one, shape)
+        for part in (shape.reads, shape.writes):
+            for pattern in part:
+                low = high = values[pattern.base]
+                if slot.moves:
+                    low, high = slot.reach(pattern.base)
+                if low + pattern.offset < 0 or high + pattern.end > rooms[pattern.scope]:
+                    raise _outside(slot, pattern, rooms[pattern.scope])
         return slot
 
-    def _shape(self, one: Instruction) -> Shape:
-        spec, values = one.spec, one.values
-        key = (spec.name, tuple(value for name, value in values.items() if name not in spec.steps or name == "value"))
-        found = self.shapes.get(key)
-        if found is None:
-            probe = {**values, **{name: (i + 1) << 60 for i, name in enumerate(spec.steps)}} if spec.effect else values
-            reads, writes = (tuple(_pattern(region, spec) for region in find(probe)) for find in (spec.reads, spec.writes))
-            starts = [region.start for find in (spec.reads, spec.writes) for region in find(values)]
-            assert starts == [values[one.base] + one.offset for one in (*reads, *writes)], f"{spec.name}: regions start at one field"
-            found = self.shapes[key] = Shape(spec.duration(self.machine, values), reads, writes)
-        return found
+    def _shape(self, one: Instruction, agent: int) -> Shape:
+        spec, values, bits = one.spec, one.values, one.tokens
+        stream = ASYNC.index(spec.stream(values))
+        others = [other for other in range(3) if other != stream]
+        # each field that a step moves gets high bits of its own, so that a region shows at which of them it starts
+        probe = {**values, **{name: (i + 1) << 60 for i, name in enumerate(spec.steps)}} if spec.effect else values
+        reads, writes = (tuple(_pattern(region, spec) for region in find(probe)) for find in (spec.reads, spec.writes))
+        starts = [region.start for find in (spec.reads, spec.writes) for region in find(values)]
+        assert starts == [values[p.base] + p.offset for p in (*reads, *writes)], (
+            f"{spec.name}: a region starts at one field"
+        )
+        self._check(one, (*reads, *writes))
+        over_bus = spec.resource(values) == "bus"
+        kind = {"bus": "store" if values.get("dst") == 0 else "load", "link": "move", "": "other"}
+        return Shape(
+            agent, stream, {"wait": WAIT, "post": POST}.get(spec.name, BUS if over_bus else PLAIN),
+            kind.get(spec.resource(values), spec.resource(values)), spec.duration(self.machine, values),
+            tuple(9 * agent + 3 * other + stream for i, other in enumerate(others) if bits >> i & 1),
+            tuple(9 * agent + 3 * stream + other for i, other in enumerate(others) if bits >> (2 + i) & 1),
+            reads, writes, spec.counts(values),
+        )  # fmt: skip
 
-    def _check_room(self, slot: Slot, pattern: Pattern) -> None:
-        space = _space(pattern.scope, slot.agent)
-        size = room(self.machine, space)
-        low, high = slot.reach(pattern.base)
-        if low + pattern.offset < 0 or high + pattern.offset + pattern.extent > size:
-            number = 0
-            if slot.moves:  # a round at which it leaves the memory, to show it as it is there
-                down = low + pattern.offset < 0
-                for by, count in zip(slot.moves.get(pattern.base, ()), slot.trips, strict=False):
-                    number = number * count + (count - 1 if (by < 0) == down and by else 0)
-            op = slot.op(number)
-            byte = op.values[pattern.base] + pattern.offset
-            byte = byte if byte < 0 else byte + pattern.extent - 1
-            raise InputError(f"`{op.text}` reaches byte {byte} of {space_name(space)}, which has {size}",
-                             where=_line(slot.instruction), expected=f"addresses of 0 to {size - 1}",
-                             example="a smaller tile, or a lower address")  # fmt: skip
-        if pattern.rows > 1 and pattern.stride < pattern.size:
-            raise InputError(f"`{slot.op(0).text}`: rows of {pattern.size} bytes overlap", where=_line(slot.instruction),
-                             expected="a stride of at least a row", example=f"stride={pattern.size}")  # fmt: skip
+    def _check(self, one: Instruction, patterns: Iterable[Pattern]) -> None:
+        text = line_of(one)
+        for pattern in patterns:
+            if pattern.rows > 1 and pattern.stride < pattern.size:
+                raise InputError(f"`{text}`: rows of {pattern.size} bytes overlap", expected="a stride of at least a row",
+                                 example=f"stride={pattern.size}")  # fmt: skip
+        if one.name == "xfer":
+            for scope in (SCOPES[one.values[end]] for end in ("src", "dst")):
+                if one.values["bytes"] > self.machine.sizes[scope]:
+                    raise InputError(f"`{text}`: {scope} has {self.machine.sizes[scope]} bytes",
+                                     expected=f"at most {self.machine.sizes[scope]} bytes")  # fmt: skip
+            if self.machine.rows and 0 in (one.values["src"], one.values["dst"]):
+                raise InputError(f"`{text}` has no address, and this machine's DRAM has rows", expected="move, which has one",
+                                 example="move dst=nram src=dram far=0 near=0 bytes=64")  # fmt: skip
+        if self.machine.window and one.tokens:
+            raise InputError(f"`{text}` has tokens, and this machine finds for itself what may start",
+                             expected="no ? and no !, in the order of meaning", example="a machine without a window")  # fmt: skip
 
-    def _check_xfer(self, one: Instruction) -> None:
-        for end in ("src", "dst"):
-            scope = SCOPES[one.values[end]]
-            if one.values["bytes"] > self.machine.sizes[scope]:
-                raise InputError(f"`{line_of(one)}`: {scope} has {self.machine.sizes[scope]} bytes", where=_line(one),
-                                 expected=f"at most {self.machine.sizes[scope]} bytes")  # fmt: skip
-        if self.machine.rows and 0 in (one.values["src"], one.values["dst"]):
-            raise InputError(f"`{line_of(one)}` has no address, and this machine's DRAM has rows", where=_line(one),
-                             expected="move, which says where", example="move dst=nram src=dram far=0 near=0 bytes=64")  # fmt: skip
+
+@cache
+def _sizes(name: str) -> Callable[[Values], tuple[int, ...]]:
+    """Reads every field but those that `step` moves."""
+    spec = SPECS[name]
+    names = [one.name for one in spec.fields if one.name not in spec.steps]
+    return itemgetter(*names, names[0]) if names else lambda _: ()
+
+
+def _outside(slot: Slot, pattern: Pattern, size: int) -> InputError:
+    """The error of a region outside its memory, with the round of its loops in which it leaves it."""
+    number, down = 0, slot.reach(pattern.base)[0] + pattern.offset < 0
+    for by, count in zip(slot.moves.get(pattern.base, ()), slot.trips, strict=False):
+        number = number * count + (count - 1 if by and (by < 0) == down else 0)
+    op = slot.op(number)
+    byte = op.values[pattern.base] + (pattern.offset if down else pattern.end - 1)
+    return InputError(f"`{op.text}` reaches byte {byte} of {space_name(_space(pattern.scope, op.agent))}, which has {size}",
+                      where=_line(slot.instruction), expected=f"addresses of 0 to {size - 1}",
+                      example="a smaller tile, or a lower address")  # fmt: skip
 
 
 def _pattern(region: Region, spec: Spec) -> Pattern:
@@ -301,7 +334,7 @@ def _pattern(region: Region, spec: Spec) -> Pattern:
 
 def _span(one: Pattern, values: Values, agent: int) -> Span:
     start = values[one.base] + one.offset
-    return Span(_space(one.scope, agent), start, start + one.extent, one.rows, one.size, one.stride)
+    return Span(_space(one.scope, agent), start, values[one.base] + one.end, one.rows, one.size, one.stride)
 
 
 def _space(scope: str, agent: int) -> int:
@@ -327,8 +360,8 @@ def _line(one: Instruction) -> str:
 def tally(layout: Layout) -> dict[Action, int]:
     """How often each action happens, over the whole program."""
     counts: dict[Action, int] = {}
-    for slot, times in zip(layout.slots, layout.times(), strict=True):
-        for action, count in slot.instruction.spec.counts(slot.instruction.values).items():
+    for shape, times in layout.times().items():
+        for action, count in shape.counts.items():
             counts[action] = counts.get(action, 0) + times * count
     return counts
 
@@ -336,18 +369,13 @@ def tally(layout: Layout) -> dict[Action, int]:
 def busy(layout: Layout, opening: Sequence[int]) -> dict[tuple[str, str], int]:
     """Ticks of work by (agent, what): load, store, move, matrix, vector, other; `opening`: of DRAM rows, by slot."""
     ticks: dict[tuple[str, str], int] = {}
-    for slot, times, more in zip(layout.slots, layout.times(), opening, strict=True):
-        key = (layout.queues[slot.agent].name, kind(slot))
-        ticks[key] = ticks.get(key, 0) + times * slot.shape.ticks + more
+    for shape, times in layout.times().items():
+        key = (layout.queues[shape.agent].name, shape.kind)
+        ticks[key] = ticks.get(key, 0) + times * shape.ticks
+    for number in np.flatnonzero(np.asarray(opening)).tolist():
+        shape = layout.slots[number].shape
+        ticks[layout.queues[shape.agent].name, shape.kind] += opening[number]
     return ticks
-
-
-def kind(slot: Slot) -> str:
-    """What an instruction keeps busy."""
-    found = slot.instruction.spec.resource(slot.instruction.values)
-    if found == "bus":
-        return "store" if slot.instruction.values["dst"] == 0 else "load"
-    return {"link": "move", "": "other"}.get(found, found)
 
 
 def overlap(a: Span, b: Span) -> bool:
@@ -369,6 +397,6 @@ def overlap(a: Span, b: Span) -> bool:
 def footprint(program: Program, layout: Layout, space: int) -> int:
     """Bytes of DRAM or SharedRAM that the program and its data reach."""
     scope = ("dram", "sram")[space]
-    ends = [slot.reach(one.base)[1] + one.offset + one.extent for slot in layout.slots
+    ends = [slot.reach(one.base)[1] + one.end for slot in layout.slots
             for one in (*slot.shape.reads, *slot.shape.writes) if one.scope == scope]  # fmt: skip
     return max([1, *ends, *(one.address + one.bytes for one in program.buffers if one.scope == scope)])

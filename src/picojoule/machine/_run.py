@@ -1,7 +1,7 @@
 """Values, time and action counts of a program in one walk: the way in to the engines."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
@@ -11,11 +11,13 @@ from picojoule.cost import Activity, Term
 from picojoule.hardware import Action
 from picojoule.quantity import InputError
 
+from . import _compiled
 from ._engine import STREAMS, Engine
 from ._machine import Machine
 from ._memory import Memory
-from ._plan import COMPILED_LIMIT, LIMIT, Layout, busy, kind, plan, tally
+from ._plan import COMPILED_LIMIT, LIMIT, Layout, Op, Shape, busy, plan, tally
 from ._program import Program
+from ._window import WindowEngine
 
 ENGINES: Final = ("auto", "plain", "compiled")
 WORTH_COMPILING: Final = 200_000  # instructions that plain Python times while the compiled engine is still loading
@@ -35,7 +37,10 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a program did. `busy` is in cycles, by (agent, load | store | move | matrix | vector | other)."""
+    """What a program did. `busy` is in cycles, by (agent, load | store | move | matrix | vector | other).
+
+    `dispatched` are the instructions that the decoder handed to each stream, by (agent, io | move | compute).
+    """
 
     cycles: Fraction
     seconds: float
@@ -44,6 +49,8 @@ class Run:
     busy: Mapping[tuple[str, str], Fraction]
     outputs: Mapping[str, NDArray[Any]]
     events: tuple[Event, ...] = ()
+    dispatched: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    engine: str = "plain"
 
     def activity(self, name: str = "program") -> Activity:
         """For cost.price: the counts, and the time as one exact term."""
@@ -58,24 +65,52 @@ def simulate(
     trace: bool = False,
     check: bool = True,
     seed: int | None = None,
-    limit: int = LIMIT,
+    limit: int | None = None,
+    engine: str = "auto",
 ) -> Run:
     """Run `program`. With `inputs` (arrays for its input buffers, maybe none) values are computed too.
 
     `check` watches that nothing touches bytes which another instruction in flight is writing. `seed` gives every
-    instruction a random duration: another legal order, to find races; `cycles` then mean nothing.
+    instruction a random duration: another legal order, to find races; `cycles` then mean nothing. `engine`: "plain"
+    Python; "compiled", for time alone, needs Numba; "auto": compiled where it can be and is worth loading. `limit`:
+    of instructions after unrolling.
     """
-    layout = plan(program, machine, limit)
+    if engine not in ENGINES:
+        raise InputError(
+            f"no engine {engine!r}", where="engine", expected=f"one of {', '.join(ENGINES)}", example="auto"
+        )
+    alone = inputs is None and not (check or trace or machine.window) and seed is None
+    if engine == "compiled" and not alone:
+        raise InputError("the compiled engine gives time alone", where="engine", example="engine='plain'",
+                         expected="no inputs, check=False, no trace, no seed, no window")  # fmt: skip
+    may = alone and engine != "plain" and (engine == "compiled" or _compiled.available())
+    layout = plan(program, machine, limit or (COMPILED_LIMIT if may else LIMIT))
+    many = engine == "compiled" or layout.instructions >= WORTH_COMPILING
+    if may and many and _compiled.fits(layout, machine):
+        timed = _compiled.time(layout, machine, program.source)
+        return _result(layout, machine, timed.ticks, timed.opening, {}, (), "compiled")
+    if layout.instructions > (limit or LIMIT):
+        raise InputError(f"{layout.instructions} instructions after unrolling, with numbers that need Python",
+                         where=program.source, expected=f"at most {LIMIT}", example="fewer rounds")  # fmt: skip
     memory = Memory(program, layout, machine, inputs) if inputs is not None else None
-    engine = Engine(layout, machine, program.source, memory, check or memory is not None, seed)
-    ticks = engine.run(trace)
+    kind = WindowEngine if machine.window else Engine
+    walk = kind(layout, machine, program.source, memory, check or memory is not None, seed)
+    ticks = walk.run(trace)
+    outputs = memory.outputs() if memory is not None else {}
+    events = [(layout.slots[number].shape, op, start, end) for number, op, start, end in walk.events or ()]
+    return _result(layout, machine, ticks, walk.opening, outputs, events, "plain")
+
+
+def _result(layout: Layout, machine: Machine, ticks: int, opening: list[int], outputs: Mapping[str, NDArray[Any]],
+            events: Iterable[tuple[Shape, Op, int, int]], engine: str) -> Run:  # fmt: skip
     scale, queues = machine.ticks, layout.queues
     return Run(
         Fraction(ticks, scale), float(Fraction(ticks, scale) / machine.clock_hz), layout.instructions, tally(layout),
-        {key: Fraction(value, scale) for key, value in busy(layout, engine.opening).items()},
-        memory.outputs() if memory is not None else {},
-        tuple(Event(queues[op.agent].name, STREAMS[op.stream], kind(layout.slots[number]), op.text, op.instruction.line,
-                    Fraction(start, scale), Fraction(end, scale)) for number, op, start, end in engine.events or ()),
+        {key: Fraction(value, scale) for key, value in busy(layout, opening).items()}, outputs,
+        tuple(Event(queues[op.agent].name, STREAMS[op.stream], shape.kind, op.text, op.instruction.line,
+                    Fraction(start, scale), Fraction(end, scale)) for shape, op, start, end in events),
+        {(queue.name, name): len(stream) for queue in queues for name, stream in zip(STREAMS, queue.streams, strict=True)},
+        engine,
     )  # fmt: skip
 
 
@@ -90,5 +125,3 @@ def find_races(program: Program, machine: Machine, inputs: Mapping[str, NDArray[
                                  where=program.source, expected="tokens between what writes and what reads",
                                  example="move ... !compute before mm ... ?io")  # fmt: skip
     return first
-
-

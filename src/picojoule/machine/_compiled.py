@@ -1,0 +1,119 @@
+"""The compiled engine: a layout as arrays, timed by machine._kernel. Needs Numba; values and checks stay in Python."""
+
+from fractions import Fraction
+from importlib.util import find_spec
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picojoule.quantity import InputError
+
+from ._engine import DeadlockError, Engine
+from ._machine import ARBITRATIONS, Machine
+from ._plan import BUS, Layout, Slot
+
+Ints = NDArray[np.int64]
+_TOP: Final = 1 << 62  # ticks that fit a machine word
+
+
+class Timed(NamedTuple):
+    """`ticks` until the end, and ticks of opening DRAM rows by slot."""
+
+    ticks: int
+    opening: list[int]
+
+
+def available() -> bool:
+    """Whether Numba is installed."""
+    return find_spec("numba") is not None
+
+
+def fits(layout: Layout, machine: Machine) -> bool:
+    """Whether the compiled engine can hold a layout: no window, and no number above 62 bits."""
+    pages = -(-(1 << 32) // machine.rows.size) + 2 if machine.rows else 0  # that one move may open
+    opening = machine.duration(machine.rows.activate + machine.rows.precharge) * pages if machine.rows else 0
+    ticks = sum(count * (shape.ticks + opening + machine.ticks) for shape, count in layout.times().items())
+    values = (abs(bound) for slot in layout.slots for name in slot.moves for bound in slot.reach(name))
+    return not machine.window and ticks < _TOP and max(values, default=0) < _TOP
+
+
+def time(layout: Layout, machine: Machine, source: str) -> Timed:
+    """As Engine.run, to the tick. Raises DeadlockError with the same heads."""
+    if not available():
+        raise InputError("the compiled engine needs Numba, which is not installed", where="engine",
+                         expected="engine='plain', or the extra `fast`", example="pip install 'picojoule[fast]'")  # fmt: skip
+    from ._kernel import IN_LINE, OPENING, walk
+
+    count = 3 * len(layout.queues)
+    ids = np.concatenate([stream for queue in layout.queues for stream in queue.streams])
+    first = _before([len(stream) for queue in layout.queues for stream in queue.streams])
+    slots, agents, one = _slots(layout), _agents(layout), _scalars(layout, machine)
+    ends = np.concatenate([np.column_stack([queue.ends + first[3 * a : 3 * a + 3], queue.cluster])
+                           for a, queue in enumerate(layout.queues)])  # fmt: skip
+    place, stop = first.copy(), np.concatenate([ends[agent[0], :3] for agent in agents])
+    end, look, line = np.full(count, -1, np.int64), np.ones(count, np.bool_), np.zeros(count, np.int64)
+    tokens, sems = np.zeros(3 * count, np.int64), np.zeros(256, np.int64)
+    open_rows = np.full(machine.rows.banks if machine.rows else 0, -1, np.int64)
+    ticks = int(walk(ids, slots, place, stop, end, look, line, agents, tokens, sems, ends, open_rows, one))
+    if ticks < 0:
+        engine = Engine(layout, machine, source)  # as the reference stands where the kernel stopped
+        engine.place, engine.stop = (place - first).tolist(), (stop - first).tolist()
+        engine.tokens, engine.sems, engine.line = tokens.tolist(), sems.tolist(), line[: one[IN_LINE]].tolist()
+        _resume(engine, agents, slots)
+        raise DeadlockError(engine.heads(), source, Fraction(-1 - ticks, machine.ticks))
+    return Timed(ticks, slots[:, OPENING].tolist())
+
+
+def _before(sizes: list[int]) -> Ints:
+    return np.cumsum([0, *sizes[:-1]], dtype=np.int64)
+
+
+def _slots(layout: Layout) -> Ints:
+    from ._kernel import SLOT
+
+    return np.array([_row(slot) for slot in layout.slots], np.int64).reshape(len(layout.slots), SLOT)
+
+
+def _row(slot: Slot) -> tuple[int, ...]:
+    """Ticks, role, two tokens waited for, two signalled, counter, start of what steps move, its 4 steps, 4 counts, region."""
+    shape, values = slot.shape, slot.instruction.values
+    name, region = "value", (0, 0, 0)
+    if shape.role == BUS and slot.instruction.name == "move":
+        name, far = "far", (shape.reads + shape.writes)[values["dst"] == 0]
+        region = (far.rows, far.size, far.stride)
+    by, targets = slot.moves.get(name, []), [3 * shape.agent + token % 3 for token in shape.signals]
+    return (shape.ticks, shape.role, *(*shape.waits, -1, -1)[:2], *(*shape.signals, -1, -1)[:2], values.get("sem", 0),
+            values.get(name, 0), *(*by, 0, 0, 0, 0)[:4], *(*slot.trips, 1, 1, 1, 1)[:4], *region, shape.agent,
+            *(*targets, -1, -1)[:2], bool(slot.moves), 0, 0)  # fmt: skip
+
+
+def _agents(layout: Layout) -> Ints:
+    from ._kernel import AGENT, EPOCHS, FIRST_END, LEFT
+
+    agents = np.zeros((len(layout.queues), AGENT), np.int64)
+    agents[:, EPOCHS] = [len(queue.ends) for queue in layout.queues]
+    agents[:, FIRST_END] = _before(agents[:, EPOCHS].tolist())
+    agents[:, LEFT] = [queue.ends[0].sum() for queue in layout.queues]
+    return agents
+
+
+def _scalars(layout: Layout, machine: Machine) -> Ints:
+    from ._kernel import ACTIVATE, ACTIVE, ARBITRATION, BANKS, LAST, ONE, OWNER, PAGE, PRECHARGE, SETTLED, SYNCS
+
+    one, rows = np.zeros(ONE, np.int64), machine.rows
+    one[[OWNER, LAST]], one[SETTLED] = -1, 1
+    one[SYNCS] = sum(len(queue.ends) - 1 for queue in layout.queues)
+    one[ACTIVE] = sum(len(queue.ends) > 1 or any(map(len, queue.streams)) for queue in layout.queues)
+    one[ARBITRATION] = ARBITRATIONS.index(machine.arbitration)
+    if rows:
+        one[[PAGE, BANKS]] = rows.size, rows.banks
+        one[[ACTIVATE, PRECHARGE]] = machine.duration(rows.activate), machine.duration(rows.precharge)
+    return one
+
+
+def _resume(engine: Engine, agents: Ints, slots: Ints) -> None:
+    from ._kernel import EPOCH, LEFT, SEEN
+
+    engine.epoch, engine.left = agents[:, EPOCH].tolist(), agents[:, LEFT].tolist()
+    engine.seen = slots[:, SEEN].tolist()

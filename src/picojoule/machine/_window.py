@@ -1,0 +1,122 @@
+"""Out-of-order issue: hardware finds what may start among the next few instructions of an agent's program.
+
+A program for such a machine has no tokens: it means what it says line by line. The window of an agent holds its
+`Machine.window` instructions from the oldest that has not ended, within the present epoch. In the passes of
+machine._engine each idle stream issues the oldest of its instructions in the window that no earlier one which has not
+ended stands against: both touch a byte, and one of the two writes it. `post` and `wait` issue only as the oldest of all,
+and nothing passes a `wait`. A stream that stands in line for the bus keeps to its instruction.
+"""
+
+from fractions import Fraction
+
+from ._engine import DeadlockError, Engine
+from ._plan import BUS, POST, WAIT, Op, Slot, overlap
+
+
+def conflict(a: Op, b: Op) -> bool:
+    """Whether two instructions touch a byte that one of them writes."""
+    pairs = ((a.reads, b.writes), (a.writes, b.reads), (a.writes, b.writes))
+    return any(overlap(x, y) for mine, theirs in pairs for x in mine for y in theirs)
+
+
+class WindowEngine(Engine):
+    """As Engine, with a window for each agent instead of tracks in order."""
+
+    def run(self, trace: bool = False) -> int:
+        """Ticks until everything has ended."""
+        self.events = [] if trace else None
+        self.orders = [queue.order[queue.order >= 0].tolist() for queue in self.queues]
+        self.oldest = [0] * len(self.queues)
+        self.bound = [sum(ends[0]) for ends in self.ends]  # where the present epoch ends in the order
+        self.windows: list[dict[int, Op]] = [{} for _ in self.queues]  # what stands in it and has not ended, by place
+        self.next_in = [0] * len(self.queues)
+        self.at, self.until = [-1] * len(self.place), [-1] * len(self.place)  # of what runs: place in the order, end
+        self.kept = [-1] * len(self.place)  # places of what stands in line
+        now = 0
+        while True:
+            moved = True
+            while moved:
+                moved = False
+                for s in range(len(self.place)):
+                    self._fill(s // 3)
+                    moved = (self.flying[s] < 0 and self._try(s, now)) or moved
+                while not moved and self.syncs and self.settled:
+                    moved = bool(self._next_epoch())
+                    self.bound = [sum(ends[epoch]) for ends, epoch in zip(self.ends, self.epoch, strict=True)]
+            running = [self.until[s] for s, number in enumerate(self.flying) if number >= 0]
+            if not running:
+                if self.syncs or any(place < len(order) for place, order in zip(self.oldest, self.orders, strict=True)):
+                    raise DeadlockError(self.heads(), self.source, Fraction(now, self.machine.ticks))
+                return now
+            now = min(running)
+            for s, number in enumerate(self.flying):
+                if number >= 0 and self.until[s] == now:
+                    self._end(s)
+
+    def _fill(self, agent: int) -> None:
+        """Bring the window of an agent up to where it may reach."""
+        order, window = self.orders[agent], self.windows[agent]
+        top = min(self.oldest[agent] + self.machine.window, self.bound[agent])
+        while self.next_in[agent] < top:
+            number = order[self.next_in[agent]]
+            window[self.next_in[agent]] = self.slots[number].op(self.seen[number])
+            self.seen[number] += 1
+            self.next_in[agent] += 1
+
+    def _try(self, s: int, now: int) -> bool:
+        """Issue something on stream s; whether it did."""
+        at = self.kept[s] if self.kept[s] >= 0 else self._oldest_free(s)
+        if at < 0:
+            return False
+        number, op = self.orders[s // 3][at], self.windows[s // 3][at]
+        if self.slots[number].shape.role == BUS:
+            self.kept[s] = at
+            if not self._may(s, number, BUS):
+                return False
+            self.kept[s] = -1
+        self.flying[s], self.at[s] = number, at
+        self.until[s] = now + self._begin(s, number, now, op)
+        if self.until[s] == now:
+            self._end(s)
+        return True
+
+    def _oldest_free(self, s: int) -> int:
+        """The place of the oldest instruction of stream s that nothing earlier stands against; -1: none."""
+        window, order = self.windows[s // 3], self.orders[s // 3]
+        earlier = list[Op]()
+        for at in sorted(window):
+            op, slot = window[at], self.slots[order[at]]
+            waits = slot.shape.role in (POST, WAIT)
+            running = self.flying[3 * (s // 3) + op.stream] >= 0 and self.at[3 * (s // 3) + op.stream] == at
+            if op.stream == s % 3 and not running:
+                free = not earlier if waits else not any(conflict(op, other) for other in earlier)
+                if free and self._reached(op, slot):
+                    return at
+            if slot.shape.role == WAIT:
+                break
+            earlier.append(op)
+        return -1
+
+    def _reached(self, op: Op, slot: Slot) -> bool:
+        return slot.shape.role != WAIT or self.sems[op.values["sem"]] >= op.values["value"]
+
+    def _end(self, s: int) -> None:
+        agent = s // 3
+        window = self.windows[agent]
+        del window[self.at[s]]
+        self._settle(s)
+        self.touched.clear()
+        self.oldest[agent] = min(window) if window else self.next_in[agent]
+
+    def heads(self) -> list[tuple[str, str, str]]:
+        """The oldest instruction of every agent, and what it waits for."""
+        heads = []
+        for agent, window in enumerate(self.windows):
+            if window:
+                op = window[min(window)]
+                slot = self.slots[self.orders[agent][min(window)]]
+                what = "nothing" if self._reached(op, slot) else self._counter(op)
+                heads.append((self._name(op), op.text, what))
+            elif self.epoch[agent] + 1 < len(self.ends[agent]) and self.cluster[agent][self.epoch[agent]]:
+                heads.append((self.queues[agent].name, "sync cluster=1", "the other agents"))
+        return heads
