@@ -28,6 +28,7 @@ from ._isa import encode as encode
 from ._isa import isa_markdown as isa_markdown
 from ._isa import make as make
 from ._machine import Machine as Machine
+from ._machine import Rows as Rows
 from ._matmul import Times as Times
 from ._matmul import column_blocks as column_blocks
 from ._matmul import matmul as matmul
