@@ -81,10 +81,11 @@ class MachineFile(_Model):
         Literal["first-come", "fixed", "round-robin"], Field(description="who is next for the off-chip bus")
     ] = "first-come"
     window: Annotated[
-        int, Field(ge=0, le=64, strict=True, description="instructions that may issue out of order; 0: in order, by tokens")
+        int,
+        Field(ge=0, le=64, strict=True, description="instructions that may issue out of order; 0: in order, by tokens"),
     ] = 0
     whole_cycles: Annotated[bool, Field(description="round every duration up to whole cycles")] = False
     assumptions: list[str] = Field(default_factory=list)
-    sources: Annotated[dict[str, str], Field(description="where a number is from: a key of references.bib, by field")] = Field(
-        default_factory=dict
-    )
+    sources: Annotated[
+        dict[str, str], Field(description="where a number is from: a key of references.bib, by field")
+    ] = Field(default_factory=dict)

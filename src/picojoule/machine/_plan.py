@@ -378,6 +378,19 @@ def busy(layout: Layout, opening: Sequence[int]) -> dict[tuple[str, str], int]:
     return ticks
 
 
+def loads(layout: Layout, opening: Sequence[int]) -> dict[tuple[str, str], tuple[int, int]]:
+    """Instructions and ticks of work of every stream, by (agent, stream)."""
+    found = {(queue.name, name): (0, 0) for queue in layout.queues for name in ASYNC}
+    rows = [(shape, times, times * shape.ticks) for shape, times in layout.times().items()]
+    rows += [
+        (layout.slots[number].shape, 0, opening[number]) for number in np.flatnonzero(np.asarray(opening)).tolist()
+    ]
+    for shape, times, ticks in rows:
+        key = (layout.queues[shape.agent].name, ASYNC[shape.stream])
+        found[key] = (found[key][0] + times, found[key][1] + ticks)
+    return found
+
+
 def overlap(a: Span, b: Span) -> bool:
     """Whether two regions share a byte."""
     if a.space != b.space or a.start >= b.end or b.start >= a.end:

@@ -15,7 +15,7 @@ from . import _compiled
 from ._engine import STREAMS, Engine
 from ._machine import Machine
 from ._memory import Memory
-from ._plan import COMPILED_LIMIT, LIMIT, Layout, Op, Shape, busy, plan, tally
+from ._plan import COMPILED_LIMIT, LIMIT, Layout, Op, Shape, busy, loads, plan, tally
 from ._program import Program
 from ._window import WindowEngine
 
@@ -35,11 +35,18 @@ class Event(NamedTuple):
     end: Fraction
 
 
+class Load(NamedTuple):
+    """Of one stream."""
+
+    instructions: int
+    busy: Fraction  # cycles
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """What a program did. `busy` is in cycles, by (agent, load | store | move | matrix | vector | other).
 
-    `dispatched` are the instructions that the decoder handed to each stream, by (agent, io | move | compute).
+    `streams` says what the decoder handed to each stream, by (agent, io | move | compute).
     """
 
     cycles: Fraction
@@ -49,7 +56,7 @@ class Run:
     busy: Mapping[tuple[str, str], Fraction]
     outputs: Mapping[str, NDArray[Any]]
     events: tuple[Event, ...] = ()
-    dispatched: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    streams: Mapping[tuple[str, str], Load] = field(default_factory=dict)
     engine: str = "plain"
 
     def activity(self, name: str = "program") -> Activity:
@@ -109,7 +116,7 @@ def _result(layout: Layout, machine: Machine, ticks: int, opening: list[int], ou
         {key: Fraction(value, scale) for key, value in busy(layout, opening).items()}, outputs,
         tuple(Event(queues[op.agent].name, STREAMS[op.stream], shape.kind, op.text, op.instruction.line,
                     Fraction(start, scale), Fraction(end, scale)) for shape, op, start, end in events),
-        {(queue.name, name): len(stream) for queue in queues for name, stream in zip(STREAMS, queue.streams, strict=True)},
+        {key: Load(many, Fraction(ticks, scale)) for key, (many, ticks) in loads(layout, opening).items()},
         engine,
     )  # fmt: skip
 
