@@ -13,7 +13,7 @@ from picojoule.machine import DeadlockError, Machine, Program, Rows, simulate
 from picojoule.machine._compiled import available, time
 from picojoule.machine._plan import plan
 
-from .machines import CLUSTER, CORE, Writer
+from .machines import CLUSTER, CORE, STREAMS, Writer
 from .stepped import Stepped
 
 
@@ -35,12 +35,15 @@ def options(seed: int) -> Machine:
     return machine
 
 
-def plain(program: Program, machine: Machine) -> int | None:
-    """Ticks by the reference; None for a deadlock."""
+def plain(program: Program, machine: Machine) -> tuple[int | None, list[tuple[int, int, int, str]]]:
+    """Ticks by the reference (None for a deadlock), and (tick, agent, stream, name) of every start."""
     try:
-        return int(simulate(program, machine, check=False, engine="plain").cycles * machine.ticks)
+        run = simulate(program, machine, check=False, engine="plain", trace=True)
     except DeadlockError:
-        return None
+        return None, []
+    starts = [(int(e.start * machine.ticks), machine.agents.index(e.agent), STREAMS.index(e.stream), e.text.split()[0])
+              for e in run.events]  # fmt: skip
+    return int(run.cycles * machine.ticks), sorted(starts)
 
 
 def compiled(program: Program, machine: Machine) -> int | None:
@@ -55,8 +58,11 @@ def one(seed: int) -> str:
     """Time one program by all engines."""
     machine = options(seed)
     program = Writer(machine, seed).program(4 + seed % 37, loose=seed % 10 == 0)
-    expected = Stepped(program, machine).run()
-    assert plain(program, machine) == expected, f"seed {seed}: plain and stepped"
+    stepped = Stepped(program, machine)
+    expected = stepped.run()
+    ticks, starts = plain(program, machine)
+    assert ticks == expected, f"seed {seed}: plain and stepped"
+    assert expected is None or starts == sorted(stepped.starts), f"seed {seed}: some instruction starts elsewhere"
     if available() and not machine.window:
         assert compiled(program, machine) == expected, f"seed {seed}: compiled and stepped"
     what = "window" if machine.window else "in order"

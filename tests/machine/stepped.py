@@ -117,6 +117,8 @@ class Stepped:
         self.before: Line | None = None
         self.turn: list[Line] = []
         self.open: dict[int, int] = {}
+        self.now = 0
+        self.starts: list[tuple[int, int, int, str]] = []  # (tick, agent, stream, name) of all that started
 
     def unroll(self, agent: int, code: list[Instruction], rounds: list[int]) -> None:
         i = 0
@@ -216,6 +218,7 @@ class Stepped:
         return next(self.lines[i] for i in ring if self.lines[i] in self.turn)
 
     def start(self, line: Line, item: Item) -> None:
+        self.starts.append((self.now, line.agent, line.kind, item.code.name))
         for i, other in enumerate(self.others(line)):
             if item.code.tokens & (1, 2)[i]:
                 self.token[line.agent, other, line.kind] -= 1
@@ -274,7 +277,6 @@ class Stepped:
 
     def run(self) -> int | None:
         """Ticks, or None for a deadlock."""
-        now = 0
         while True:
             for line in self.lines:
                 if line.left == 0:
@@ -293,7 +295,7 @@ class Stepped:
                 done = all(x.over for x in self.lines) and all(
                     self.epoch[a] == len(self.barriers[a]) for a in range(len(self.epoch))
                 )
-                return now if done else None
+                return self.now if done else None
             for line in running:
                 line.left -= 1
-            now += 1
+            self.now += 1
