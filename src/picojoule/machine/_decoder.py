@@ -70,6 +70,7 @@ class Loop:
 class Dispatch(NamedTuple):
     """One word handed to a stream: `trips` are the counts of the loops around it, `steps` move its fields."""
 
+    word: int  # its place in the code
     instruction: Instruction
     steps: tuple[Instruction, ...]
     trips: tuple[int, ...]
@@ -84,10 +85,11 @@ class Decoder:
     steps: list[Instruction] = field(default_factory=list)
     found: list[Dispatch] = field(default_factory=list)
     trips: tuple[int, ...] = ()
+    word: int = -1  # the place in the code
 
     def run(self, code: tuple[Instruction, ...]) -> Loop:
         """The tree of loops, over the numbers of `found`."""
-        for one in code:
+        for self.word, one in enumerate(code):
             self._take(_symbol(one), one)
             if self.state == "halt":
                 break
@@ -108,7 +110,7 @@ class Decoder:
     def _dispatch(self, one: Instruction | None) -> None:
         assert one is not None
         self.stack[-1].body.append(len(self.found))
-        self.found.append(Dispatch(one, tuple(self.steps), self.trips))
+        self.found.append(Dispatch(self.word, one, tuple(self.steps), self.trips))
         self.steps.clear()
 
     def _hold(self, one: Instruction | None) -> None:

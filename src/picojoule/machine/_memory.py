@@ -70,7 +70,11 @@ class Memory:
                 raise InputError(f"`{op.text}` reads bytes of {space_name(span.space)} that nothing has written",
                                  where=f"{self.program.source}:{op.instruction.line}",
                                  expected="a move there first, and a token between the two")  # fmt: skip
-        spec.effect(self.views[op.agent], op.values)
+        try:
+            spec.effect(self.views[op.agent], op.values)
+        except InputError as error:
+            raise InputError(f"`{op.text}`: {error.what}", where=f"{self.program.source}:{op.instruction.line}",
+                             expected=error.expected, example=error.example) from None  # fmt: skip
         for span in op.writes:
             self._mask(span)[:] = True
 
@@ -84,7 +88,8 @@ class Memory:
             if buffer.role == "output":
                 space, where = self._place(buffer.name)
                 if not self.written[space][where].all():
-                    raise InputError(f"the program never wrote all of {buffer.name!r}", where=self.program.source,
+                    raise InputError(f"the program never wrote all of {buffer.name!r}",
+                                     where=f"{self.program.source}: buffer {buffer.name}",
                                      expected="a move of every byte of an output")  # fmt: skip
                 found[buffer.name] = self.bytes[space][where].view(NUMPY[buffer.dtype]).reshape(buffer.shape).copy()
         return found

@@ -203,7 +203,8 @@ def plan(program: Program, machine: Machine, limit: int = LIMIT) -> Layout:
         try:
             planner.add(agent, name, program.sections.get(name, ()))
         except InputError as error:
-            where = f"{program.source}:{error.where.removeprefix('line ')}" if error.where else program.source
+            line = error.where.removeprefix("line ")
+            where = f"{program.source}:{line}" if line else f"{program.source}: {name}, word {planner.word}"
             raise InputError(error.what, where=where, expected=error.expected, example=error.example) from None
     return Layout(planner.slots, planner.queues)
 
@@ -215,18 +216,23 @@ class _Planner:
         self.machine, self.limit = machine, limit
         self.slots: list[Slot] = []
         self.queues: list[Queue] = []
+        self.word = 0  # of the agent, where an error is
         self.shapes: dict[tuple[int, str, int, tuple[int, ...]], Shape] = {}
 
     def add(self, agent: int, name: str, code: tuple[Instruction, ...]) -> None:
         """One more agent."""
         decoder = Decoder()
-        tree = decoder.run(code)
+        try:
+            tree = decoder.run(code)
+        finally:
+            self.word = max(0, decoder.word)
         if tree.size() > self.limit:
             raise InputError(f"{name}: {tree.size()} instructions after unrolling",
                              expected=f"at most {self.limit}", example="fewer rounds")  # fmt: skip
         first = len(self.slots)
         rooms = {scope: room(self.machine, _space(scope, agent)) for scope in SCOPES}
         for one in decoder.found:
+            self.word = one.word
             self.slots.append(self._slot(one, agent, rooms))
         order = tree.order()
         order[order >= 0] += first
