@@ -84,7 +84,10 @@ def test_compiled_equals_plain_on_long_loops() -> None:
           wait on=compute sem={1} value=1
         endloop
     """
-    for text, machine in ((body.format(0, 0), CORE), (f".core 0\n{body.format(1, 2)}.core 2\n{body.format(2, 1)}", CLUSTER)):
+    for text, machine in (
+        (body.format(0, 0), CORE),
+        (f".core 0\n{body.format(1, 2)}.core 2\n{body.format(2, 1)}", CLUSTER),
+    ):
         runs = [simulate(assemble(text), machine, check=False, engine=engine) for engine in ("plain", "compiled")]
         assert runs[0].instructions > 200_000
         assert [run.engine for run in runs] == ["plain", "compiled"]
@@ -108,7 +111,9 @@ def test_numbers_too_large_for_words_stay_in_python() -> None:
     slow = replace(CORE, bus=Fraction(1, 10**9))
     program = assemble("loop count=3\nxfer src=dram dst=nram bytes=4000\nendloop")
     slow = replace(slow, link=Fraction(10**18 + 9, 7))
-    run = simulate(program, slow, check=False, engine="plain" if importlib.util.find_spec("numba") is None else "compiled")
+    run = simulate(
+        program, slow, check=False, engine="plain" if importlib.util.find_spec("numba") is None else "compiled"
+    )
     assert run.cycles == 12000 * 10**9
     assert run.engine == "plain"
 
@@ -223,7 +228,10 @@ def test_window_keeps_the_values(window: int) -> None:
     """Equality: a program in program order gives the same bits in any order that hazards allow."""
     machine = replace(TEXTBOOK, window=window, sizes={**TEXTBOOK.sizes, "nram": 1200, "wram": 700})
     draw = np.random.default_rng(window)
-    given_ = {"X": draw.standard_normal((12, 16)).astype(np.float32), "W": draw.standard_normal((16, 10)).astype(np.float32)}
+    given_ = {
+        "X": draw.standard_normal((12, 16)).astype(np.float32),
+        "W": draw.standard_normal((16, 10)).astype(np.float32),
+    }
     program = in_program_order(machine, 12, 16, 10, (4, 8, 5))
     run = find_races(program, machine, given_, range(5))
     plain = matmul(replace(machine, window=0), 12, 16, 10, (4, 8, 5))
@@ -271,7 +279,9 @@ def test_regions_start_at_one_field(name: str, seed: int) -> None:
     lines = [line for line in Writer(CLUSTER, seed).program(30).sections.get("core0", ()) if line.name == name]
     for one in lines[:3]:
         by = [int(b) for b in draw.integers(0, 3, 3)]
-        words = assemble(f"loop count=3\nstep level=0 a={by[0]} b={by[1]} c={by[2]}\nnop on=io\nendloop").sections["core0"]
+        words = assemble(f"loop count=3\nstep level=0 a={by[0]} b={by[1]} c={by[2]}\nnop on=io\nendloop").sections[
+            "core0"
+        ]
         layout = plan(Program({"core0": (words[0], words[1], replace(one, tokens=0), words[3])}), CLUSTER)
         op = layout.slots[0].op(2)
         moved = {**one.values, **{f: one.values[f] + 2 * b for f, b in zip(one.spec.steps, by, strict=False)}}
