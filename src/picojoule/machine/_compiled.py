@@ -11,7 +11,7 @@ from picojoule.quantity import InputError
 
 from ._engine import DeadlockError, Engine
 from ._machine import ARBITRATIONS, Machine
-from ._plan import BUS, Layout, Slot
+from ._plan import BUS, WAIT, Layout, Shape
 
 Ints = NDArray[np.int64]
 _TOP: Final = 1 << 62  # ticks that fit a machine word
@@ -70,22 +70,39 @@ def _before(sizes: list[int]) -> Ints:
 
 
 def _slots(layout: Layout) -> Ints:
-    from ._kernel import SLOT
+    """A row for each slot: that of its shape, and for what depends on addresses or rounds also its own part."""
+    from ._kernel import BY, MOVED, SLOT, START, TRIPS
 
-    return np.array([_row(slot) for slot in layout.slots], np.int64).reshape(len(layout.slots), SLOT)
+    shapes = dict.fromkeys(slot.shape for slot in layout.slots)
+    places = {shape: i for i, shape in enumerate(shapes)}
+    table = np.array([_row(shape) for shape in shapes], np.int64).reshape(len(shapes), SLOT)
+    slots = table[[places[slot.shape] for slot in layout.slots]] if shapes else table
+    for row, slot in zip(slots, layout.slots, strict=True):
+        name = _ADDRESS.get(slot.shape.role)
+        if name is not None:
+            values = slot.instruction.values
+            row[START] = values.get(name, 0)
+        if slot.moves:
+            row[MOVED] = 1
+            row[TRIPS : TRIPS + len(slot.trips)] = slot.trips
+            if name in slot.moves:
+                row[BY : BY + len(slot.trips)] = slot.moves[name]
+    return slots
 
 
-def _row(slot: Slot) -> tuple[int, ...]:
-    """Ticks, role, two tokens waited for, two signalled, counter, start of what steps move, its 4 steps, 4 counts, region."""
-    shape, values = slot.shape, slot.instruction.values
-    name, region = "value", (0, 0, 0)
-    if shape.role == BUS and slot.instruction.name == "move":
-        name, far = "far", (shape.reads + shape.writes)[values["dst"] == 0]
+_ADDRESS: Final = {BUS: "far", WAIT: "value"}
+
+
+def _row(shape: Shape) -> tuple[int, ...]:
+    """Ticks, role, two tokens waited for, two signalled, what is a slot's own, a region in DRAM, agent, two targets."""
+    region = (0, 0, 0)
+    if shape.role == BUS and shape.reads:
+        far = (shape.reads + shape.writes)[shape.kind == "store"]
         region = (far.rows, far.size, far.stride)
-    by, targets = slot.moves.get(name, []), [3 * shape.agent + token % 3 for token in shape.signals]
-    return (shape.ticks, shape.role, *(*shape.waits, -1, -1)[:2], *(*shape.signals, -1, -1)[:2], values.get("sem", 0),
-            values.get(name, 0), *(*by, 0, 0, 0, 0)[:4], *(*slot.trips, 1, 1, 1, 1)[:4], *region, shape.agent,
-            *(*targets, -1, -1)[:2], bool(slot.moves), 0, 0)  # fmt: skip
+    targets = [3 * shape.agent + token % 3 for token in shape.signals]
+    tokens = (*(*shape.waits, -1, -1)[:2], *(*shape.signals, -1, -1)[:2])
+    own = (0, *(0,) * 4, *(1,) * 4)  # start, steps, counts of loops
+    return (shape.ticks, shape.role, *tokens, shape.sem, *own, *region, shape.agent, *(*targets, -1, -1)[:2], 0, 0, 0)
 
 
 def _agents(layout: Layout) -> Ints:

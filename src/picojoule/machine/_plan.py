@@ -62,6 +62,7 @@ class Shape:
     stream: int
     role: int
     kind: str
+    sem: int  # the counter of a wait or a post
     ticks: int
     waits: tuple[int, ...]
     signals: tuple[int, ...]
@@ -287,7 +288,7 @@ class _Planner:
         kind = {"bus": "store" if values.get("dst") == 0 else "load", "link": "move", "": "other"}
         return Shape(
             agent, stream, {"wait": WAIT, "post": POST}.get(spec.name, BUS if over_bus else PLAIN),
-            kind.get(spec.resource(values), spec.resource(values)), spec.duration(self.machine, values),
+            kind.get(spec.resource(values), spec.resource(values)), values.get("sem", 0), spec.duration(self.machine, values),
             tuple(9 * agent + 3 * other + stream for i, other in enumerate(others) if bits >> i & 1),
             tuple(9 * agent + 3 * stream + other for i, other in enumerate(others) if bits >> (2 + i) & 1),
             reads, writes, spec.counts(values),
