@@ -154,3 +154,16 @@ def test_check_watches(folder: Path, capsys: pytest.CaptureFixture[str]) -> None
     capsys.readouterr()
     assert main(["time", "race.asm", "--check"]) == 2
     assert "still being written" in capsys.readouterr().err
+
+
+ELSEWHERE = [("7.7", "no_overlap_cycles", 33.0625, 66.125), ("7.8-double-buffer", "best_found_cycles", 4130, 8260)]
+
+
+@pytest.mark.parametrize(("exercise", "key", "own", "changed"), ELSEWHERE)
+def test_an_exercise_on_another_machine(exercise: str, key: str, own: float, changed: float, folder: Path,
+                                        capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    """Metamorphic: half the bandwidth and half the MACs, from a machine file: twice the cycles."""
+    text = (folder / "slow.yaml").read_text().replace("64 KiB, wram: 64", "128 KiB, wram: 256")
+    (folder / "slow.yaml").write_text(text.replace("lanes: {}", "lanes: {float32: 64}"))
+    for machine, cycles in (([], own), (["--on", "slow.yaml"], changed)):
+        assert read(["exercise", exercise, *machine], capsys)["answers"][key]["value"] == cycles
