@@ -90,9 +90,19 @@ def test_compiled_equals_plain_on_long_loops() -> None:
     ):
         runs = [simulate(assemble(text), machine, check=False, engine=engine) for engine in ("plain", "compiled")]
         assert runs[0].instructions > 200_000
+        assert simulate(assemble(text), machine, check=False).engine == "plain"  # too short to load another for
         assert [run.engine for run in runs] == ["plain", "compiled"]
         assert runs[0] == replace(runs[1], engine="plain")
-        assert simulate(assemble(text), machine, check=False).engine == "compiled"
+
+
+@needs_numba
+def test_long_programs_are_compiled() -> None:
+    """By hand: four million cycles of four million instructions, more than plain Python would take."""
+    program = assemble("loop count=4000000\nnop on=move cycles=1\nendloop")
+    run = simulate(program, CORE, check=False)
+    assert (run.engine, run.cycles) == ("compiled", 4_000_000)
+    with pytest.raises(InputError, match="at most 1000000"):
+        simulate(program, CORE)
 
 
 def test_engine_is_refused() -> None:

@@ -6,6 +6,7 @@ there are: `place` and `stop` in `ids`, the `end` of what runs (-1: nothing does
 (who stands at this place of the line for the bus).
 """
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Final
 
@@ -27,6 +28,14 @@ FIRST_COME: Final = 0
 FIXED: Final = 1
 
 numba: Final[Any] = import_module("numba")
+
+
+def _jit(function: Callable[..., object]) -> Any:
+    """Compiled, and kept on disk where there is a place for it."""
+    try:
+        return numba.njit(cache=True)(function)
+    except RuntimeError:  # no folder that can be written
+        return numba.njit(function)
 
 
 def _value(slots: Ints, slot: int) -> int:
@@ -62,7 +71,7 @@ def _run(one: Ints, open_rows: Ints, first: int, size: int) -> int:
     return int(ticks)
 
 
-run: Final[Any] = numba.njit(cache=True)(_run)
+run: Final[Any] = _jit(_run)
 
 
 def _opening(slots: Ints, one: Ints, open_rows: Ints, slot: int) -> int:
@@ -77,7 +86,7 @@ def _opening(slots: Ints, one: Ints, open_rows: Ints, slot: int) -> int:
     return opening
 
 
-opening_of: Final[Any] = numba.njit(cache=True)(_opening)
+opening_of: Final[Any] = _jit(_opening)
 
 
 def _next_in_line(line: Ints, one: Ints) -> int:
@@ -94,7 +103,7 @@ def _next_in_line(line: Ints, one: Ints) -> int:
     return int(best)
 
 
-next_in_line: Final[Any] = numba.njit(cache=True)(_next_in_line)
+next_in_line: Final[Any] = _jit(_next_in_line)
 
 
 def _in_turn(line: Ints, one: Ints, s: int) -> bool:
@@ -114,7 +123,7 @@ def _in_turn(line: Ints, one: Ints, s: int) -> bool:
     return True
 
 
-in_turn: Final[Any] = numba.njit(cache=True)(_in_turn)
+in_turn: Final[Any] = _jit(_in_turn)
 
 
 def _next_epoch(place: Ints, stop: Ints, look: Flags, agents: Ints, ends: Ints, one: Ints) -> bool:
@@ -143,7 +152,7 @@ def _next_epoch(place: Ints, stop: Ints, look: Flags, agents: Ints, ends: Ints, 
     return passed
 
 
-next_epoch: Final[Any] = numba.njit(cache=True)(_next_epoch)
+next_epoch: Final[Any] = _jit(_next_epoch)
 
 
 def _walk(  # noqa: PLR0915 - one body, because handing arrays to helpers costs more than the work
@@ -225,4 +234,4 @@ def _walk(  # noqa: PLR0915 - one body, because handing arrays to helpers costs 
     return now if one[SYNCS] == 0 else -1 - now
 
 
-walk: Final[Any] = numba.njit(cache=True)(_walk)
+walk: Final[Any] = _jit(_walk)

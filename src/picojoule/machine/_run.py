@@ -20,7 +20,7 @@ from ._program import Program
 from ._window import WindowEngine
 
 ENGINES: Final = ("auto", "plain", "compiled")
-WORTH_COMPILING: Final = 200_000  # instructions that plain Python times while the compiled engine is still loading
+WORTH_COMPILING: Final = 500_000  # instructions that plain Python times while the compiled engine is still loading
 
 
 class Event(NamedTuple):

@@ -15,8 +15,12 @@ from ._plan import BUS, POST, WAIT, Op, Slot, overlap
 
 def conflict(a: Op, b: Op) -> bool:
     """Whether two instructions touch a byte that one of them writes."""
-    pairs = ((a.reads, b.writes), (a.writes, b.reads), (a.writes, b.writes))
-    return any(overlap(x, y) for mine, theirs in pairs for x in mine for y in theirs)
+    for mine, theirs in ((a.reads, b.writes), (a.writes, b.reads), (a.writes, b.writes)):
+        for x in mine:
+            for y in theirs:
+                if x.space == y.space and x.start < y.end and y.start < x.end and overlap(x, y):
+                    return True
+    return False
 
 
 class WindowEngine(Engine):
@@ -29,6 +33,7 @@ class WindowEngine(Engine):
         self.oldest = [0] * len(self.queues)
         self.bound = [sum(ends[0]) for ends in self.ends]  # where the present epoch ends in the order
         self.windows: list[dict[int, Op]] = [{} for _ in self.queues]  # what stands in it and has not ended, by place
+        self.against: list[dict[int, set[int]]] = [{} for _ in self.queues]  # earlier places that stand against a place
         self.next_in = [0] * len(self.queues)
         self.at, self.until = [-1] * len(self.place), [-1] * len(self.place)  # of what runs: place in the order, end
         self.kept = [-1] * len(self.place)  # places of what stands in line
@@ -58,8 +63,12 @@ class WindowEngine(Engine):
         order, window = self.orders[agent], self.windows[agent]
         top = min(self.oldest[agent] + self.machine.window, self.bound[agent])
         while self.next_in[agent] < top:
-            number = order[self.next_in[agent]]
-            window[self.next_in[agent]] = self.slots[number].op(self.seen[number])
+            at = self.next_in[agent]
+            number = order[at]
+            op = self.slots[number].op(self.seen[number])
+            alone = self.slots[number].shape.role in (POST, WAIT)
+            self.against[agent][at] = {place for place, other in window.items() if alone or conflict(op, other)}
+            window[at] = op
             self.seen[number] += 1
             self.next_in[agent] += 1
 
@@ -82,19 +91,14 @@ class WindowEngine(Engine):
 
     def _oldest_free(self, s: int) -> int:
         """The place of the oldest instruction of stream s that nothing earlier stands against; -1: none."""
-        window, order = self.windows[s // 3], self.orders[s // 3]
-        earlier = list[Op]()
-        for at in sorted(window):
-            op, slot = window[at], self.slots[order[at]]
-            waits = slot.shape.role in (POST, WAIT)
-            running = self.flying[3 * (s // 3) + op.stream] >= 0 and self.at[3 * (s // 3) + op.stream] == at
-            if op.stream == s % 3 and not running:
-                free = not earlier if waits else not any(conflict(op, other) for other in earlier)
-                if free and self._reached(op, slot):
-                    return at
+        agent, order = s // 3, self.orders[s // 3]
+        for at, op in self.windows[agent].items():  # in order: places are added as they come
+            slot = self.slots[order[at]]
+            free = op.stream == s % 3 and not self.against[agent][at] and self.at[3 * agent + op.stream] != at
+            if free and self._reached(op, slot):
+                return at
             if slot.shape.role == WAIT:
                 break
-            earlier.append(op)
         return -1
 
     def _reached(self, op: Op, slot: Slot) -> bool:
@@ -104,17 +108,21 @@ class WindowEngine(Engine):
         agent = s // 3
         window = self.windows[agent]
         del window[self.at[s]]
+        for places in self.against[agent].values():
+            places.discard(self.at[s])
+        del self.against[agent][self.at[s]]
+        self.at[s] = -1
         self._settle(s)
         self.touched.clear()
-        self.oldest[agent] = min(window) if window else self.next_in[agent]
+        self.oldest[agent] = next(iter(window)) if window else self.next_in[agent]
 
     def heads(self) -> list[tuple[str, str, str]]:
         """The oldest instruction of every agent, and what it waits for."""
         heads = []
         for agent, window in enumerate(self.windows):
             if window:
-                op = window[min(window)]
-                slot = self.slots[self.orders[agent][min(window)]]
+                at, op = next(iter(window.items()))
+                slot = self.slots[self.orders[agent][at]]
                 what = "nothing" if self._reached(op, slot) else self._counter(op)
                 heads.append((self._name(op), op.text, what))
             elif self.epoch[agent] + 1 < len(self.ends[agent]) and self.cluster[agent][self.epoch[agent]]:
