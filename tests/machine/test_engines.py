@@ -56,7 +56,7 @@ def test_engines_equal_the_stepped_model(part: int) -> None:
 @pytest.mark.parametrize("seed", range(0, 200, 10))
 def test_compiled_names_the_same_heads(seed: int) -> None:
     """Equality: a program that cannot go on stops in both engines with the same message."""
-    machine = (CORE, CLUSTER)[seed // 10 % 2]
+    machine = replace((CORE, CLUSTER)[seed // 10 % 2], window=seed // 10 % 4 // 2 * 3)
     program = Writer(machine, seed).program(4 + seed % 37, loose=True)
     said = []
     for engine in ("plain", "compiled"):
@@ -113,7 +113,7 @@ def test_engine_is_refused() -> None:
     with pytest.raises(InputError, match="time alone"):
         simulate(program, CORE, {}, engine="compiled")
     with pytest.raises(InputError, match="time alone"):
-        simulate(program, replace(CORE, window=2), check=False, engine="compiled")
+        simulate(program, CORE, engine="compiled")
 
 
 def test_numbers_too_large_for_words_stay_in_python() -> None:
@@ -222,6 +222,30 @@ def test_window_by_hand() -> None:
     assert cycles == [52, 42, 42, 42]
     over = assemble(text.replace("near=100", "near=0").replace("x=100", "x=0"))  # B over A: nothing to gain
     assert simulate(over, replace(CORE, window=4)).cycles == 52
+
+
+@needs_numba
+@pytest.mark.parametrize("window", [1, 7, 64])
+def test_compiled_windows(window: int) -> None:
+    """Equality: 20,000 instructions with steps and strided regions, in both engines."""
+    text = """
+        loop count=40
+          loop count=125
+            step level=1 a=8 b=4
+            step level=0 a=1 b=1
+            move src=dram dst=nram far=0 near=0 bytes=16 rows=2 stride=40
+            step level=1 a=0 b=4
+            mm x=0 w=0 y=2000 m=1 k=4 n=4
+            step level=1 a=0 b=4
+            vec fn=relu dst=3000 a=2000 length=4
+            move src=nram dst=dram far=30000 near=3000 bytes=16
+          endloop
+        endloop
+    """
+    machine = replace(CORE, window=window)
+    runs = [simulate(assemble(text), machine, check=False, engine=engine) for engine in ("plain", "compiled")]
+    assert runs[0].instructions == 20_000
+    assert runs[0] == replace(runs[1], engine="plain")
 
 
 def test_window_is_worth_something() -> None:

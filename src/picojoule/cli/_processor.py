@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from picojoule.machine import Machine, Program
 
 DONE: Final = 0
-LARGEST: Final = 1 << 28  # bytes of a program file
+LARGEST: Final = 1 << 31  # bytes of a program file
 
 
 def asm(options: argparse.Namespace) -> int:

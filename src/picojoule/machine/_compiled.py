@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 from importlib.util import find_spec
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,8 @@ from picojoule.quantity import InputError
 
 from ._engine import DeadlockError, Engine
 from ._machine import ARBITRATIONS, Machine
-from ._plan import BUS, WAIT, Layout, Shape
+from ._plan import BUS, WAIT, Layout, Shape, space_of
+from ._window import WindowEngine
 
 Ints = NDArray[np.int64]
 _TOP: Final = 1 << 62  # ticks that fit a machine word
@@ -30,12 +31,12 @@ def available() -> bool:
 
 
 def fits(layout: Layout, machine: Machine) -> bool:
-    """Whether the compiled engine can hold a layout: no window, and no number above 62 bits."""
+    """Whether the compiled engine can hold a layout: no number above 62 bits, no more than four regions an instruction."""
     pages = -(-(1 << 32) // machine.rows.size) + 2 if machine.rows else 0  # that one move may open
     opening = machine.duration(machine.rows.activate + machine.rows.precharge) * pages if machine.rows else 0
     ticks = sum(count * (shape.ticks + opening + machine.ticks) for shape, count in layout.times().items())
     values = (abs(bound) for slot in layout.slots for name in slot.moves for bound in slot.reach(name))
-    return not machine.window and ticks < _TOP and max(values, default=0) < _TOP
+    return ticks < _TOP and max(values, default=0) < _TOP and _regions(layout) <= 4
 
 
 def time(layout: Layout, machine: Machine, source: str) -> Timed:
@@ -55,6 +56,11 @@ def time(layout: Layout, machine: Machine, source: str) -> Timed:
     end, look, line = np.full(count, -1, np.int64), np.ones(count, np.bool_), np.zeros(count, np.int64)
     tokens, sems = np.zeros(3 * count, np.int64), np.zeros(256, np.int64)
     open_rows = np.full(machine.rows.banks if machine.rows else 0, -1, np.int64)
+    if machine.window:
+        ticks = _window(
+            layout, machine, source, (slots, first, place, stop, look, line, agents, sems, ends, open_rows, one)
+        )
+        return Timed(ticks, slots[:, OPENING].tolist())
     ticks = int(walk(ids, slots, place, stop, end, look, line, agents, tokens, sems, ends, open_rows, one))
     if ticks < 0:
         engine = Engine(layout, machine, source)  # as the reference stands where the kernel stopped
@@ -63,6 +69,58 @@ def time(layout: Layout, machine: Machine, source: str) -> Timed:
         _resume(engine, agents, slots)
         raise DeadlockError(engine.heads(), source, Fraction(-1 - ticks, machine.ticks))
     return Timed(ticks, slots[:, OPENING].tolist())
+
+
+def _regions(layout: Layout) -> int:
+    return max((len(slot.shape.reads) + len(slot.shape.writes) for slot in layout.slots), default=0)
+
+
+def _window(layout: Layout, machine: Machine, source: str, state: tuple[Any, ...]) -> int:
+    """As WindowEngine.run."""
+    from ._kernel import EPOCH
+    from ._kernel_window import BOUND, ENDED, ENTRY, FIRST, NEXT, OLDEST, RING, STATE, walk_window
+
+    slots, first, place, stop, look, line, agents, sems, ends, open_rows, one = state
+    orders = [queue.order[queue.order >= 0] for queue in layout.queues]
+    rings = np.zeros((len(orders), RING), np.int64)
+    rings[:, FIRST] = _before([len(order) for order in orders])
+    rings[:, BOUND] = [queue.ends[0].sum() for queue in layout.queues]
+    entries = np.zeros((len(orders), machine.window, ENTRY), np.int64)
+    stands = np.zeros((len(orders), machine.window, machine.window), np.bool_)
+    stream_of = np.array([slot.shape.stream for slot in layout.slots], np.int64)
+    ticks = int(walk_window(np.concatenate(orders), slots, _spans(layout), stream_of, first, place, stop, look, line, agents,
+                            sems, ends, open_rows, one, rings, entries, stands))  # fmt: skip
+    if ticks >= 0:
+        return ticks
+    engine = WindowEngine(layout, machine, source)  # as the reference stands where the kernel stopped
+    engine.orders, engine.epoch, engine.sems = (
+        [order.tolist() for order in orders],
+        agents[:, EPOCH].tolist(),
+        sems.tolist(),
+    )
+    for agent, (ring, order) in enumerate(zip(rings, orders, strict=True)):
+        for at in range(ring[OLDEST], ring[NEXT]):
+            if entries[agent, at % machine.window, STATE] != ENDED:
+                number = int(np.count_nonzero(order[:at] == order[at]))
+                engine.windows[agent][at] = layout.slots[order[at]].op(number)
+    raise DeadlockError(engine.heads(), source, Fraction(-1 - ticks, machine.ticks))
+
+
+def _spans(layout: Layout) -> Ints:
+    """Regions of every slot: space, start, what steps add to it, length, rows, bytes, stride, whether it is written."""
+    from ._kernel_window import SPACE, SPAN, SPANS, STEP
+
+    spans = np.zeros((len(layout.slots), SPANS, SPAN), np.int64)
+    spans[:, :, SPACE] = -1
+    for number, slot in enumerate(layout.slots):
+        parts = [(one, 0) for one in slot.shape.reads] + [(one, 1) for one in slot.shape.writes]
+        for i, (one, writes) in enumerate(parts):
+            start = slot.instruction.values[one.base] + one.offset
+            space = space_of(one.scope, slot.shape.agent)
+            spans[number, i] = (space, start, 0, 0, 0, 0, one.end - one.offset, one.rows, one.size, one.stride, writes)
+            if one.base in slot.moves:
+                spans[number, i, STEP : STEP + len(slot.trips)] = slot.moves[one.base]
+    return spans
 
 
 def _before(sizes: list[int]) -> Ints:

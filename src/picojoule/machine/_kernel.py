@@ -74,9 +74,9 @@ def _run(one: Ints, open_rows: Ints, first: int, size: int) -> int:
 run: Final[Any] = _jit(_run)
 
 
-def _opening(slots: Ints, one: Ints, open_rows: Ints, slot: int) -> int:
-    """Ticks to open the rows that a move touches."""
-    far, rows, size = value(slots, slot), slots[slot, ROWS], slots[slot, SIZE]
+def _opening_at(slots: Ints, one: Ints, open_rows: Ints, slot: int, far: int) -> int:
+    """Ticks to open the rows that a move from or to `far` touches."""
+    rows, size = slots[slot, ROWS], slots[slot, SIZE]
     if slots[slot, STRIDE] == size:
         size, rows = size * rows, 1
     opening = 0
@@ -86,7 +86,7 @@ def _opening(slots: Ints, one: Ints, open_rows: Ints, slot: int) -> int:
     return opening
 
 
-opening_of: Final[Any] = _jit(_opening)
+opening_at: Final[Any] = _jit(_opening_at)
 
 
 def _next_in_line(line: Ints, one: Ints) -> int:
@@ -187,7 +187,7 @@ def _walk(  # noqa: PLR0915 - one body, because handing arrays to helpers costs 
                             tokens[second] -= 1
                         end[s] = now + slots[slot, TICKS]
                         if role == BUS and one[BANKS]:
-                            end[s] += opening_of(slots, one, open_rows, slot)
+                            end[s] += opening_at(slots, one, open_rows, slot, value(slots, slot))
                         if slots[slot, MOVED]:
                             slots[slot, SEEN] += 1
                         more = more or end[s] == now

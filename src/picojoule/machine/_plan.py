@@ -231,7 +231,7 @@ class _Planner:
             raise InputError(f"{name}: {tree.size()} instructions after unrolling",
                              expected=f"at most {self.limit}", example="fewer rounds")  # fmt: skip
         first = len(self.slots)
-        rooms = {scope: room(self.machine, _space(scope, agent)) for scope in SCOPES}
+        rooms = {scope: room(self.machine, space_of(scope, agent)) for scope in SCOPES}
         for one in decoder.found:
             self.word = one.word
             self.slots.append(self._slot(one, agent, rooms))
@@ -328,7 +328,7 @@ def _outside(slot: Slot, pattern: Pattern, size: int) -> InputError:
         number = number * count + (count - 1 if by and (by < 0) == down else 0)
     op = slot.op(number)
     byte = op.values[pattern.base] + (pattern.offset if down else pattern.end - 1)
-    return InputError(f"`{op.text}` reaches byte {byte} of {space_name(_space(pattern.scope, op.agent))}, which has {size}",
+    return InputError(f"`{op.text}` reaches byte {byte} of {space_name(space_of(pattern.scope, op.agent))}, which has {size}",
                       where=_line(slot.instruction), expected=f"addresses of 0 to {size - 1}",
                       example="a smaller tile, or a lower address")  # fmt: skip
 
@@ -341,10 +341,11 @@ def _pattern(region: Region, spec: Spec) -> Pattern:
 
 def _span(one: Pattern, values: Values, agent: int) -> Span:
     start = values[one.base] + one.offset
-    return Span(_space(one.scope, agent), start, values[one.base] + one.end, one.rows, one.size, one.stride)
+    return Span(space_of(one.scope, agent), start, values[one.base] + one.end, one.rows, one.size, one.stride)
 
 
-def _space(scope: str, agent: int) -> int:
+def space_of(scope: str, agent: int) -> int:
+    """The number of a memory of an agent."""
     return {"dram": 0, "sram": 1, "nram": 2 + 2 * agent, "wram": 3 + 2 * agent}[scope]
 
 

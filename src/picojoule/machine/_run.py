@@ -86,10 +86,10 @@ def simulate(
         raise InputError(
             f"no engine {engine!r}", where="engine", expected=f"one of {', '.join(ENGINES)}", example="auto"
         )
-    alone = inputs is None and not (check or trace or machine.window) and seed is None
+    alone = inputs is None and not (check or trace) and seed is None
     if engine == "compiled" and not alone:
         raise InputError("the compiled engine gives time alone", where="engine", example="engine='plain'",
-                         expected="no inputs, check=False, no trace, no seed, no window")  # fmt: skip
+                         expected="no inputs, check=False, no trace, no seed")  # fmt: skip
     may = alone and engine != "plain" and (engine == "compiled" or _compiled.available())
     layout = plan(program, machine, limit or (COMPILED_LIMIT if may else LIMIT))
     many = engine == "compiled" or layout.instructions >= WORTH_COMPILING

@@ -8,9 +8,14 @@ and nothing passes a `wait`. A stream that stands in line for the bus keeps to i
 """
 
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from ._engine import DeadlockError, Engine
-from ._plan import BUS, POST, WAIT, Op, Slot, overlap
+from ._machine import Machine
+from ._plan import BUS, POST, WAIT, Layout, Op, Slot, overlap
+
+if TYPE_CHECKING:
+    from ._memory import Memory
 
 
 def conflict(a: Op, b: Op) -> bool:
@@ -26,9 +31,9 @@ def conflict(a: Op, b: Op) -> bool:
 class WindowEngine(Engine):
     """As Engine, with a window for each agent instead of tracks in order."""
 
-    def run(self, trace: bool = False) -> int:
-        """Ticks until everything has ended."""
-        self.events = [] if trace else None
+    def __init__(self, layout: Layout, machine: Machine, source: str, memory: "Memory | None" = None,
+                 check: bool = False, seed: int | None = None) -> None:  # fmt: skip
+        super().__init__(layout, machine, source, memory, check, seed)
         self.orders = [queue.order[queue.order >= 0].tolist() for queue in self.queues]
         self.oldest = [0] * len(self.queues)
         self.bound = [sum(ends[0]) for ends in self.ends]  # where the present epoch ends in the order
@@ -37,6 +42,10 @@ class WindowEngine(Engine):
         self.next_in = [0] * len(self.queues)
         self.at, self.until = [-1] * len(self.place), [-1] * len(self.place)  # of what runs: place in the order, end
         self.kept = [-1] * len(self.place)  # places of what stands in line
+
+    def run(self, trace: bool = False) -> int:
+        """Ticks until everything has ended."""
+        self.events = [] if trace else None
         now = 0
         while True:
             moved = True
