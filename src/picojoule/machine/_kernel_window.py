@@ -75,17 +75,21 @@ def _overlaps(a: Ints, x: int, b: Ints, y: int) -> bool:
 overlaps: Final[Any] = _jit(_overlaps)
 
 
-def _conflict(spans: Ints, slot: int, entry: Ints, other: int, standing: Ints) -> bool:
+def _conflict(spans: Ints, entries: Ints, a: int, slot: int, here: int, other: int, there: int) -> bool:
     """Whether two instructions touch a byte that one of them writes."""
     for i in range(SPANS):
-        mine = spans[slot, i]
-        if mine[SPACE] < 0:
+        if spans[slot, i, SPACE] < 0:
             break
+        x, x_end = entries[a, here, STARTS + i], entries[a, here, STARTS + i] + spans[slot, i, LENGTH]
         for j in range(SPANS):
-            theirs = spans[other, j]
-            if theirs[SPACE] < 0:
+            if spans[other, j, SPACE] < 0:
                 break
-            if (mine[WRITES] or theirs[WRITES]) and overlaps(mine, entry[STARTS + i], theirs, standing[STARTS + j]):
+            if spans[slot, i, SPACE] != spans[other, j, SPACE] or not (
+                spans[slot, i, WRITES] or spans[other, j, WRITES]
+            ):
+                continue
+            y = entries[a, there, STARTS + j]
+            if x < y + spans[other, j, LENGTH] and y < x_end and overlaps(spans[slot, i], x, spans[other, j], y):
                 return True
     return False
 
@@ -93,41 +97,42 @@ def _conflict(spans: Ints, slot: int, entry: Ints, other: int, standing: Ints) -
 conflict: Final[Any] = _jit(_conflict)
 
 
-def _fill(order: Ids, slots: Ints, spans: Ints, ring: Ints, entries: Ints, stands: Stands) -> None:
+def _fill(order: Ids, slots: Ints, spans: Ints, rings: Ints, entries: Ints, stands: Stands, a: int) -> None:
     """Bring the window of one agent up to where it may reach."""
-    window = len(entries)
-    while ring[NEXT] < min(ring[OLDEST] + window, ring[BOUND]):
-        at = ring[NEXT]
-        slot, here = order[ring[FIRST] + at], at % window
-        entry = entries[here]
-        entry[STATE], entry[AGAINST] = STANDING, 0
-        entry[VALUE] = at_round(slots, slot, slots[slot, START], slots[slot], BY)
+    window = entries.shape[1]
+    while rings[a, NEXT] < min(rings[a, OLDEST] + window, rings[a, BOUND]):
+        at = rings[a, NEXT]
+        slot, here = order[rings[a, FIRST] + at], at % window
+        entries[a, here, STATE], entries[a, here, AGAINST] = STANDING, 0
+        entries[a, here, VALUE] = at_round(slots, slot, slots[slot, START], slots[slot], BY)
         for i in range(SPANS):
-            entry[STARTS + i] = at_round(slots, slot, spans[slot, i, FROM], spans[slot, i], STEP)
+            entries[a, here, STARTS + i] = at_round(slots, slot, spans[slot, i, FROM], spans[slot, i], STEP)
         alone = slots[slot, ROLE] == POST or slots[slot, ROLE] == WAIT
-        for earlier in range(ring[OLDEST], at):
+        for earlier in range(rings[a, OLDEST], at):
             there = earlier % window
-            if entries[there, STATE] != ENDED:
-                other = order[ring[FIRST] + earlier]
-                if alone or conflict(spans, slot, entry, other, entries[there]):
-                    stands[here, there] = True
-                    entry[AGAINST] += 1
+            if entries[a, there, STATE] != ENDED:
+                other = order[rings[a, FIRST] + earlier]
+                if alone or conflict(spans, entries, a, slot, here, other, there):
+                    stands[a, here, there] = True
+                    entries[a, here, AGAINST] += 1
         slots[slot, SEEN] += 1
-        ring[NEXT] += 1
+        rings[a, NEXT] += 1
 
 
 fill: Final[Any] = _jit(_fill)
 
 
-def _oldest_free(order: Ids, slots: Ints, stream_of: Ints, sems: Ints, ring: Ints, entries: Ints, stream: int) -> int:
+def _oldest_free(order: Ids, slots: Ints, stream_of: Ints, sems: Ints, rings: Ints, entries: Ints, s: int) -> int:
     """The place of the oldest instruction of a stream that nothing earlier stands against; -1: none."""
-    for at in range(ring[OLDEST], ring[NEXT]):
-        entry = entries[at % len(entries)]
-        if entry[STATE] == ENDED:
+    a, stream = s // 3, s % 3
+    for at in range(rings[a, OLDEST], rings[a, NEXT]):
+        here = at % entries.shape[1]
+        state = entries[a, here, STATE]
+        if state == ENDED:
             continue
-        slot = order[ring[FIRST] + at]
-        free = entry[STATE] == STANDING and entry[AGAINST] == 0 and stream_of[slot] == stream
-        if free and (slots[slot, ROLE] != WAIT or sems[slots[slot, SEM]] >= entry[VALUE]):
+        slot = order[rings[a, FIRST] + at]
+        free = state == STANDING and entries[a, here, AGAINST] == 0 and stream_of[slot] == stream
+        if free and (slots[slot, ROLE] != WAIT or sems[slots[slot, SEM]] >= entries[a, here, VALUE]):
             return int(at)
         if slots[slot, ROLE] == WAIT:
             break
@@ -137,18 +142,18 @@ def _oldest_free(order: Ids, slots: Ints, stream_of: Ints, sems: Ints, ring: Int
 oldest_free: Final[Any] = _jit(_oldest_free)
 
 
-def _finish(order: Ids, slots: Ints, place: Ints, agents: Ints, sems: Ints, one: Ints, ring: Ints, entries: Ints,
+def _finish(order: Ids, slots: Ints, place: Ints, agents: Ints, sems: Ints, one: Ints, rings: Ints, entries: Ints,
             stands: Stands, s: int, at: int) -> None:  # fmt: skip
     """End what runs on stream s, from place `at` of its agent's order."""
-    window = len(entries)
-    slot, here = order[ring[FIRST] + at], at % window
-    entries[here, STATE] = ENDED
+    window, a = entries.shape[1], s // 3
+    slot, here = order[rings[a, FIRST] + at], at % window
+    entries[a, here, STATE] = ENDED
     for other in range(window):
-        if stands[other, here]:
-            stands[other, here] = False
-            entries[other, AGAINST] -= 1
-    while ring[OLDEST] < ring[NEXT] and entries[ring[OLDEST] % window, STATE] == ENDED:
-        ring[OLDEST] += 1
+        if stands[a, other, here]:
+            stands[a, other, here] = False
+            entries[a, other, AGAINST] -= 1
+    while rings[a, OLDEST] < rings[a, NEXT] and entries[a, rings[a, OLDEST] % window, STATE] == ENDED:
+        rings[a, OLDEST] += 1
     if slots[slot, ROLE] == BUS:
         one[OWNER] = -1
     elif slots[slot, ROLE] == POST:
@@ -174,15 +179,16 @@ def _walk_window(order: Ids, slots: Ints, spans: Ints, stream_of: Ints, first: I
             moved = False
             for s in range(count):
                 a = s // 3
-                fill(order, slots, spans, rings[a], entries[a], stands[a])
+                if rings[a, NEXT] < min(rings[a, OLDEST] + entries.shape[1], rings[a, BOUND]):
+                    fill(order, slots, spans, rings, entries, stands, a)
                 if end[s] >= 0:
                     continue
                 at = kept[s]
                 if at < 0:
-                    at = oldest_free(order, slots, stream_of, sems, rings[a], entries[a], s % 3)
+                    at = oldest_free(order, slots, stream_of, sems, rings, entries, s)
                 if at < 0:
                     continue
-                slot, entry = order[rings[a, FIRST] + at], entries[a, at % entries.shape[1]]
+                slot, here = order[rings[a, FIRST] + at], at % entries.shape[1]
                 ticks = slots[slot, TICKS]
                 if slots[slot, ROLE] == BUS:
                     kept[s] = at
@@ -190,12 +196,12 @@ def _walk_window(order: Ids, slots: Ints, spans: Ints, stream_of: Ints, first: I
                         continue
                     kept[s] = -1
                     if one[BANKS]:
-                        ticks += opening_at(slots, one, open_rows, slot, entry[VALUE])
-                entry[STATE] = RUNNING
+                        ticks += opening_at(slots, one, open_rows, slot, entries[a, here, VALUE])
+                entries[a, here, STATE] = RUNNING
                 running[s], end[s], moved = at, now + ticks, True
                 if not ticks:
                     end[s] = -1
-                    finish(order, slots, place, agents, sems, one, rings[a], entries[a], stands[a], s, at)
+                    finish(order, slots, place, agents, sems, one, rings, entries, stands, s, at)
             while not moved and one[SYNCS] and one[SETTLED]:
                 moved = next_epoch(place, stop, look, agents, ends, one)
                 for s in range(count):
@@ -209,9 +215,8 @@ def _walk_window(order: Ids, slots: Ints, spans: Ints, stream_of: Ints, first: I
         now = after
         for s in range(count):
             if end[s] == now:
-                a = s // 3
                 end[s] = -1
-                finish(order, slots, place, agents, sems, one, rings[a], entries[a], stands[a], s, running[s])
+                finish(order, slots, place, agents, sems, one, rings, entries, stands, s, running[s])
     for s in range(count):
         if place[s] < stop[s]:
             return -1 - now
