@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from picojoule.quantity import InputError
 
 from ._engine import DeadlockError, Engine
+from ._layout import BUS, WAIT, Layout, Shape, space_of
 from ._machine import ARBITRATIONS, Machine
-from ._plan import BUS, WAIT, Layout, Shape, space_of
 from ._window import WindowEngine
 
 Ints = NDArray[np.int64]

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final
 from picojoule.quantity import InputError
 
 from ._dram import OpenRows
+from ._layout import BUS, POST, WAIT, Layout, Op, Slot, overlap, space_name
 from ._machine import Machine
-from ._plan import BUS, POST, WAIT, Layout, Op, Slot, overlap, space_name
 
 if TYPE_CHECKING:
     from ._memory import Memory

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ._plan import BUS, POST, WAIT
+from ._layout import BUS, POST, WAIT
 
 Ints = NDArray[np.int64]
 Ids = NDArray[np.int32]

@@ -32,7 +32,7 @@ from ._kernel import (
     next_epoch,
     opening_at,
 )
-from ._plan import BUS, POST, WAIT
+from ._layout import BUS, POST, WAIT
 
 Stands = NDArray[np.bool_]  # (agents, window, window)
 SPACE, FROM, STEP, LENGTH, LINES, BYTES, APART, WRITES, SPAN = 0, 1, 2, 6, 7, 8, 9, 10, 11  # STEP: 4

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from picojoule.quantity import InputError
 
+from ._layout import Layout, Op, Span, footprint, room, space_name
 from ._machine import Machine
 from ._meaning import NUMPY, rows_of
-from ._plan import Layout, Op, Span, footprint, room, space_name
 from ._program import Program
 
 MAXIMUM: Final = 1 << 31  # bytes of DRAM that a run with values may reach

@@ -13,9 +13,10 @@ from picojoule.quantity import InputError
 
 from . import _compiled
 from ._engine import STREAMS, Engine
+from ._layout import Layout, Op, Shape, busy, loads, tally
 from ._machine import Machine
 from ._memory import Memory
-from ._plan import COMPILED_LIMIT, LIMIT, Layout, Op, Shape, busy, loads, plan, tally
+from ._plan import COMPILED_LIMIT, LIMIT, plan
 from ._program import Program
 from ._window import WindowEngine
 

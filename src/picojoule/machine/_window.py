@@ -11,8 +11,8 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from ._engine import DeadlockError, Engine
+from ._layout import BUS, POST, WAIT, Layout, Op, Slot, overlap
 from ._machine import Machine
-from ._plan import BUS, POST, WAIT, Layout, Op, Slot, overlap
 
 if TYPE_CHECKING:
     from ._memory import Memory
