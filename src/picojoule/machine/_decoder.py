@@ -91,6 +91,8 @@ class Decoder:
         """The tree of loops, over the numbers of `found`."""
         for self.word, one in enumerate(code):
             self._take(_symbol(one), one)
+            if self.state == "fetch":
+                continue
             if self.state == "halt":
                 break
             if self.state in ("drain", "meet"):  # the engines hold the streams here; the text goes on
@@ -100,18 +102,20 @@ class Decoder:
         return self.stack[0]
 
     def _take(self, symbol: str, one: Instruction | None) -> None:
-        if (self.state, symbol) not in TRANSITIONS:
+        row = TRANSITIONS.get((self.state, symbol))
+        if row is None:
             allowed = ", ".join(known for state, known in TRANSITIONS if state == self.state)
             raise InputError(f"a step before {'nothing' if symbol == 'no more words' else symbol}", where=_line(one),
                              expected=f"an instruction with addresses ({allowed})")  # fmt: skip
-        self.state, action = TRANSITIONS[self.state, symbol]
+        self.state, action = row
         _DO[action](self, one)
 
     def _dispatch(self, one: Instruction | None) -> None:
         assert one is not None
         self.stack[-1].body.append(len(self.found))
         self.found.append(Dispatch(self.word, one, tuple(self.steps), self.trips))
-        self.steps.clear()
+        if self.steps:
+            self.steps = []
 
     def _hold(self, one: Instruction | None) -> None:
         assert one is not None
@@ -154,10 +158,12 @@ _DO: Final = {
 }  # fmt: skip
 
 
+_SYMBOLS: Final = {name: name for name in ("step", "loop", "endloop", "sync", "end")}
+
+
 def _symbol(one: Instruction) -> str:
-    if one.name == "sync":
-        return "sync cluster" if one.values["cluster"] else "sync"
-    return one.name if one.name in ("step", "loop", "endloop", "end") else "queued"
+    found = _SYMBOLS.get(one.name, "queued")
+    return "sync cluster" if found == "sync" and one.values["cluster"] else found
 
 
 def _line(one: Instruction | None) -> str:
