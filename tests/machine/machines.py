@@ -16,7 +16,7 @@ class Writer:
     """Random assembly. In the order in which lines are written every token is there, so it can always run."""
 
     def __init__(self, machine: Machine, seed: int) -> None:
-        self.machine, self.random = machine, random.Random(seed)
+        self.machine, self.random, self.plain = machine, random.Random(seed), bool(machine.window)
         self.text: dict[str, list[str]] = {name: [] for name in machine.agents}
         self.tokens: dict[tuple[str, str, str], int] = {}
         self.posts = [0] * 4
@@ -38,7 +38,8 @@ class Writer:
                 self.text[agent].append(self.line(agent, self.tokens))
         if loose:
             lines = self.random.choice([x for x in self.text.values() if x] or [["sync"]])
-            lines.insert(self.random.randrange(len(lines) + 1), "nop on=compute cycles=1 ?io")
+            late = "wait on=compute sem=3 value=999" if self.plain else "nop on=compute cycles=1 ?io"
+            lines.insert(self.random.randrange(len(lines) + 1), late)
         return assemble("\n".join(
             line for name, lines in self.text.items() if lines
             for line in (".dma" if name == "dma" else f".core {name[4:]}", *lines)))  # fmt: skip
@@ -46,7 +47,14 @@ class Writer:
     def loop(self, agent: str) -> None:
         inside: dict[tuple[str, str, str], int] = {}
         count = self.random.randint(1, 4)
-        body = [self.line(agent, inside) for _ in range(self.random.randint(1, 4))]
+        body = []
+        for _ in range(self.random.randint(1, 4)):
+            line = self.line(agent, inside)
+            if self.random.random() < 0.3 and line.startswith("move"):
+                body.append(f"step level=0 a={self.random.randint(0, 300)} b={self.random.randint(0, 20)}")
+            body.append(line)
+        if self.random.random() < 0.2:
+            body.insert(0, f"loop count={self.random.randint(1, 3)}\nnop on=compute cycles=1\nsync\nendloop")
         self.text[agent] += [f"loop count={count}", *body, "endloop"]
         for key, left in inside.items():
             self.tokens[key] = self.tokens.get(key, 0) + left * count
@@ -80,6 +88,8 @@ class Writer:
             text = f"mm x=0 y=64 w=0 m={draw.randint(1, 4)} k={draw.randint(1, 4)} n={draw.randint(1, 4)} type={dtype}"
         else:
             text = f"vec fn={draw.choice(['add', 'exp', 'relu'])} dst=0 a=512 b=1024 length={size}"
+        if self.plain:
+            return text
         others = [other for other in STREAMS if other != stream]
         for other in others:
             if tokens.get((agent, other, stream)) and draw.random() < 0.5:

@@ -25,7 +25,10 @@ _EXAMPLES = {
     "methods": "picojoule methods resnet50,bert-base --on h100", "diff": "picojoule diff resnet50 resnet101",
     "compile": "picojoule compile net.onnx -o net.pjx", "run": "picojoule run net.pjx --input x.npy --output y.npy",
     "map": "picojoule map resnet50 --on eyeriss",
-    "fpga": "picojoule fpga resnet50 --on zcu102", "exercise": "picojoule exercise 2.2", "errata": "picojoule errata --lang zh",
+    "fpga": "picojoule fpga resnet50 --on zcu102",
+    "asm": "picojoule asm net.asm -o net.pjx", "disasm": "picojoule disasm net.pjx",
+    "time": "picojoule time net.pjx --on textbook-core", "trace": "picojoule trace net.pjx -o trace.json",
+    "exercise": "picojoule exercise 2.2", "errata": "picojoule errata --lang zh",
 }  # fmt: skip
 
 
@@ -259,7 +262,47 @@ def _fill_fpga(p: argparse.ArgumentParser) -> None:
 
 
 def _fill_isa(p: argparse.ArgumentParser) -> None:
-    p.set_defaults(run=_lazy("isa", "_tools"))
+    p.add_argument("--decoder", nargs="?", const="text", choices=("text", "dot", "svg"), metavar="FORMAT",
+                   help="the decoder's state machine instead: as text (default), dot or svg")  # fmt: skip
+    p.set_defaults(run=_lazy("isa", "_processor"))
+
+
+def _program(p: argparse.ArgumentParser) -> None:
+    p.add_argument("file", metavar="FILE", help="a .pjx file, assembly, or the textbook's simplified notation")
+    p.add_argument("--on", default="textbook-core", metavar="MACHINE",
+                   help="a machine for programs, or its YAML file (default textbook-core)")  # fmt: skip
+
+
+def _fill_asm(p: argparse.ArgumentParser) -> None:
+    p.add_argument("file", metavar="FILE", help="assembly, or the textbook's simplified notation")
+    p.add_argument("-o", "--output", required=True, metavar="FILE", help="the program file to write: net.pjx")
+    p.add_argument("--on", metavar="MACHINE", help="also check every address against this machine, or its YAML file")
+    p.set_defaults(run=_lazy("asm", "_processor"))
+
+
+def _fill_disasm(p: argparse.ArgumentParser) -> None:
+    p.add_argument("file", metavar="FILE", help="a program file: net.pjx")
+    p.add_argument("-o", "--output", metavar="FILE", help="write the assembly here instead of printing it")
+    p.set_defaults(run=_lazy("disasm", "_processor"))
+
+
+def _fill_time(p: argparse.ArgumentParser) -> None:
+    _program(p)
+    p.add_argument("--engine", choices=("auto", "plain", "compiled"), default="auto",
+                   help="plain Python, compiled (needs Numba), or auto (default); the cycles are the same")  # fmt: skip
+    p.add_argument("--check", action="store_true", help="also watch that nothing touches bytes which are being written")
+    p.add_argument("--limit", type=_number, metavar="N",
+                   help="instructions after unrolling (default 1 million, compiled 20 million)")  # fmt: skip
+    p.add_argument("--json", action="store_true", help="print JSON, by a published schema")
+    p.set_defaults(run=_lazy("time", "_processor"))
+
+
+def _fill_trace(p: argparse.ArgumentParser) -> None:
+    _program(p)
+    p.add_argument("-o", "--output", required=True, metavar="FILE", help="the trace to write: trace.json")
+    p.add_argument("--limit", type=_number, default=200_000, metavar="N",
+                   help="instructions after unrolling (default 200000)")  # fmt: skip
+    p.set_defaults(run=_lazy("trace", "_processor"))
 
 
 def _fill_measure(p: argparse.ArgumentParser) -> None:
@@ -360,6 +403,10 @@ _VERBS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...] =
     ("compile", "an ONNX file to a program of the processor", _fill_compile),
     ("run", "a program with its inputs: values, cycles, actions", _fill_run),
     ("isa", "the instruction set of the processor", _fill_isa),
+    ("asm", "assembly to a program file of the processor", _fill_asm),
+    ("disasm", "a program file back to assembly", _fill_disasm),
+    ("time", "cycles of a program on the processor", _fill_time),
+    ("trace", "every instruction of a program in time, for Perfetto", _fill_trace),
     ("measure", "energy of a command by this machine's sensors", _fill_measure),
     ("calibrate", "measure this machine as a hardware file", _fill_calibrate),
     ("check", "run an ONNX file and set it beside the prediction", _fill_check),

@@ -1,4 +1,4 @@
-"""Verbs of accelerators and of this machine: fuse, isa, measure, calibrate, check."""
+"""Verbs of accelerators and of this machine: fuse, measure, calibrate, check."""
 
 import argparse
 import sys
@@ -35,16 +35,6 @@ def _bytes(text: str) -> float:
         raise InputError(
             str(fault), where="--buffer", expected="bytes with their unit", example="--buffer 2MB"
         ) from None
-
-
-def isa(_: argparse.Namespace) -> int:
-    """`picojoule isa`: the instruction set, from its own table."""
-    from picojoule.machine import isa_markdown
-    from picojoule.report import fold
-
-    folded = (part for line in isa_markdown().rstrip().split("\n") for part in fold(line) or [""])
-    sys.stdout.write("\n".join(folded) + "\n")
-    return DONE
 
 
 def measure(options: argparse.Namespace) -> int:

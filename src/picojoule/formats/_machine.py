@@ -4,7 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from picojoule.machine import Machine
+from picojoule.machine import Machine, Rows
 from picojoule.quantity import InputError
 
 from ._faults import Faults
@@ -55,12 +55,17 @@ def machine_of(document: Document) -> Machine:
     bus = _positive(model.off_chip, "B/s", ("off_chip",), "off_chip: 64 GB/s", faults)
     link = _positive(model.on_chip, "B/s", ("on_chip",), "on_chip: 1 TB/s", faults)
     sizes = {scope: _size(getattr(model.memories, scope), scope, faults) for scope in _LARGEST}
+    rows = _rows(model.dram_rows, clock, faults) if model.dram_rows else None
+    if model.matrix.dataflow != "vector" and model.matrix.tile is None:
+        faults.add(("matrix", "dataflow"), f"a {model.matrix.dataflow} unit without its rows and columns",
+                   expected="the size of the array", example="tile: [16, 16]")  # fmt: skip
     faults.raise_all()
     return Machine(
         name=model.name, title=model.title, clock_hz=clock, cores=model.cores, macs=_rates(model.matrix.macs),
         lanes=_rates(model.vector.lanes), special=_rates(model.vector.special), sizes=sizes, bus=bus / clock,
         link=link / clock, tile=model.matrix.tile, setup=model.dma.setup, burst=model.dma.burst,
-        whole=model.whole_cycles, assumptions=tuple(model.assumptions),
+        whole=model.whole_cycles, dataflow=model.matrix.dataflow, arbitration=model.arbitration, window=model.window,
+        rows=rows, assumptions=tuple(model.assumptions),
     )  # fmt: skip
 
 
@@ -75,6 +80,24 @@ def _positive(text: str, unit: str, at: tuple[str, ...], example: str, faults: F
             raise ValueError(f"{at[-1]} is {text}")
         return Fraction(number).limit_denominator(1_000_000)
     return Fraction(1)
+
+
+def _rows(model: "schema.RowsModel", clock: Fraction, faults: Faults) -> Rows:
+    """Rows of DRAM, times in cycles."""
+    size = 1
+    with faults.at(("dram_rows", "size"), expected="whole bytes, 64 to 1 MiB", example="size: 8 KiB"):
+        number = parse(model.size, "B")
+        if not 64 <= number <= 1 << 20 or number % 1:
+            raise ValueError(f"size is {model.size}")
+        size = int(number)
+    times = []
+    for name in ("activate", "precharge"):
+        with faults.at(("dram_rows", name), expected="a time of 0 to 1 ms", example=f"{name}: 13.33 ns"):
+            time = parse(getattr(model, name), "s")
+            if not 0 <= time <= 1e-3:
+                raise ValueError(f"{name} is {getattr(model, name)}")
+            times.append((Fraction(time).limit_denominator(10**15) * clock).limit_denominator(1000))
+    return Rows(size, model.banks, *(times if len(times) == 2 else (Fraction(), Fraction())))
 
 
 def _size(text: str, scope: str, faults: Faults) -> int:

@@ -20,8 +20,12 @@ class MatrixModel(_Model):
     macs: Annotated[Rates, Field(description="MACs per cycle by type", examples=[{"float32": 256}])]
     tile: Annotated[
         tuple[Rate, Rate] | None,
-        Field(description="inner and outer size: a vector of k times a k×n matrix each cycle; absent: always full"),
+        Field(description="rows and columns: of the matrix in each cycle, or of the array; absent: always full"),
     ] = None
+    dataflow: Annotated[
+        Literal["vector", "weight-stationary", "output-stationary"],
+        Field(description="how a unit of that size works; systolic ones fill and drain"),
+    ] = "vector"
 
 
 class VectorModel(_Model):
@@ -49,6 +53,15 @@ class DmaModel(_Model):
     burst: Annotated[int, Field(ge=1, le=65536, description="bytes; rows are rounded up to whole bursts")] = 1
 
 
+class RowsModel(_Model):
+    """Rows of DRAM, left open after use."""
+
+    size: Annotated[str, Field(description="bytes of one row over the whole bus", examples=["8 KiB"])]
+    banks: Annotated[int, Field(ge=1, le=1024, strict=True, description="rows that can be open")]
+    activate: Annotated[str, Field(description="time to open a row, tRCD", examples=["13.33 ns"])]
+    precharge: Annotated[str, Field(description="time to close the one that was open, tRP", examples=["13.33 ns"])]
+
+
 class MachineFile(_Model):
     """A machine for programs."""
 
@@ -63,5 +76,16 @@ class MachineFile(_Model):
     off_chip: Annotated[str, Field(description="bandwidth of the bus to DRAM", examples=["64 GB/s"])]
     on_chip: Annotated[str, Field(description="bandwidth between SharedRAM and a core", examples=["1.024 TB/s"])]
     dma: DmaModel = Field(default_factory=DmaModel)
+    dram_rows: Annotated[RowsModel | None, Field(description="rows and banks of DRAM; absent: not modelled")] = None
+    arbitration: Annotated[
+        Literal["first-come", "fixed", "round-robin"], Field(description="who is next for the off-chip bus")
+    ] = "first-come"
+    window: Annotated[
+        int,
+        Field(ge=0, le=64, strict=True, description="instructions that may issue out of order; 0: in order, by tokens"),
+    ] = 0
     whole_cycles: Annotated[bool, Field(description="round every duration up to whole cycles")] = False
     assumptions: list[str] = Field(default_factory=list)
+    sources: Annotated[
+        dict[str, str], Field(description="where a number is from: a key of references.bib, by field")
+    ] = Field(default_factory=dict)

@@ -36,11 +36,11 @@ def assemble(text: str, source: str = "program") -> Program:
             continue
         try:
             if line.startswith(".data"):
-                buffers.append(_buffer(line))
+                buffers.append(_buffer(line, names))
                 names[buffers[-1].name] = buffers[-1].address
             elif line.startswith(".const"):
-                _, name, digits = [*line.split(maxsplit=2), "", ""][:3]
-                constants[name] = bytes.fromhex(digits)
+                name, content = _constant(line, buffers)
+                constants[name] = content
             elif line.startswith("."):
                 agent = _agent(line)
             else:
@@ -63,11 +63,23 @@ def _agent(line: str) -> str:
     raise InputError(f"{words[0]!r} is no directive", expected=".core, .dma, .data or .const", example=".core 0")
 
 
-def _buffer(line: str) -> Buffer:
+def _constant(line: str, buffers: list[Buffer]) -> tuple[str, bytes]:
+    _, name, digits = [*line.split(maxsplit=2), "", ""][:3]
+    content = bytes.fromhex(digits)
+    sizes = {one.name: one.bytes for one in buffers}
+    if sizes.get(name) != len(content):
+        raise InputError(f"the constant {name[:40]!r} has {len(content)} bytes",
+                         expected="a .data line before it, of that size", example=".data A dram 0 int8 4 constant")  # fmt: skip
+    return name, content
+
+
+def _buffer(line: str, names: dict[str, int]) -> Buffer:
     words = line.split()
     if len(words) not in (6, 7):
         raise InputError("a .data line has name, memory, address, type, shape and role",
                          example=".data X dram 0 float32 32x256 input")  # fmt: skip
+    if words[1] in names:
+        raise InputError(f"two buffers are named {words[1][:40]!r}", expected="each name once")
     shape = tuple(int(size) for size in words[5].split("x"))
     return Buffer(words[1], words[2], int(words[3], 0), words[4], shape, *words[6:])
 

@@ -245,7 +245,7 @@ _TABLE: Final = (
          " sums are rounded one by one, in order of k; integers sum in int32, float16 in float32.",
          (Field("y", 24), Field("x", 24), Field("w", 24), Field("m", 14, 1), Field("k", 15, 1), Field("n", 15, 1),
           Field("acc", 1, default=0), _TYPE),
-         lambda _: "compute", "m·k·n / macs, or m·⌈k/rows⌉·⌈n/columns⌉ of the unit",
+         lambda _: "compute", "m·k·n / macs, or what a unit of rows × columns takes, with fill and drain if it is systolic",
          lambda machine, v: machine.duration(machine.mac_cycles(v["m"], v["k"], v["n"], DTYPES[v["type"]])),
          lambda _: "matrix", _mm_counts, _mm_reads, _mm_writes, meaning.mm, ("y", "x", "w")),
     Spec("vec", 8, "Element by element in NRAM: dst = fn(a, b). With `imm`, b is not an address but the bits of a float32."

@@ -53,7 +53,7 @@ def move(view: View, v: Values) -> None:
     """Copy rows; `far` belongs to the outer of the two memories (of one memory: to the source)."""
     if v["decode"]:
         raise InputError("values of a compressed move are not modelled", where="move", expected="decode=0",
-                         example="run it for its time alone: memory=None")  # fmt: skip
+                         example="run it for its time alone: no inputs")  # fmt: skip
     outer, inner = sorted((v["src"], v["dst"]))
     far = rows_of(view[SCOPES[outer]], v["far"], v["rows"], v["bytes"], v["stride"] or v["bytes"])
     near = rows_of(view[SCOPES[inner]], v["near"], v["rows"], v["bytes"], v["bytes"])

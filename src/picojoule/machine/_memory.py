@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from picojoule.quantity import InputError
 
+from ._layout import Layout, Op, Span, footprint, room, space_name
 from ._machine import Machine
 from ._meaning import NUMPY, rows_of
-from ._plan import Op, Queue, Span, footprint, room, space_name
 from ._program import Program
 
 MAXIMUM: Final = 1 << 31  # bytes of DRAM that a run with values may reach
@@ -20,10 +20,10 @@ MAXIMUM: Final = 1 << 31  # bytes of DRAM that a run with values may reach
 class Memory:
     """Bytes of DRAM, SharedRAM and of each core's NRAM and WRAM; reading a byte that nothing wrote is an error."""
 
-    def __init__(self, program: Program, queues: list[Queue], machine: Machine,
+    def __init__(self, program: Program, layout: Layout, machine: Machine,
                  inputs: Mapping[str, NDArray[Any]]) -> None:  # fmt: skip
         self.program = program
-        sizes = [footprint(program, queues, 0), footprint(program, queues, 1)]
+        sizes = [footprint(program, layout, 0), footprint(program, layout, 1)]
         sizes += [room(machine, space) for space in range(2, 2 + 2 * machine.cores)]
         if sizes[0] > MAXIMUM or any(b.scope not in ("dram", "sram") for b in program.buffers):
             raise InputError(f"data up to byte {sizes[0]}", where=program.source,
@@ -71,7 +71,11 @@ class Memory:
                 raise InputError(f"`{op.text}` reads bytes of {space_name(span.space)} that nothing has written",
                                  where=f"{self.program.source}:{op.instruction.line}",
                                  expected="a move there first, and a token between the two")  # fmt: skip
-        spec.effect(self.views[op.agent], op.values)
+        try:
+            spec.effect(self.views[op.agent], op.values)
+        except InputError as error:
+            raise InputError(f"`{op.text}`: {error.what}", where=f"{self.program.source}:{op.instruction.line}",
+                             expected=error.expected, example=error.example) from None  # fmt: skip
         for span in op.writes:
             self._mask(span)[:] = True
 
@@ -85,7 +89,8 @@ class Memory:
             if buffer.role == "output":
                 space, where = self._place(buffer.name)
                 if not self.written[space][where].all():
-                    raise InputError(f"the program never wrote all of {buffer.name!r}", where=self.program.source,
+                    raise InputError(f"the program never wrote all of {buffer.name!r}",
+                                     where=f"{self.program.source}: buffer {buffer.name}",
                                      expected="a move of every byte of an output")  # fmt: skip
                 found[buffer.name] = self.bytes[space][where].view(NUMPY[buffer.dtype]).reshape(buffer.shape).copy()
         return found

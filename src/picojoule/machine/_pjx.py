@@ -49,10 +49,7 @@ def parse_program(content: bytes, source: str = "program.pjx") -> Program:
         )
     if zlib.crc32(content[_HEADER.size :]) != crc:
         raise InputError("the checksum does not fit", where=f"{source}: byte 16", expected="a file as it was written")
-    try:
-        return _sections(content, count, source)
-    except UnicodeDecodeError:
-        raise InputError("a name is not UTF-8", where=source, expected="a file as it was written") from None
+    return _sections(content, count, source)
 
 
 def _sections(content: bytes, count: int, source: str) -> Program:
@@ -70,9 +67,9 @@ def _sections(content: bytes, count: int, source: str) -> Program:
         at += _SECTION.size
         if at + named + size > len(content):
             raise InputError("a section is longer than the file", where=where, expected="a length within the file")
-        name, body = content[at : at + named].decode(), content[at + named : at + named + size]
+        name, body = _text(content[at : at + named], where), content[at + named : at + named + size]
         if kind == _LIST and not buffers:
-            buffers = [_buffer(row, where) for row in body.decode().splitlines()]
+            buffers = [_buffer(row, where) for row in _text(body, where).splitlines()]
         elif kind == _CONSTANT and name not in constants:
             constants[name] = body
         elif kind == _LINES and name not in lines and name in code and size == 4 * len(code[name]):
@@ -90,7 +87,17 @@ def _sections(content: bytes, count: int, source: str) -> Program:
         if name in lines else part
         for name, part in code.items()
     }  # fmt: skip
-    return Program(numbered, tuple(buffers), constants, source)
+    try:
+        return Program(numbered, tuple(buffers), constants, source)
+    except InputError as error:
+        raise InputError(error.what, where=f"{source}: memory list", expected=error.expected) from None
+
+
+def _text(content: bytes, where: str) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise InputError("a name is not UTF-8", where=where, expected="a file as it was written") from None
 
 
 def _numbered(one: Instruction, line: int) -> Instruction:

@@ -1,278 +1,171 @@
-"""A program laid out for one machine: loops unrolled, tokens and durations worked out, every address checked."""
+"""Laying a program out for one machine: loops as arrays, tokens and durations worked out, every address checked."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from operator import itemgetter
+from typing import Final
 
-from picojoule.hardware import Action
+import numpy as np
+
 from picojoule.quantity import InputError
 
 from ._assembler import line_of
-from ._isa import ASYNC, Instruction, Region, Values
-from ._machine import Machine
+from ._decoder import MEET, Decoder, Dispatch
+from ._isa import ASYNC, SPECS, Instruction, Region, Spec, Values
+from ._layout import BUS, PLAIN, POST, WAIT, Layout, Order, Pattern, Queue, Shape, Slot, room, space_name, space_of
+from ._machine import SCOPES, Machine
 from ._program import Program
 
-LIMIT: Final = 1_000_000  # instructions after unrolling
-DEPTH: Final = 4
+LIMIT: Final = 1_000_000  # instructions after unrolling, where Python walks them
+COMPILED_LIMIT: Final = 20_000_000  # and where the compiled engine does
 
 
-class Span(NamedTuple):
-    """A region of one memory: `space` 0 is DRAM, 1 SharedRAM, 2 + 2a and 3 + 2a NRAM and WRAM of agent a."""
-
-    space: int
-    start: int
-    end: int
-    rows: int
-    size: int
-    stride: int
-
-
-class Op:
-    """One instruction ready to issue. An instruction that no `step` moves is one Op in every round of its loop."""
-
-    __slots__ = ("agent", "bus", "instruction", "reads", "signals", "stream", "ticks", "values", "waits", "writes")
-
-    def __init__(self, instruction: Instruction, values: Values, agent: int, machine: Machine) -> None:
-        spec = instruction.spec
-        self.instruction, self.values, self.agent = instruction, values, agent
-        self.stream = ASYNC.index(spec.stream(values))
-        self.ticks = spec.duration(machine, values)
-        self.bus = self.stream == 0 and spec.name in ("move", "xfer")
-        others = [i for i in range(3) if i != self.stream]
-        base, bits = 9 * agent, instruction.tokens
-        self.waits = tuple(base + 3 * one + self.stream for i, one in enumerate(others) if bits >> i & 1)
-        self.signals = tuple(base + 3 * self.stream + one for i, one in enumerate(others) if bits >> (2 + i) & 1)
-        self.reads = tuple(_span(one, agent) for one in spec.reads(values))
-        self.writes = tuple(_span(one, agent) for one in spec.writes(values))
-
-    @property
-    def text(self) -> str:
-        """The instruction as written, and its line."""
-        line = f" (line {self.instruction.line})" if self.instruction.line else ""
-        return line_of(Instruction(self.instruction.name, self.values, self.instruction.tokens)) + line
-
-
-def _span(region: Region, agent: int) -> Span:
-    space = {"dram": 0, "sram": 1, "nram": 2 + 2 * agent, "wram": 3 + 2 * agent}[region.scope]
-    end = region.start + (region.rows - 1) * region.stride + region.size
-    return Span(space, region.start, end, region.rows, region.size, region.stride)
-
-
-@dataclass(slots=True)
-class Queue:
-    """What one agent runs: its three streams; `ends[e]` says where epoch e ends in each; `cluster[e]` how it ends."""
-
-    name: str
-    streams: tuple[list[Op], list[Op], list[Op]] = field(default_factory=lambda: ([], [], []))
-    ends: list[tuple[int, int, int]] = field(default_factory=list)
-    cluster: list[bool] = field(default_factory=list)
-
-    def close(self, cluster: bool) -> None:
-        """End an epoch here."""
-        self.ends.append((len(self.streams[0]), len(self.streams[1]), len(self.streams[2])))
-        self.cluster.append(cluster)
-
-
-@dataclass(frozen=True, slots=True)
-class _Loop:
-    count: int
-    body: "list[_Loop | tuple[Instruction, tuple[Instruction, ...]]]"
-    line: int
-
-    def size(self) -> int:
-        """Instructions after unrolling."""
-        return self.count * sum(one.size() if isinstance(one, _Loop) else 1 for one in self.body)
-
-
-def plan(program: Program, machine: Machine, limit: int = LIMIT) -> list[Queue]:
-    """The queues of every agent. Raises InputError with the source line for whatever cannot run."""
-    queues = [Queue(name) for name in machine.agents]
+def plan(program: Program, machine: Machine, limit: int = LIMIT) -> Layout:
+    """Lay out every agent. Raises InputError with the source line for whatever cannot run."""
     for name in program.sections:
         if name not in machine.agents:
-            raise InputError(f"no agent {name!r}", where=f"machine {machine.name}",
+            raise InputError(f"no agent {name!r}", where=f"{program.source}: machine {machine.name}",
                              expected=f"one of {', '.join(machine.agents)}", example=".core 0")  # fmt: skip
-    for agent, queue in enumerate(queues):
-        code = program.sections.get(queue.name, ())
+    planner = _Planner(machine, limit)
+    for agent, name in enumerate(machine.agents):
         try:
-            tree = _tree(code)
-            if tree.size() > limit:
-                raise InputError(f"{queue.name}: {tree.size()} instructions after unrolling",
-                                 expected=f"at most {limit}", example="fewer rounds")  # fmt: skip
-            for one, values, fresh in _walk(tree, [], {}, top=True):
-                _append(queue, one, values, fresh, agent, machine)
+            planner.add(agent, name, program.sections.get(name, ()))
         except InputError as error:
-            where = f"{program.source}:{error.where}" if error.where else program.source
+            line = error.where.removeprefix("line ")
+            where = f"{program.source}:{line}" if line else f"{program.source}: {name}, word {planner.word}"
             raise InputError(error.what, where=where, expected=error.expected, example=error.example) from None
-        queue.close(False)
-    return queues
+    return Layout(planner.slots, planner.queues)
 
 
-def _append(queue: Queue, one: Instruction, values: Values, cache: dict[int, Op] | None, agent: int,
-            machine: Machine) -> None:  # fmt: skip
-    if one.name in ("sync", "end"):
-        queue.close(bool(one.values.get("cluster", 0)))
-        return
-    known = cache.get(id(one)) if cache is not None else None
-    if known is None:
-        known = _op(one, values, agent, machine)
-        if cache is not None:
-            cache[id(one)] = known
-    queue.streams[known.stream].append(known)
+class _Planner:
+    """Lays out agent after agent; what differs in addresses only is worked out once."""
+
+    def __init__(self, machine: Machine, limit: int) -> None:
+        self.machine, self.limit = machine, limit
+        self.slots: list[Slot] = []
+        self.queues: list[Queue] = []
+        self.word = 0  # of the agent, where an error is
+        self.shapes: dict[tuple[int, str, int, tuple[int, ...]], Shape] = {}
+
+    def add(self, agent: int, name: str, code: tuple[Instruction, ...]) -> None:
+        """One more agent."""
+        decoder = Decoder()
+        try:
+            tree = decoder.run(code)
+        finally:
+            self.word = max(0, decoder.word)
+        if tree.size() > self.limit:
+            raise InputError(f"{name}: {tree.size()} instructions after unrolling",
+                             expected=f"at most {self.limit}", example="fewer rounds")  # fmt: skip
+        first = len(self.slots)
+        rooms = {scope: room(self.machine, space_of(scope, agent)) for scope in SCOPES}
+        for one in decoder.found:
+            self.word = one.word
+            self.slots.append(self._slot(one, agent, rooms))
+        order = tree.order()
+        order[order >= 0] += first
+        self.queues.append(self._queue(name, order, first))
+
+    def _queue(self, name: str, order: Order, first: int) -> Queue:
+        stops = np.flatnonzero(order < 0)
+        stream_of = np.array([slot.shape.stream for slot in self.slots[first:]] + [-1], np.int8)
+        which = stream_of[np.where(order < 0, len(stream_of) - 1, order - first)]
+        ends = np.empty((len(stops) + 1, 3), np.int64)
+        streams = []
+        for stream in range(3):
+            mine = which == stream
+            streams.append(order[mine])
+            ends[:-1, stream], ends[-1, stream] = np.cumsum(mine)[stops] if len(stops) else 0, len(streams[-1])
+        return Queue(name, order, (streams[0], streams[1], streams[2]), ends, np.append(order[stops] == MEET, False))
+
+    def _slot(self, one: Dispatch, agent: int, rooms: Mapping[str, int]) -> Slot:
+        instruction = one.instruction
+        values = instruction.values
+        key = (agent, instruction.name, instruction.tokens, _sizes(instruction.name)(values))
+        shape = self.shapes.get(key)
+        if shape is None:
+            try:
+                shape = self.shapes[key] = self._shape(instruction, agent)
+            except InputError as error:
+                where = _line(instruction)
+                raise InputError(error.what, where=where, expected=error.expected, example=error.example) from None
+        slot = Slot(one, shape)
+        for part in (shape.reads, shape.writes):
+            for pattern in part:
+                low = high = values[pattern.base]
+                if slot.moves:
+                    low, high = slot.reach(pattern.base)
+                if low + pattern.offset < 0 or high + pattern.end > rooms[pattern.scope]:
+                    raise _outside(slot, pattern, rooms[pattern.scope])
+        return slot
+
+    def _shape(self, one: Instruction, agent: int) -> Shape:
+        spec, values, bits = one.spec, one.values, one.tokens
+        stream = ASYNC.index(spec.stream(values))
+        others = [other for other in range(3) if other != stream]
+        # each field that a step moves gets high bits of its own, so that a region shows at which of them it starts
+        probe = {**values, **{name: (i + 1) << 60 for i, name in enumerate(spec.steps)}} if spec.effect else values
+        reads, writes = (tuple(_pattern(region, spec) for region in find(probe)) for find in (spec.reads, spec.writes))
+        starts = [region.start for find in (spec.reads, spec.writes) for region in find(values)]
+        assert starts == [values[p.base] + p.offset for p in (*reads, *writes)], (
+            f"{spec.name}: a region starts at one field"
+        )
+        self._check(one, writes)  # rows that are only read may overlap: a window that slides
+        over_bus = spec.resource(values) == "bus"
+        kind = {"bus": "store" if values.get("dst") == 0 else "load", "link": "move", "": "other"}
+        return Shape(
+            agent, stream, {"wait": WAIT, "post": POST}.get(spec.name, BUS if over_bus else PLAIN),
+            kind.get(spec.resource(values), spec.resource(values)), values.get("sem", 0), spec.duration(self.machine, values),
+            tuple(9 * agent + 3 * other + stream for i, other in enumerate(others) if bits >> i & 1),
+            tuple(9 * agent + 3 * stream + other for i, other in enumerate(others) if bits >> (2 + i) & 1),
+            reads, writes, spec.counts(values),
+        )  # fmt: skip
+
+    def _check(self, one: Instruction, patterns: Iterable[Pattern]) -> None:
+        text = line_of(one)
+        for pattern in patterns:
+            if pattern.rows > 1 and pattern.stride < pattern.size:
+                raise InputError(f"`{text}`: rows of {pattern.size} bytes overlap", expected="a stride of at least a row",
+                                 example=f"stride={pattern.size}")  # fmt: skip
+        if one.name == "xfer":
+            for scope in (SCOPES[one.values[end]] for end in ("src", "dst")):
+                if one.values["bytes"] > self.machine.sizes[scope]:
+                    raise InputError(f"`{text}`: {scope} has {self.machine.sizes[scope]} bytes",
+                                     expected=f"at most {self.machine.sizes[scope]} bytes")  # fmt: skip
+            if self.machine.rows and 0 in (one.values["src"], one.values["dst"]):
+                raise InputError(f"`{text}` has no address, and this machine's DRAM has rows", expected="move, which has one",
+                                 example="move dst=nram src=dram far=0 near=0 bytes=64")  # fmt: skip
+        if self.machine.window and one.tokens:
+            raise InputError(f"`{text}` has tokens, and this machine finds for itself what may start",
+                             expected="no ? and no !, in the order of meaning", example="a machine without a window")  # fmt: skip
 
 
-def _op(one: Instruction, values: Values, agent: int, machine: Machine) -> Op:
-    try:
-        op = Op(one, values, agent, machine)
-    except InputError as error:
-        raise InputError(error.what, where=_line(one), expected=error.expected, example=error.example) from None
-    for span in (*op.reads, *op.writes):
-        size = room(machine, span.space)
-        if span.start < 0 or span.end > size:
-            raise InputError(f"`{op.text}` reaches byte {span.end - 1} of {space_name(span.space)}, which has {size}",
-                             where=_line(one), expected=f"addresses of 0 to {size - 1}",
-                             example="a smaller tile, or a lower address")  # fmt: skip
-    for span in op.writes:  # rows that are only read may overlap: a window that slides
-        if span.rows > 1 and span.stride < span.size:
-            raise InputError(f"`{op.text}`: rows of {span.size} bytes overlap", where=_line(one),
-                             expected="a stride of at least a row", example=f"stride={span.size}")  # fmt: skip
-    if one.name == "xfer":
-        for end in ("src", "dst"):
-            scope = one.spec.fields[0].names[values[end]]
-            if values["bytes"] > machine.sizes[scope]:
-                raise InputError(f"`{op.text}`: {scope} has {machine.sizes[scope]} bytes", where=_line(one),
-                                 expected=f"at most {machine.sizes[scope]} bytes")  # fmt: skip
-    return op
+@cache
+def _sizes(name: str) -> Callable[[Values], tuple[int, ...]]:
+    """Reads every field but those that `step` moves."""
+    spec = SPECS[name]
+    names = [one.name for one in spec.fields if one.name not in spec.steps]
+    return itemgetter(*names, names[0]) if names else lambda _: ()
 
 
-def space_name(space: int) -> str:
-    """The name of a memory."""
-    return ("dram", "sram")[space] if space < 2 else f"{'wram' if space % 2 else 'nram'} of agent {space // 2 - 1}"
+def _outside(slot: Slot, pattern: Pattern, size: int) -> InputError:
+    """The error of a region outside its memory, with the round of its loops in which it leaves it."""
+    number, down = 0, slot.reach(pattern.base)[0] + pattern.offset < 0
+    for by, count in zip(slot.moves.get(pattern.base, ()), slot.trips, strict=False):
+        number = number * count + (count - 1 if by and (by < 0) == down else 0)
+    op = slot.op(number)
+    byte = op.values[pattern.base] + (pattern.offset if down else pattern.end - 1)
+    return InputError(f"`{op.text}` reaches byte {byte} of {space_name(space_of(pattern.scope, op.agent))}, which has {size}",
+                      where=_line(slot.instruction), expected=f"addresses of 0 to {size - 1}",
+                      example="a smaller tile, or a lower address")  # fmt: skip
 
 
-def room(machine: Machine, space: int) -> int:
-    """Bytes of a memory; the DMA has none of its own."""
-    if space < 2:
-        return machine.sizes["sram" if space else "dram"]
-    return machine.sizes["wram" if space % 2 else "nram"] if space // 2 - 1 < machine.cores else 0
+def _pattern(region: Region, spec: Spec) -> Pattern:
+    """Which field a region starts at: the probe gave each its own high bits."""
+    number, offset = divmod(region.start, 1 << 60)
+    end = offset + (region.rows - 1) * region.stride + region.size
+    return Pattern(region.scope, spec.steps[number - 1], offset, region.rows, region.size, region.stride, end)
 
 
 def _line(one: Instruction) -> str:
     return f"line {one.line}" if one.line else ""
-
-
-def _tree(code: tuple[Instruction, ...]) -> _Loop:
-    """Loops as a tree; each instruction with the `step`s before it."""
-    stack, steps = [_Loop(1, [], 0)], list[Instruction]()
-    for one in code:
-        if steps and one.name in ("loop", "endloop", "sync", "end"):
-            raise InputError(f"a step before {one.name}", where=_line(one), expected="an instruction with addresses")
-        if one.name == "step":
-            if one.values["level"] >= len(stack) - 1:
-                raise InputError(f"a step of loop {one.values['level']}", where=_line(one),
-                                 expected=f"a loop around it: below {len(stack) - 1}")  # fmt: skip
-            steps.append(one)
-        elif one.name == "loop":
-            if len(stack) > DEPTH:
-                raise InputError("loops nest too deep", where=_line(one), expected=f"at most {DEPTH} deep")
-            stack.append(_Loop(one.values["count"], [], one.line))
-        elif one.name == "endloop":
-            if len(stack) == 1:
-                raise InputError("endloop without a loop", where=_line(one), expected="a loop before it")
-            done = stack.pop()
-            if done.size():
-                stack[-1].body.append(done)
-        else:
-            stack[-1].body.append((one, tuple(steps)))
-            steps = []
-            if one.name == "end" and len(stack) == 1:
-                break
-    if len(stack) > 1:
-        raise InputError(
-            "a loop without its endloop", where=f"line {stack[-1].line}", expected="an endloop for each loop"
-        )
-    if steps:
-        raise InputError("a step before nothing", where=_line(steps[0]), expected="an instruction after it")
-    return stack[0]
-
-
-_Item = tuple[Instruction, Values, dict[int, Op] | None]
-
-
-def _walk(loop: _Loop, rounds: list[int], cache: dict[int, Op], top: bool = False) -> Iterator[_Item]:
-    """(instruction, its values in this round, a cache if they are the same in every round), in order."""
-    for index in range(loop.count):
-        here = rounds if top else [*rounds, index]
-        for one in loop.body:
-            if isinstance(one, _Loop):
-                yield from _walk(one, here, cache)
-            else:
-                yield one[0], _stepped(*one, here) if one[1] else one[0].values, None if one[1] else cache
-
-
-def _stepped(one: Instruction, steps: tuple[Instruction, ...], rounds: list[int]) -> Values:
-    values = dict(one.values)
-    for step in steps:
-        for name, key in zip(one.spec.steps, "abc", strict=False):
-            values[name] += step.values[key] * rounds[step.values["level"]]
-    return values
-
-
-def tally(queues: list[Queue]) -> dict[Action, int]:
-    """How often each action happens, over the whole program."""
-    counts: dict[Action, int] = {}
-    for queue in queues:
-        for stream in queue.streams:
-            for op, times in _times(stream):
-                for action, count in op.instruction.spec.counts(op.values).items():
-                    counts[action] = counts.get(action, 0) + times * count
-    return counts
-
-
-def busy(queues: list[Queue]) -> dict[tuple[str, str], int]:
-    """Ticks of work by (agent, what): load, store, move, matrix, vector, other."""
-    ticks: dict[tuple[str, str], int] = {}
-    for queue in queues:
-        for stream in queue.streams:
-            for op, times in _times(stream):
-                key = (queue.name, kind(op))
-                ticks[key] = ticks.get(key, 0) + times * op.ticks
-    return ticks
-
-
-def kind(op: Op) -> str:
-    """What an instruction keeps busy."""
-    found = op.instruction.spec.resource(op.values)
-    if found == "bus":
-        return "store" if op.values["dst"] == 0 else "load"
-    return {"link": "move", "": "other"}.get(found, found)
-
-
-def _times(stream: list[Op]) -> list[tuple[Op, int]]:
-    times: dict[Op, int] = {}
-    for op in stream:
-        times[op] = times.get(op, 0) + 1
-    return list(times.items())
-
-
-def overlap(a: Span, b: Span) -> bool:
-    """Whether two regions share a byte."""
-    if a.space != b.space or a.start >= b.end or b.start >= a.end:
-        return False
-    if a.rows == 1 and b.rows == 1:
-        return True
-    if a.rows > b.rows:
-        a, b = b, a
-    for row in range(a.rows):  # the few rows of one against the regular rows of the other
-        start = a.start + row * a.stride
-        first = max(0, -(-(start - b.start - b.size + 1) // b.stride))
-        if first < b.rows and b.start + first * b.stride < start + a.size:
-            return True
-    return False
-
-
-def footprint(program: Program, queues: list[Queue], space: int) -> int:
-    """Bytes of DRAM or SharedRAM that the program and its data reach."""
-    ends = [span.end for queue in queues for stream in queue.streams for op in set(stream)
-            for span in (*op.reads, *op.writes) if span.space == space]  # fmt: skip
-    scope = ("dram", "sram")[space]
-    return max([1, *ends, *(one.address + one.bytes for one in program.buffers if one.scope == scope)])

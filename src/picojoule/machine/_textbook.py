@@ -36,6 +36,15 @@ def read_textbook(text: str, machine: Machine | None = None, source: str = "prog
     return Program({"core0": tuple(code)}, source=source)
 
 
+def is_textbook(text: str) -> bool:
+    """Whether a text is in simplified notation: assembly has fields with `=`, or directives with a dot."""
+    for raw in text.splitlines():
+        line = re.split(r"#|//|;", raw)[0].strip()
+        if "=" in line or line.startswith("."):
+            return False
+    return True
+
+
 def _statement(words: list[str], number: int) -> Instruction:
     match words:
         case ["move", source, target, size]:

@@ -1,0 +1,134 @@
+"""Verbs of the processor: asm, disasm, time, trace, isa."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from picojoule.quantity import InputError
+
+from ._progress import Progress
+from ._verbs import print_json
+
+if TYPE_CHECKING:
+    from picojoule.machine import Machine, Program
+
+DONE: Final = 0
+LARGEST: Final = 1 << 31  # bytes of a program file
+
+
+def asm(options: argparse.Namespace) -> int:
+    """`picojoule asm FILE -o net.pjx`: text to a program file, checked against a machine if one is named."""
+    from picojoule.machine import dump_program, plan
+
+    machine = _machine(options.on) if options.on else None
+    program = _program(options.file, machine)
+    if machine is not None:
+        plan(program, machine)
+    content = dump_program(program)
+    _write(options.output, content)
+    sys.stderr.write(f"wrote {options.output}: {program.words} words, {len(content)} bytes\n")
+    return DONE
+
+
+def disasm(options: argparse.Namespace) -> int:
+    """`picojoule disasm net.pjx`: assembly that assembles to the same program."""
+    from picojoule.machine import disassemble
+
+    text = disassemble(_program(options.file, None))
+    if options.output:
+        _write(options.output, text.encode())
+    else:
+        sys.stdout.write(text)
+    return DONE
+
+
+def time(options: argparse.Namespace) -> int:
+    """`picojoule time FILE --on MACHINE`: cycles, load of the streams, counts of actions."""
+    from picojoule.machine import run_json, run_text, simulate
+
+    machine = _machine(options.on)
+    program = _program(options.file, machine)
+    with Progress(f"timing {options.file}"):
+        run = simulate(program, machine, check=options.check, limit=options.limit, engine=options.engine)
+    if options.json:
+        print_json(run_json(run, program, machine))
+    else:
+        sys.stdout.write(run_text(run, program, machine))
+    return DONE
+
+
+def trace(options: argparse.Namespace) -> int:
+    """`picojoule trace FILE -o trace.json`: every instruction of every stream, for Perfetto."""
+    from picojoule.machine import simulate, trace_json
+
+    machine = _machine(options.on)
+    program = _program(options.file, machine)
+    with Progress(f"tracing {options.file}"):
+        run = simulate(program, machine, trace=True, check=False, limit=options.limit)
+        content = json.dumps(trace_json(run, machine, program.source), separators=(",", ":")).encode()
+    _write(options.output, content)
+    sys.stderr.write(f"wrote {options.output}: {len(run.events)} instructions, {float(run.cycles):,.10g} cycles;"
+                     " open it in ui.perfetto.dev\n")  # fmt: skip
+    return DONE
+
+
+def isa(options: argparse.Namespace) -> int:
+    """`picojoule isa`: the instruction set, from its own table; with --decoder, the state machine that reads it."""
+    from picojoule.machine import DRAWINGS, isa_markdown
+    from picojoule.report import fold
+
+    if options.decoder:
+        sys.stdout.write(DRAWINGS[options.decoder]())
+        return DONE
+    folded = (part for line in isa_markdown().rstrip().split("\n") for part in fold(line) or [""])
+    sys.stdout.write("\n".join(folded) + "\n")
+    return DONE
+
+
+def _machine(name: str) -> "Machine":
+    """A shipped machine, or a YAML file."""
+    from picojoule.formats import load_machine, read_machine
+
+    return read_machine(name) if name.endswith((".yaml", ".yml")) or os.sep in name else load_machine(name)
+
+
+def _program(path: str, machine: "Machine | None") -> "Program":
+    """A program file, assembly, or the textbook's notation, told apart by what is in it."""
+    from picojoule.machine import assemble, is_textbook, parse_program, read_textbook
+
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except OSError as fault:
+        raise InputError(f"cannot read the file: {fault.strerror}", where=path, expected="a .pjx file or assembly",
+                         example="picojoule time program.asm --on textbook-core") from None  # fmt: skip
+    if len(content) > LARGEST:
+        raise InputError("too large", where=path, expected=f"at most {LARGEST} bytes")
+    if content[:3] == b"PJX":
+        program = parse_program(content, path)
+    else:
+        try:
+            text = content.decode()
+        except UnicodeDecodeError as fault:
+            raise InputError("neither a program file nor text", where=f"{path}: byte {fault.start}",
+                             expected="a .pjx file, or assembly in UTF-8") from None  # fmt: skip
+        program = read_textbook(text, machine, path) if is_textbook(text) else assemble(text, path)
+    if not program.words:
+        raise InputError("no instructions", where=path, expected="at least one",
+                         example="move src=dram dst=nram far=0 near=0 bytes=64")  # fmt: skip
+    return program
+
+
+def _write(path: str, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    target = Path(path)
+    part = target.with_name(f".{target.name}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(target)
+    except OSError as fault:
+        raise InputError(f"cannot write {path}: {fault.strerror}", where="-o",
+                         expected="a file in a folder that exists", example="-o net.pjx") from None  # fmt: skip

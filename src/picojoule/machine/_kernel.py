@@ -1,0 +1,237 @@
+"""The compiled engine's inner loop: the same instants, passes and rules as machine._engine, over arrays, in Numba.
+
+Imported only when it is wanted: loading Numba takes longer than timing a small program. A row of `slots` is one word of
+the code, of `agents` one agent, of `ends` one epoch; the names below are their columns, and the places of `one`. By stream
+there are: `place` and `stop` in `ids`, the `end` of what runs (-1: nothing does), `look` (something happened to it), `line`
+(who stands at this place of the line for the bus).
+"""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ._layout import BUS, POST, WAIT
+
+Ints = NDArray[np.int64]
+Ids = NDArray[np.int32]
+Flags = NDArray[np.bool_]
+TICKS, ROLE, WAITS, SIGNALS, SEM, START, BY, TRIPS = 0, 1, 2, 4, 6, 7, 8, 12  # WAITS, SIGNALS: 2; BY, TRIPS: 4
+ROWS, SIZE, STRIDE, AGENT_OF, TARGETS = 16, 17, 18, 19, 20  # TARGETS: 2, the streams that the signals go to
+MOVED, SEEN, OPENING, SLOT = 22, 23, 24, 25  # MOVED: whether steps move START; then SEEN is how often it was issued
+FIRST_END, EPOCHS, EPOCH, LEFT, AGENT = range(5)
+CLUSTER = 3  # after the ends of the three streams
+OWNER, LAST, IN_LINE, SYNCS, SETTLED, ACTIVE, ARBITRATION, PAGE, BANKS, ACTIVATE, PRECHARGE, ONE = range(12)
+FIRST_COME: Final = 0
+FIXED: Final = 1
+
+numba: Final[Any] = import_module("numba")
+
+
+def _jit(function: Callable[..., object]) -> Any:
+    """Compiled, and kept on disk where there is a place for it."""
+    try:
+        return numba.njit(cache=True)(function)
+    except RuntimeError:  # no folder that can be written
+        return numba.njit(function)
+
+
+def _value(slots: Ints, slot: int) -> int:
+    """The field that steps move, in the present round."""
+    number, found = slots[slot, SEEN], slots[slot, START]
+    for level in range(3, -1, -1):
+        trips = slots[slot, TRIPS + level]
+        if trips > 1:
+            found += slots[slot, BY + level] * (number % trips)
+            number //= trips
+    return int(found)
+
+
+value: Final[Any] = numba.njit(inline="always")(_value)
+
+
+def _run(one: Ints, open_rows: Ints, first: int, size: int) -> int:
+    """Ticks to open the rows of bytes one after the other."""
+    low, high, banks = first // one[PAGE], (first + size - 1) // one[PAGE], one[BANKS]
+    many = max(0, high - low + 1 - 2 * banks) // banks * banks
+    ticks = many * (one[ACTIVATE] + one[PRECHARGE])
+    at = low
+    while at <= high:
+        bank, row = at % banks, at // banks
+        if open_rows[bank] != row:
+            ticks += one[ACTIVATE]
+            if open_rows[bank] >= 0:
+                ticks += one[PRECHARGE]
+            open_rows[bank] = row
+        at += 1
+        if at == low + banks:
+            at += many
+    return int(ticks)
+
+
+run: Final[Any] = _jit(_run)
+
+
+def _opening_at(slots: Ints, one: Ints, open_rows: Ints, slot: int, far: int) -> int:
+    """Ticks to open the rows that a move from or to `far` touches."""
+    rows, size = slots[slot, ROWS], slots[slot, SIZE]
+    if slots[slot, STRIDE] == size:
+        size, rows = size * rows, 1
+    opening = 0
+    for row in range(rows):
+        opening += run(one, open_rows, far + row * slots[slot, STRIDE], size)
+    slots[slot, OPENING] += opening
+    return opening
+
+
+opening_at: Final[Any] = _jit(_opening_at)
+
+
+def _next_in_line(line: Ints, one: Ints) -> int:
+    """Who of the line is next for the bus."""
+    best, many = line[0], len(line)
+    if one[ARBITRATION] == FIRST_COME:
+        return int(best)
+    for i in range(1, one[IN_LINE]):
+        other = line[i]
+        if one[ARBITRATION] == FIXED:
+            best = min(best, other)
+        elif (other - one[LAST] - 1) % many < (best - one[LAST] - 1) % many:
+            best = other
+    return int(best)
+
+
+next_in_line: Final[Any] = _jit(_next_in_line)
+
+
+def _in_turn(line: Ints, one: Ints, s: int) -> bool:
+    """Stand in line; whether the bus is free and it is this stream's turn, which then takes it."""
+    at = 0
+    while at < one[IN_LINE] and line[at] != s:
+        at += 1
+    if at == one[IN_LINE]:
+        line[at] = s
+        one[IN_LINE] += 1
+    if one[OWNER] >= 0 or next_in_line(line, one) != s:
+        return False
+    for i in range(at, one[IN_LINE] - 1):
+        line[i] = line[i + 1]
+    one[IN_LINE] -= 1
+    one[OWNER] = one[LAST] = s
+    return True
+
+
+in_turn: Final[Any] = _jit(_in_turn)
+
+
+def _next_epoch(place: Ints, stop: Ints, look: Flags, agents: Ints, ends: Ints, one: Ints) -> bool:
+    """Let agents pass their `sync`; whether one did."""
+    waiting = 0
+    for agent in range(len(agents)):
+        if agents[agent, LEFT] == 0 and ends[agents[agent, FIRST_END] + agents[agent, EPOCH], CLUSTER]:
+            waiting += 1
+    one[SETTLED] = 0
+    passed = False
+    for agent in range(len(agents)):
+        at = agents[agent, FIRST_END] + agents[agent, EPOCH]
+        last = agents[agent, EPOCH] + 1 == agents[agent, EPOCHS]
+        if agents[agent, LEFT] or last or (ends[at, CLUSTER] and waiting < one[ACTIVE]):
+            continue
+        passed = True
+        agents[agent, EPOCH] += 1
+        one[SYNCS] -= 1
+        for stream in range(3):
+            s = 3 * agent + stream
+            stop[s] = ends[at + 1, stream]
+            agents[agent, LEFT] += stop[s] - place[s]
+            look[s] = True
+        if agents[agent, LEFT] == 0:
+            one[SETTLED] = 1
+    return passed
+
+
+next_epoch: Final[Any] = _jit(_next_epoch)
+
+
+def _walk(  # noqa: PLR0915 - one body, because handing arrays to helpers costs more than the work
+    ids: Ids, slots: Ints, place: Ints, stop: Ints, end: Ints, look: Flags, line: Ints, agents: Ints, tokens: Ints,
+    sems: Ints, ends: Ints, open_rows: Ints, one: Ints,
+) -> int:  # fmt: skip
+    """Ticks until everything has ended, or -1 - the tick of a deadlock.
+
+    A round of `s` over the streams either ends what ends now, or is a pass that issues; what takes no time ends in it.
+    """
+    count, now, passing, more = len(place), 0, True, False
+    while True:
+        for s in range(count):
+            at = place[s]
+            if passing and look[s]:
+                look[s] = False
+                if end[s] < 0 and at < stop[s]:
+                    slot = ids[at]
+                    first, second, role = slots[slot, WAITS], slots[slot, WAITS + 1], slots[slot, ROLE]
+                    ready = (first < 0 or tokens[first] > 0) and (second < 0 or tokens[second] > 0)
+                    if ready and role == BUS:
+                        if one[OWNER] < 0 and not one[IN_LINE]:
+                            one[OWNER] = one[LAST] = s
+                        else:
+                            ready = in_turn(line, one, s)
+                    elif ready and role == WAIT:
+                        ready = sems[slots[slot, SEM]] >= value(slots, slot)
+                    if ready:
+                        if first >= 0:
+                            tokens[first] -= 1
+                        if second >= 0:
+                            tokens[second] -= 1
+                        end[s] = now + slots[slot, TICKS]
+                        if role == BUS and one[BANKS]:
+                            end[s] += opening_at(slots, one, open_rows, slot, value(slots, slot))
+                        if slots[slot, MOVED]:
+                            slots[slot, SEEN] += 1
+                        more = more or end[s] == now
+            if end[s] == now:
+                slot = ids[at]
+                end[s] = -1
+                place[s] = at + 1
+                look[s] = True
+                first, second, agent = slots[slot, SIGNALS], slots[slot, SIGNALS + 1], slots[slot, AGENT_OF]
+                if first >= 0:
+                    tokens[first] += 1
+                    look[slots[slot, TARGETS]] = True
+                if second >= 0:
+                    tokens[second] += 1
+                    look[slots[slot, TARGETS + 1]] = True
+                if slots[slot, ROLE] == BUS:
+                    one[OWNER] = -1
+                    for i in range(one[IN_LINE]):
+                        look[line[i]] = True
+                elif slots[slot, ROLE] == POST:
+                    sems[slots[slot, SEM]] += 1
+                    look[:] = True
+                agents[agent, LEFT] -= 1
+                if agents[agent, LEFT] == 0:
+                    one[SETTLED] = 1
+        if not passing:
+            passing = True
+            continue
+        while not more and one[SYNCS] and one[SETTLED]:
+            more = next_epoch(place, stop, look, agents, ends, one)
+        if more:
+            more = False
+            continue
+        after = -1
+        for s in range(count):
+            if end[s] >= 0 and (after < 0 or end[s] < after):
+                after = end[s]
+        if after < 0:
+            break
+        now, passing = after, False
+    for s in range(count):
+        if place[s] < stop[s]:
+            return -1 - now
+    return now if one[SYNCS] == 0 else -1 - now
+
+
+walk: Final[Any] = _jit(_walk)

@@ -1,0 +1,264 @@
+"""What a program is on one machine: slots that issue, queues in which they wait, and what they come to."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from picojoule.hardware import Action
+
+from ._assembler import line_of
+from ._decoder import Dispatch
+from ._isa import ASYNC, Instruction, Values
+from ._machine import Machine
+from ._program import Program
+
+PLAIN, BUS, WAIT, POST = range(4)  # what an instruction needs besides its stream and its tokens
+Order = NDArray[np.int32]
+
+
+class Span(NamedTuple):
+    """A region of one memory: `space` 0 is DRAM, 1 SharedRAM, 2 + 2a and 3 + 2a NRAM and WRAM of agent a."""
+
+    space: int
+    start: int
+    end: int
+    rows: int
+    size: int
+    stride: int
+
+
+class Pattern(NamedTuple):
+    """A region whose start is a field that `step` may move, plus an offset; without a field, the offset alone."""
+
+    scope: str
+    base: str
+    offset: int
+    rows: int
+    size: int
+    stride: int
+    end: int  # one past the last byte, from the field on
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """What instructions of one agent that differ in addresses only have in common.
+
+    Token t is from stream t // 3 % 3 to stream t % 3 of agent t // 9. `kind` is what they keep busy.
+    """
+
+    agent: int
+    stream: int
+    role: int
+    kind: str
+    sem: int  # the counter of a wait or a post
+    ticks: int
+    waits: tuple[int, ...]
+    signals: tuple[int, ...]
+    reads: tuple[Pattern, ...]
+    writes: tuple[Pattern, ...]
+    counts: Mapping[Action, int]
+
+
+class Op:
+    """One instruction in one round of its loops."""
+
+    __slots__ = ("agent", "instruction", "reads", "stream", "values", "writes")
+
+    def __init__(self, slot: "Slot", round_: int) -> None:
+        shape = slot.shape
+        self.instruction, self.agent, self.stream = slot.instruction, shape.agent, shape.stream
+        self.values = slot.values(round_)
+        self.reads = tuple(_span(one, self.values, shape.agent) for one in shape.reads)
+        self.writes = tuple(_span(one, self.values, shape.agent) for one in shape.writes)
+
+    @property
+    def text(self) -> str:
+        """The instruction as written, and its line."""
+        line = f" (line {self.instruction.line})" if self.instruction.line else ""
+        return line_of(Instruction(self.instruction.name, self.values, self.instruction.tokens)) + line
+
+
+class Slot:
+    """One word of an agent's code, ready to issue as often as its loops say.
+
+    `moves` are the fields that `step` moves, with what one round of each loop around it adds.
+    """
+
+    __slots__ = ("_op", "instruction", "moves", "shape", "trips")
+
+    def __init__(self, one: Dispatch, shape: Shape) -> None:
+        self.instruction, self.trips, self.shape = one.instruction, one.trips, shape
+        self.moves = _moves(one) if one.steps else _STILL
+        self._op: Op | None = None
+
+    def rounds(self, number: int) -> list[int]:
+        """The round of each loop around it, outermost first, when it is run for the `number`-th time (0: the first)."""
+        found = [0] * len(self.trips)
+        for level in range(len(self.trips) - 1, -1, -1):
+            number, found[level] = divmod(number, self.trips[level])
+        return found
+
+    def value(self, name: str, number: int) -> int:
+        """One field in that round."""
+        start = self.instruction.values[name]
+        if name not in self.moves:
+            return start
+        return start + sum(by * at for by, at in zip(self.moves[name], self.rounds(number), strict=True))
+
+    def values(self, number: int) -> Values:
+        """All fields in that round."""
+        if not self.moves:
+            return self.instruction.values
+        return {name: self.value(name, number) for name in self.instruction.values}
+
+    def op(self, number: int) -> Op:
+        """The instruction in that round; one object for all rounds if nothing moves."""
+        if self.moves:
+            return Op(self, number)
+        if self._op is None:
+            self._op = Op(self, 0)
+        return self._op
+
+    def reach(self, name: str) -> tuple[int, int]:
+        """Least and greatest value of a field over all rounds."""
+        low = high = self.instruction.values[name]
+        for by, count in zip(self.moves.get(name, ()), self.trips, strict=False):
+            low, high = low + min(0, by * (count - 1)), high + max(0, by * (count - 1))
+        return low, high
+
+
+_STILL: Final[dict[str, list[int]]] = {}
+
+
+def _moves(one: Dispatch) -> dict[str, list[int]]:
+    """What one round of each loop adds to each field."""
+    moves: dict[str, list[int]] = {}
+    for step in one.steps:
+        for name, key in zip(one.instruction.spec.steps, "abc", strict=False):
+            if step.values[key]:
+                moves.setdefault(name, [0] * len(one.trips))[step.values["level"]] += step.values[key]
+    return moves
+
+
+@dataclass(slots=True)
+class Queue:
+    """What one agent runs, in the order of its code: numbers of `Layout.slots`; at SYNC and MEET an epoch ends.
+
+    `streams` are the numbers of io, move and compute; `ends[e]` says where epoch e ends in each, `cluster[e]` how.
+    """
+
+    name: str
+    order: Order
+    streams: tuple[Order, Order, Order]
+    ends: NDArray[np.int64]
+    cluster: NDArray[np.bool_]
+
+
+@dataclass(slots=True)
+class Layout:
+    """A whole program on one machine."""
+
+    slots: list[Slot]
+    queues: list[Queue]
+
+    @property
+    def instructions(self) -> int:
+        """How many will issue."""
+        return sum(len(stream) for queue in self.queues for stream in queue.streams)
+
+    def times(self) -> dict[Shape, int]:
+        """How often instructions of each shape are run."""
+        total = np.zeros(len(self.slots), np.int64)
+        for queue in self.queues:
+            for stream in queue.streams:
+                total += np.bincount(stream, minlength=len(self.slots))
+        times: dict[Shape, int] = {}
+        for slot, count in zip(self.slots, total.tolist(), strict=True):
+            times[slot.shape] = times.get(slot.shape, 0) + count
+        return times
+
+    def __iter__(self) -> Iterator[Queue]:
+        return iter(self.queues)
+
+
+def _span(one: Pattern, values: Values, agent: int) -> Span:
+    start = values[one.base] + one.offset
+    return Span(space_of(one.scope, agent), start, values[one.base] + one.end, one.rows, one.size, one.stride)
+
+
+def space_of(scope: str, agent: int) -> int:
+    """The number of a memory of an agent."""
+    return {"dram": 0, "sram": 1, "nram": 2 + 2 * agent, "wram": 3 + 2 * agent}[scope]
+
+
+def space_name(space: int) -> str:
+    """The name of a memory."""
+    return ("dram", "sram")[space] if space < 2 else f"{'wram' if space % 2 else 'nram'} of agent {space // 2 - 1}"
+
+
+def room(machine: Machine, space: int) -> int:
+    """Bytes of a memory; the DMA has none of its own."""
+    if space < 2:
+        return machine.sizes["sram" if space else "dram"]
+    return machine.sizes["wram" if space % 2 else "nram"] if space // 2 - 1 < machine.cores else 0
+
+
+def tally(layout: Layout) -> dict[Action, int]:
+    """How often each action happens, over the whole program."""
+    counts: dict[Action, int] = {}
+    for shape, times in layout.times().items():
+        for action, count in shape.counts.items():
+            counts[action] = counts.get(action, 0) + times * count
+    return counts
+
+
+def busy(layout: Layout, opening: Sequence[int]) -> dict[tuple[str, str], int]:
+    """Ticks of work by (agent, what): load, store, move, matrix, vector, other; `opening`: of DRAM rows, by slot."""
+    ticks: dict[tuple[str, str], int] = {}
+    for shape, times in layout.times().items():
+        key = (layout.queues[shape.agent].name, shape.kind)
+        ticks[key] = ticks.get(key, 0) + times * shape.ticks
+    for number in np.flatnonzero(np.asarray(opening)).tolist():
+        shape = layout.slots[number].shape
+        ticks[layout.queues[shape.agent].name, shape.kind] += opening[number]
+    return ticks
+
+
+def loads(layout: Layout, opening: Sequence[int]) -> dict[tuple[str, str], tuple[int, int]]:
+    """Instructions and ticks of work of every stream, by (agent, stream)."""
+    found = {(queue.name, name): (0, 0) for queue in layout.queues for name in ASYNC}
+    rows = [(shape, times, times * shape.ticks) for shape, times in layout.times().items()]
+    rows += [
+        (layout.slots[number].shape, 0, opening[number]) for number in np.flatnonzero(np.asarray(opening)).tolist()
+    ]
+    for shape, times, ticks in rows:
+        key = (layout.queues[shape.agent].name, ASYNC[shape.stream])
+        found[key] = (found[key][0] + times, found[key][1] + ticks)
+    return found
+
+
+def overlap(a: Span, b: Span) -> bool:
+    """Whether two regions share a byte."""
+    if a.space != b.space or a.start >= b.end or b.start >= a.end:
+        return False
+    if a.rows == 1 and b.rows == 1:
+        return True
+    if a.rows > b.rows:
+        a, b = b, a
+    for row in range(a.rows):  # the few rows of one against the regular rows of the other
+        start = a.start + row * a.stride
+        first = max(0, -(-(start - b.start - b.size + 1) // b.stride))
+        if first < b.rows and b.start + first * b.stride < start + a.size:
+            return True
+    return False
+
+
+def footprint(program: Program, layout: Layout, space: int) -> int:
+    """Bytes of DRAM or SharedRAM that the program and its data reach."""
+    scope = ("dram", "sram")[space]
+    ends = [slot.reach(one.base)[1] + one.end for slot in layout.slots
+            for one in (*slot.shape.reads, *slot.shape.writes) if one.scope == scope]  # fmt: skip
+    return max([1, *ends, *(one.address + one.bytes for one in program.buffers if one.scope == scope)])
