@@ -193,8 +193,8 @@ def _proofs(result: Mapping[str, Any]) -> str:
         [machine, goal, f"{accepted} of {accepted + len(wrong)}", str(left), f"{spent:.0f}"]
         for (goal, machine), (accepted, left, spent, wrong) in result["proofs"].items()
     ]
-    text = f"""Every optimum above whose proof has no more than {PROOF_TILES:,} tiles; longer ones are left to whoever has the time, for
-the checker is plain Python. Forgeries: `tests/mapping` rejects 1,000 of 1,000 in every run.
+    text = f"""Every optimum above whose proof has no more than {PROOF_TILES:,} tiles; longer ones are left to whoever has the
+time, for the checker is plain Python. Forgeries: `tests/mapping` rejects 1,000 of 1,000 in every run.
 
 """
     head = ["machine", "objective", "accepted", "too long", "s"]
