@@ -8,7 +8,6 @@ own: PICOJOULE_ZIGZAG_PYTHON, PICOJOULE_SCALESIM_PYTHON (it needs numpy<2), PICO
 Timeloop's recorded mappings are read from the folder PICOJOULE_DATA where there is one.
 """
 
-import gc
 import json
 import os
 import subprocess
@@ -74,7 +73,6 @@ def searched(layer: Problem, machine: Accelerator, goal: str, engine: Engine) ->
     search_module._optimum.cache_clear()
     here = machine if "ports" in goal else without_ports(machine)
     objective = "energy" if goal == "energy" else "edp"
-    gc.collect()
     start = time.process_time()
     found = optimum(layer, here, weights_of(here), objective, engine=engine)
     return found, time.process_time() - start
