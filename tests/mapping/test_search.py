@@ -129,6 +129,17 @@ def test_bounds_of_every_unrolling():
     assert exactly > 0.7 * sharp
 
 
+def test_many_prime_factors():
+    """Bound: extents with more prime factors than a word has bits are searched without the sharper bounds, and proven."""
+    axes = {"input": [[("m", 1)], [("c", 1)]], "weight": [[("c", 1)], [("n", 1)]], "output": [[("m", 1)], [("n", 1)]]}
+    for m, sharp in ((2**20, True), (2**24, False)):
+        target = contraction("long", {"m": m, "n": 2**20, "c": 2**20}, axes)
+        machine = tpu_like()
+        table = prices(target, machine, weights_of(machine))
+        assert (refinement(target, machine, table, _search.Convention()) is not None) == sharp
+        assert optimum(target, machine, weights_of(machine)).gap == 0
+
+
 def test_running_minimum():
     """Equality: running minima on the lattice and a minimum over divisors tile by tile."""
     rng = np.random.default_rng(0)

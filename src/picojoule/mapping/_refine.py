@@ -69,8 +69,9 @@ class Refinement:
 
 
 def refinement(problem: Problem, machine: Accelerator, prices: Prices, convention: Convention) -> Refinement | None:
-    """None where the array does not stand between the second and the third level."""
-    if machine.fanout != 1 or len(machine.levels) < 3:
+    """None where the array does not stand between the second and the third level, or tiles do not fit 62 bits."""
+    factors = sum(top for extent in problem.extents for _, top in prime_powers(extent))
+    if machine.fanout != 1 or len(machine.levels) < 3 or factors > 62:
         return None
     grid = field(problem, machine, (1,) * len(problem.dims), convention)
     last, fits = len(problem.operands) - 1, np.isfinite(grid.refusal[1])
