@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 
 from picojoule import read_model
 from picojoule.mapping import (
@@ -57,6 +58,7 @@ def renamed(operator: Operator) -> Problem:
     return product(found.name, sizes["rows"], sizes["columns"], sizes["inner"], sizes["batch"])
 
 
+@cache
 def networks() -> Mapping[str, tuple[tuple[Problem, int], ...]]:
     """Network to (shape, how often it runs)."""
     found: dict[str, tuple[tuple[Problem, int], ...]] = {}

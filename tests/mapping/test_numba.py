@@ -9,12 +9,18 @@ import numpy as np
 import pytest
 
 import picojoule.mapping
-from picojoule.mapping import NoMappingError, optimum
+from picojoule.mapping import NoMappingError, _engine, _search, optimum
 from picojoule.quantity import InputError
 from tests.mapping.machines import RESNET50, conv, eyeriss_like, tpu_like, weights_of
 from tests.mapping.test_search import small
 
 WORDS = "Numba is not installed: pip install 'picojoule[fast]'"
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch):
+    """The compiled kernels solve from the first unrolling on."""
+    monkeypatch.setattr(_engine, "LATE", 0)
 
 
 def said(world, objective, engine):
@@ -94,11 +100,28 @@ def test_no_place_to_write(monkeypatch):
 def test_without_numba(monkeypatch):
     """Message: an engine that is not there or not known is refused with what to install or write."""
     machine = tpu_like()
+    monkeypatch.setattr(_engine, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"engine numba needs Numba: it is not installed[\s\S]*picojoule\[fast\]"):
+        optimum(conv("absent", 8, 8, 8, 3), machine, weights_of(machine), engine="numba")
+    monkeypatch.setattr(_engine, "find_spec", lambda name: name)
     monkeypatch.setitem(sys.modules, "picojoule.mapping._compiled", None)
-    with pytest.raises(InputError, match=r"engine numba needs Numba[\s\S]*picojoule\[fast\]"):
+    with pytest.raises(InputError, match=r"engine numba needs Numba: [\s\S]*picojoule\[fast\]"):
         optimum(conv("absent", 8, 8, 8, 3), machine, weights_of(machine), engine="numba")
     with pytest.raises(InputError, match="unknown engine 'fortran'"):
         optimum(conv("absent", 8, 8, 8, 3), machine, weights_of(machine), engine="fortran")
+
+
+def test_late(monkeypatch):
+    """Equality: a search that changes over from NumPy to the kernels after 0 … 40 solves says the same."""
+    pytest.importorskip("numba", reason=WORDS)
+    machine, layer = eyeriss_like(), conv("layer", 24, 10, 20, 3)
+    whole = said((layer, machine, weights_of(machine), None, None), "edp", "numpy")
+    assert whole["solved"] > 10
+    for late in (0, 1, 7, 40):
+        monkeypatch.setattr(_engine, "LATE", late)
+        monkeypatch.setattr(_engine, "_solved", [0])
+        _search._optimum.cache_clear()
+        assert said((layer, machine, weights_of(machine), None, None), "edp", "numba") == whole
 
 
 def test_kernels_in_one_file():

@@ -8,6 +8,7 @@ o is stationary). Both are columns over one lattice.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from ._accelerator import Accelerator
 from ._convention import Convention
 from ._lattice import Column, Lattice, lattice
 from ._mapping import passes_of
-from ._problem import Operand, Problem, Tile
+from ._problem import Axis, Operand, Problem, Tile
 from ._traffic import Action
 from ._weights import Prices
 from ._window import words
@@ -60,37 +61,79 @@ class Field:
 def field(problem: Problem, machine: Accelerator, spatial: Tile, convention: Convention) -> Field:
     """Everything the search needs to know about one unrolling; no prices."""
     grid = lattice(passes_of(problem.extents, spatial))
-    tile, whole = grid.tiles, grid.tiles[:, -1]
+    whole, levels = grid.tiles[:, -1].tolist(), range(len(machine.levels))
     repeats = tuple(
-        np.prod([whole[d] // tile[d] for d in range(len(whole)) if d not in operand.relevant], axis=0, dtype=np.float64)
-        * np.ones(grid.size)
+        grid.product([
+            ((d,), whole[d] // grid.values[d])
+            for d in range(len(whole))
+            if d not in operand.relevant and whole[d] > 1
+        ])
         for operand in problem.operands
-    )
+    )  # fmt: skip
+    around, inside = _Sizes(problem, convention, grid, spatial), _Sizes(problem, convention, grid, (1,) * len(spatial))
     found = []
     for o, operand in enumerate(problem.operands):
-        for child in machine.holders(operand.role)[1:]:
-            found.append(_boundary(problem, machine, spatial, tile, o, child, convention))
-    refusal = tuple(
-        _refusal(problem, machine, spatial, grid, level, convention) for level in range(len(machine.levels))
-    )
+        children = machine.holders(operand.role)[1:]
+        together, apart = around.spread(operand) if children else 1.0, inside.spread(operand) if children else 1.0
+        found += [_boundary(problem, machine, spatial, (together, apart), o, child, convention) for child in children]
+    refusal = tuple(_refusal(problem, machine, around if c <= machine.fanout else inside, c) for c in levels)
     return Field(problem, machine, spatial, grid, repeats, refusal, tuple(found))
 
 
 def _boundary(
-    problem: Problem, machine: Accelerator, spatial: Tile, tile: Ints, o: int, child: int, convention: Convention
-) -> Boundary:
+    problem: Problem, machine: Accelerator, spatial: Tile, words: tuple[Column | float, Column | float], o: int, child: int,
+    convention: Convention,
+) -> Boundary:  # fmt: skip
+    """`words`: A_o of the array tiles and of the PE tiles."""
     operand, fanout = problem.operands[o], machine.fanout
-    parent = machine.parent(operand.role, child)
-    whole = spread_columns(operand, problem.extents, tile * np.array(spatial)[:, None], convention)
+    parent, (whole, apart) = machine.parent(operand.role, child), words
     if child <= fanout:
         return Boundary(o, parent, child, whole, whole)
-    apart = spread_columns(operand, problem.extents, tile, convention)
     copies = apart * math.prod(s for d, s in enumerate(spatial) if d not in operand.relevant)
     if parent > fanout:
         return Boundary(o, parent, child, copies, copies)
     if operand is problem.operands[-1] or (machine.array.multicast and convention.multicast == "union"):
         return Boundary(o, parent, child, whole if child == fanout + 1 else apart, copies)
     return Boundary(o, parent, child, apart if machine.array.multicast else copies, copies)
+
+
+class _Sizes:
+    """Words of tiles `times` as long as those of the lattice: tables over one or two dimensions, multiplied out."""
+
+    def __init__(self, problem: Problem, convention: Convention, grid: Lattice, times: Tile) -> None:
+        self.problem, self.convention, self.grid = problem, convention, grid
+        self.long = tuple(values * s for values, s in zip(grid.values, times, strict=True))
+        self.clipped = tuple(np.minimum(one, x) for one, x in zip(self.long, problem.extents, strict=True))
+
+    def spread(self, operand: Operand) -> Column | float:
+        """A_o(T) at every tile; a plain number where it does not depend on the tile."""
+        extents = self.problem.extents
+        base = 1.0
+        for axis in operand.axes:
+            if len(axis) == 1:
+                base *= extents[axis[0][0]]
+        if not operand.windows:
+            return base
+        if self.convention.halo == "perfect":
+            return float(words(operand, extents, self.convention))
+        tables: list[tuple[tuple[int, ...], npt.NDArray[Any]]] = [((), np.array(base))]
+        for axis in operand.windows:
+            (a, _), (b, _) = axis
+            sizes = {a: self.long[a][:, None], b: self.long[b][None]}
+            tables.append(((a, b), _window_spread(axis, extents, sizes, self.convention)))
+        return self.grid.product(tables)
+
+    def words(self, operand: Operand) -> Column:
+        """Words of one tile, never beyond the extents."""
+        tables: list[tuple[tuple[int, ...], npt.NDArray[Any]]] = []
+        for axis in operand.axes:
+            if len(axis) == 1:
+                tables.append(((axis[0][0],), self.clipped[axis[0][0]]))
+            else:
+                (a, stride), (b, dilation) = axis
+                size = _measure(self.clipped[a][:, None], self.clipped[b][None], stride, dilation, self.convention)
+                tables.append(((a, b), size))
+        return self.grid.product(tables)
 
 
 def _measure(p: Ints, r: Ints, stride: int, dilation: int, convention: Convention) -> Ints:
@@ -110,31 +153,32 @@ def spread_columns(operand: Operand, extents: Tile, tile: Columns, convention: C
         if len(axis) == 1:
             total = total * extents[axis[0][0]]
             continue
-        (a, stride), (b, dilation) = axis
-        full_a, full_b = -(-extents[a] // tile[a]) - 1, -(-extents[b] // tile[b]) - 1
-        last_a, last_b = extents[a] - full_a * tile[a], extents[b] - full_b * tile[b]
-        total = total * (
-            full_a * full_b * _measure(tile[a], tile[b], stride, dilation, convention)
-            + full_a * _measure(tile[a], last_b, stride, dilation, convention)
-            + full_b * _measure(last_a, tile[b], stride, dilation, convention)
-            + _measure(last_a, last_b, stride, dilation, convention)
-        ).astype(np.float64)
+        total = total * _window_spread(axis, extents, tile, convention)
     return total
 
 
-def _refusal(
-    problem: Problem, machine: Accelerator, spatial: Tile, grid: Lattice, index: int, convention: Convention
-) -> Column:
+def _window_spread(axis: Axis, extents: Tile, tile: Columns, convention: Convention) -> Column:
+    """Words of one window under all tiles of the grid, clipped."""
+    (a, stride), (b, dilation) = axis
+    full_a, full_b = -(-extents[a] // tile[a]) - 1, -(-extents[b] // tile[b]) - 1
+    last_a, last_b = extents[a] - full_a * tile[a], extents[b] - full_b * tile[b]
+    found = full_a * full_b * _measure(tile[a], tile[b], stride, dilation, convention)
+    found = found + full_a * _measure(tile[a], last_b, stride, dilation, convention)
+    found = found + full_b * _measure(last_a, tile[b], stride, dilation, convention)
+    return np.asarray(found + _measure(last_a, last_b, stride, dilation, convention), dtype=np.float64)
+
+
+def _refusal(problem: Problem, machine: Accelerator, sizes: _Sizes, index: int) -> Column:
     """Infinity where the tile overflows the level, or where the innermost level would need a loop it may not hold."""
-    level, tile = machine.levels[index], grid.tiles
-    if index <= machine.fanout:
-        tile = np.minimum(tile * np.array(spatial)[:, None], np.array(problem.extents)[:, None])
+    level, grid = machine.levels[index], sizes.grid
+    if level.capacity_bits is None and not level.shares and (level.loops is None or index < len(machine.levels) - 1):
+        return np.zeros(grid.size)
     shares, total = dict(level.shares), np.zeros(grid.size)
     bad = np.zeros(grid.size, dtype=bool)
     if level.capacity_bits is not None or shares:
         for operand in problem.operands:
             if operand.role in level.keeps:
-                need = tile_words(operand, tile, convention) * (machine.bits[operand.role] * level.copies)
+                need = sizes.words(operand) * (machine.bits[operand.role] * level.copies)
                 total += need
                 if operand.role in shares:
                     bad |= need > shares[operand.role]

@@ -6,6 +6,7 @@ there, so running minima over divisors stay inside.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -39,12 +40,14 @@ class Inner:
         return values
 
 
-def inner_tiles(problem: Problem, machine: Accelerator, prices: Prices, convention: Convention) -> Inner:
-    """Tiles of one PE whose loops may stand there."""
+def inner_tiles(
+    problem: Problem, machine: Accelerator, prices: Prices, convention: Convention, passes: Ints
+) -> Inner:  # fmt: skip
+    """Tiles of one PE whose loops may stand there: of divisors of any row of passes."""
     first, tiles = machine.fanout + 1, np.ones((len(problem.dims), 1), dtype=np.int64)
-    for d, (dim, extent) in enumerate(problem.space):
+    for d, dim in enumerate(problem.dims):
         if any(level.loops is None or dim in level.loops for level in machine.levels[first:]):
-            choices = np.array(_divisors(extent))
+            choices = np.array(sorted({part for y in np.unique(passes[:, d]).tolist() for part in divisors(y)}))
             tiles = np.repeat(tiles, len(choices), axis=1)
             tiles[d] = np.tile(choices, tiles.shape[1] // len(choices))
             tiles = tiles[:, _fits(problem, machine, machine.levels[first], tiles, convention)]
@@ -56,7 +59,7 @@ def inner_tiles(problem: Problem, machine: Accelerator, prices: Prices, conventi
             for d, dim in enumerate(problem.dims):
                 good &= (tiles[d] == 1) | (dim in level.loops)
         refusal[c] = np.where(good, 0.0, np.inf)
-    steps = _steps(problem, tiles) if len(machine.levels) > first + 1 else ()
+    steps = _steps(tiles) if len(machine.levels) > first + 1 else ()
     return Inner(problem, machine, convention, prices, tiles, refusal, steps)
 
 
@@ -71,26 +74,27 @@ def _fits(problem: Problem, machine: Accelerator, level: Level, tiles: Ints, con
     return np.asarray(good & (total <= (np.inf if level.capacity_bits is None else level.capacity_bits)))
 
 
-def _divisors(number: int) -> list[int]:
+@lru_cache(maxsize=65536)
+def divisors(number: int) -> tuple[int, ...]:
+    """All of them, in any order."""
     found = [1]
     for prime, top in prime_powers(number):
         found = [d * prime**e for d in found for e in range(top + 1)]
-    return sorted(found)
+    return tuple(found)
 
 
-def _steps(problem: Problem, tiles: Ints) -> tuple[Step, ...]:
+def _steps(tiles: Ints) -> tuple[Step, ...]:
     """Every tile and its quotient by one prime, by dimension, prime and rising exponent."""
     place = {tile: i for i, tile in enumerate(map(tuple, tiles.T.tolist()))}
     found = []
-    for d, extent in enumerate(problem.extents):
-        for prime, top in prime_powers(extent):
-            for e in range(1, top + 1):
-                power = prime**e
-                larger = np.flatnonzero((tiles[d] % power == 0) & (tiles[d] % (power * prime) != 0))
-                if larger.size:
-                    shrunk = tiles[:, larger].copy()
-                    shrunk[d] //= prime
-                    found.append((d, larger, np.array([place[tile] for tile in map(tuple, shrunk.T.tolist())])))
+    for d in range(len(tiles)):
+        for prime in sorted({prime for size in np.unique(tiles[d]).tolist() for prime, _ in prime_powers(size)}):
+            power = prime
+            while (larger := np.flatnonzero((tiles[d] % power == 0) & (tiles[d] % (power * prime) != 0))).size:
+                shrunk = tiles[:, larger].copy()
+                shrunk[d] //= prime
+                found.append((d, larger, np.array([place[tile] for tile in map(tuple, shrunk.T.tolist())])))
+                power *= prime
     return tuple(found)
 
 
@@ -114,7 +118,10 @@ def crossings(inner: Inner, spatial: Ints) -> Iterator[tuple[int, Column, Column
         for child in machine.holders(operand.role)
         if child > first
     }
-    value = {j: np.full(outside.shape, np.inf) for j in range(first + 1, last)} | {last: outside}
+    refused = {
+        c: outside + inner.refusal[c] for c in range(first + 1, last + 1)
+    }  # a tile may divide one that cannot be
+    value = {j: np.full(outside.shape, np.inf) for j in range(first + 1, last)} | {last: np.zeros(outside.shape)}
     for k in range(last - 1, first - 1, -1):
         for s, operand in enumerate(problem.operands):
             stay, below = np.zeros((1, 1)), value[k + 1]
@@ -122,7 +129,7 @@ def crossings(inner: Inner, spatial: Ints) -> Iterator[tuple[int, Column, Column
                 others = (
                     moved[j + 1, o] * again[o] for o in range(len(problem.operands)) if o != s and (j + 1, o) in moved
                 )
-                apart = sum(others, below + inner.refusal[j + 1])
+                apart = sum(others, below + refused[j + 1])
                 stay = stay + moved.get((j + 1, s), 0.0)
                 if j == first:
                     yield s, apart, np.broadcast_to(stay, apart.shape)

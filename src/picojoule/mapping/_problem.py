@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from picojoule.workload import Access, Operator
 
@@ -12,20 +12,21 @@ Axis = tuple[tuple[int, int], ...]  # (position of the dimension, stride), one p
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """One tensor by its role ("input", "weight", "output"); each axis is one dimension or a window of two."""
+    """One tensor by its role ("input", "weight", "output"); each axis is one dimension or a window of two.
+
+    `relevant`: positions of the dimensions that index the tensor; every other loop reuses it. `windows`: the axes
+    swept by two dimensions, as stride·p + r of a convolution.
+    """
 
     role: str
     axes: tuple[Axis, ...]
+    relevant: frozenset[int] = field(init=False, compare=False, repr=False)
+    windows: tuple[Axis, ...] = field(init=False, compare=False, repr=False)
 
-    @property
-    def relevant(self) -> frozenset[int]:
-        """Positions of the dimensions that index the tensor; every other loop reuses it."""
-        return frozenset(position for axis in self.axes for position, _ in axis)
-
-    @property
-    def windows(self) -> tuple[Axis, ...]:
-        """The axes swept by two dimensions, as stride·p + r of a convolution."""
-        return tuple(axis for axis in self.axes if len(axis) == 2)
+    def __post_init__(self) -> None:
+        # kept, not computed on demand: a search asks tens of thousands of times
+        object.__setattr__(self, "relevant", frozenset(position for axis in self.axes for position, _ in axis))
+        object.__setattr__(self, "windows", tuple(axis for axis in self.axes if len(axis) == 2))
 
 
 @dataclass(frozen=True, slots=True)

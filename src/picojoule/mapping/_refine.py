@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._accelerator import Accelerator
+from ._bound import floor
 from ._convention import Convention
 from ._field import Ints, field, fixed_cost, fixed_words
 from ._inner import Inner, crossings, inner_tiles
@@ -69,8 +70,9 @@ class Refinement:
 
 
 def refinement(problem: Problem, machine: Accelerator, prices: Prices, convention: Convention) -> Refinement | None:
-    """None where the array does not stand between the second and the third level."""
-    if machine.fanout != 1 or len(machine.levels) < 3:
+    """None where the array does not stand between the second and the third level, or tiles do not fit 62 bits."""
+    factors = sum(top for extent in problem.extents for _, top in prime_powers(extent))
+    if machine.fanout != 1 or len(machine.levels) < 3 or factors > 62:
         return None
     grid = field(problem, machine, (1,) * len(problem.dims), convention)
     last, fits = len(problem.operands) - 1, np.isfinite(grid.refusal[1])
@@ -91,7 +93,13 @@ def refinement(problem: Problem, machine: Accelerator, prices: Prices, conventio
     tops = Tops(codes, cost[best], tuple(q[best] for q in grid.repeats), grid.lattice, through)
     hulls = tuple(_hull(q, tops.cost) for q in tops.repeats)
     return Refinement(
-        problem, machine, convention, prices, hulls, tops, inner_tiles(problem, machine, prices, convention)
+        problem,
+        machine,
+        convention,
+        prices,
+        hulls,
+        tops,
+        inner_tiles(problem, machine, prices, convention, np.array([problem.extents])),
     )
 
 
@@ -111,6 +119,28 @@ def _places(shared: Refinement, spatial: Ints) -> Ints:
         values, index = np.unique(spatial[:, d], return_inverse=True)
         total += offsets[np.minimum(values[:, None] * tiles[d][None], len(offsets) - 1)][index.ravel()]
     return np.minimum(total, grid.size - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Loose:
+    """For any factors and an array anywhere: above the array every tensor once, below it the running minima."""
+
+    problem: Problem
+    machine: Accelerator
+    convention: Convention
+    prices: Prices
+
+
+def refine_loosely(shared: Loose, spatial: Ints) -> Column:
+    """Lower bound of the cost of every unrolling: q_s = 1 for whatever stays across the array."""
+    problem, machine, rule = shared.problem, shared.machine, shared.convention
+    inside = frozenset(range(machine.fanout + 1, len(machine.levels)))
+    above = floor(problem, machine, spatial, shared.prices, rule, without=inside).least
+    passes = -(-np.array(problem.extents)[None] // spatial)
+    best = np.full(len(spatial), np.inf)
+    for _, apart, stay in crossings(inner_tiles(problem, machine, shared.prices, rule, passes), spatial):
+        best = np.minimum(best, (apart + stay).min(axis=1, initial=np.inf))
+    return np.asarray((above + best) * DOWN)
 
 
 def _maximal(problem: Problem, grid: Lattice, fits: np.ndarray, convention: Convention) -> np.ndarray:

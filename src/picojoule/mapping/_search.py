@@ -22,7 +22,7 @@ from ._mapping import Mapping
 from ._ports import PortBound, has_ports, port_floor, within_ports
 from ._problem import Problem, UnmappableError
 from ._queue import Queue
-from ._refine import refine, refinement
+from ._refine import Loose, Refinement, refine, refine_loosely, refinement
 from ._seat import Factors, unrollings
 from ._solve import check_assumption, solve
 from ._trace import trace
@@ -32,6 +32,7 @@ from ._weights import Prices, Weights, cost, prices
 Objective = Literal["energy", "latency", "edp"]
 TIE = 1e-12  # relative: values within it count as equal
 CLOSE = 1e-11  # relative: a bound this close to the best value found is that value, its sums rounded
+FEW = 3  # unrollings solved before loose bounds are worth their time
 BATCH = 400_000  # entries of one matrix of bounds
 
 
@@ -147,12 +148,7 @@ def _walk(
 ) -> tuple[_Best, float]:  # fmt: skip
     """Best first: take the unrolling of least bound, sharpen its bound twice, then solve it; stop when none can win."""
     best, root = _Best(), math.inf
-    shared = [
-        refinement(problem, space.machine, space.prices, convention)
-        if kind == "perfect" and objective != "latency"
-        else None
-        for space in spaces
-    ]
+    shared = [_shared(problem, space, objective, convention, kind) for space in spaces]
     least = [prepare(problem, space.machine, space.prices, convention) for space in spaces]
     queue = Queue([space.bound for space in spaces])
     while queue:
@@ -164,19 +160,41 @@ def _walk(
             best.proven = min(best.proven, bound)
             break
         common = shared[m]
-        if common is None or stage == 2 or (stage == 1 and best.key[0] == math.inf):
+        loose = isinstance(common, Loose)
+        if (
+            common is None
+            or stage == 2
+            or (stage == 1 and (loose or best.key[0] == math.inf))
+            or (loose and best.solved < FEW)
+        ):
             root = min(root, bound)
             _explore(problem, spaces[m], (m, i), objective, convention, best, least[m])
             continue
-        size = min((16, 64, 256)[min(2, queue.batches[stage, m])], 1 + BATCH // max(1, common.inner.tiles.shape[1]))
+        size = (16, 64, 256)[min(2, queue.batches[stage, m])]
+        if isinstance(common, Refinement):
+            size = min(size, 1 + BATCH // max(1, common.inner.tiles.shape[1]))
         batch = [(bound, i), *queue.more(stage, m, best.key[0] * (1 - CLOSE), size - 1)]
         space, rows = spaces[m], [index for _, index in batch]
         scale = space.pace[rows] if objective == "edp" else np.ones(len(rows))
         root = min(root, bound) if stage else root
-        sharper = scale * refine(common, space.spatial[rows], best.key[0] / scale if stage else None)
+        if isinstance(common, Loose):
+            sharper = scale * refine_loosely(common, space.spatial[rows])
+        else:
+            sharper = scale * refine(common, space.spatial[rows], best.key[0] / scale if stage else None)
         for (before, index), after in zip(batch, sharper.tolist(), strict=True):
             queue.push(max(before, after * (1 - TIE)), stage + 1, m, index)
     return best, root
+
+
+def _shared(
+    problem: Problem, space: Space, objective: Objective, convention: Convention, kind: Factors
+) -> Refinement | Loose | None:  # fmt: skip
+    """What sharpens the bounds of a space; latency is settled by the steps alone."""
+    if objective == "latency":
+        return None
+    exact = refinement(problem, space.machine, space.prices, convention) if kind == "perfect" else None
+    below = space.machine.fanout < len(space.machine.levels) - 1
+    return exact or (Loose(problem, space.machine, convention, space.prices) if below else None)
 
 
 def masks(accelerator: Accelerator) -> list[tuple[tuple[str, str], ...]]:

@@ -60,11 +60,12 @@ def priced(field: Field, rows: list[Prices]) -> Costs:
     moved = [[np.zeros((len(rows), 1)) for _ in range(operands)] for _ in range(levels)]
     for edge in field.boundaries:
         output = edge.operand == operands - 1
-        columns = [
-            edge.priced(row, output) * np.ones(size if np.ndim(edge.above) or np.ndim(edge.below) else 1)
-            for row in rows
-        ]
-        moved[edge.child][edge.operand] = np.stack(columns)
+        columns = np.empty(
+            (len(rows), size if isinstance(edge.above, np.ndarray) or isinstance(edge.below, np.ndarray) else 1)
+        )
+        for row, column in zip(rows, columns, strict=True):
+            column[...] = edge.priced(row, output)
+        moved[edge.child][edge.operand] = columns
     others = []
     for c in range(levels):
         each = [moved[c][o] * field.repeats[o] for o in range(operands)]
@@ -92,8 +93,8 @@ def solve(field: Field, rows: list[Prices], *, keep: bool = False) -> Solution:
     value = [np.full(shape, np.inf) for _ in range(levels)]
     value[levels - 1] = np.zeros(shape)
     everything = frozenset(range(len(field.problem.dims)))
-    stuck = grid.tiles != grid.tiles[:, -1:]
-    blocked = np.where(stuck[sorted(everything - allowed[0])].any(axis=0), np.inf, 0.0)
+    held = sorted(everything - allowed[0])
+    blocked = (grid.tiles[held] != grid.tiles[held, -1:]).any(axis=0)
     kept: dict[tuple[int, int, int], Stretch] = {}
     for k in range(levels - 2, -1, -1):
         for s, operand in enumerate(operands):
@@ -102,12 +103,14 @@ def solve(field: Field, rows: list[Prices], *, keep: bool = False) -> Solution:
                 apart = costs.others[j + 1][s] + inner
                 stay = stay + costs.moved[j + 1][s]
                 if j == 0:
-                    apart = apart + blocked
+                    apart[:, blocked] = np.inf
                     best = np.minimum(best, (apart + stay).min(axis=1))
                 if keep:
                     kept[s, k, j + 1] = Stretch(apart, stay)
                 if j:
-                    inner = grid.running_minimum(apart.copy(), (everything - operand.relevant) & allowed[j])
+                    inner = grid.running_minimum(
+                        apart.copy() if keep else apart, (everything - operand.relevant) & allowed[j]
+                    )
                     outer = inner + stay * field.repeats[s]
                     value[j] = np.minimum(value[j], grid.running_minimum(outer, operand.relevant & allowed[j]))
     return Solution(best, kept)
