@@ -44,13 +44,26 @@ def inner_tiles(
     problem: Problem, machine: Accelerator, prices: Prices, convention: Convention, passes: Ints
 ) -> Inner:  # fmt: skip
     """Tiles of one PE whose loops may stand there: of divisors of any row of passes."""
+    found = few_inner_tiles(problem, machine, prices, convention, passes, None)
+    assert found is not None
+    return found
+
+
+def few_inner_tiles(
+    problem: Problem, machine: Accelerator, prices: Prices, convention: Convention, passes: Ints, most: int | None
+) -> Inner | None:  # fmt: skip
+    """As inner_tiles; None as soon as there are more than `most`, for then they cost more to look at than they save."""
     first, tiles = machine.fanout + 1, np.ones((len(problem.dims), 1), dtype=np.int64)
     for d, dim in enumerate(problem.dims):
         if any(level.loops is None or dim in level.loops for level in machine.levels[first:]):
             choices = np.array(sorted({part for y in np.unique(passes[:, d]).tolist() for part in divisors(y)}))
+            if most is not None and tiles.shape[1] * len(choices) > 4 * most:
+                return None
             tiles = np.repeat(tiles, len(choices), axis=1)
             tiles[d] = np.tile(choices, tiles.shape[1] // len(choices))
             tiles = tiles[:, _fits(problem, machine, machine.levels[first], tiles, convention)]
+            if most is not None and tiles.shape[1] > most:
+                return None
     refusal = {}
     for c in range(first, len(machine.levels)):
         level = machine.levels[c]

@@ -15,6 +15,7 @@ costs no more, hence only maximal tiles count (hulls of windows with stride exce
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from ._accelerator import Accelerator
 from ._bound import floor
 from ._convention import Convention
 from ._field import Ints, field, fixed_cost, fixed_words
-from ._inner import Inner, crossings, inner_tiles
+from ._inner import Inner, crossings, few_inner_tiles, inner_tiles
 from ._lattice import Column, Lattice, prime_powers
 from ._problem import Problem
 from ._weights import Prices
@@ -131,14 +132,25 @@ class Loose:
     prices: Prices
 
 
+MANY: Final = 400_000  # entries of one matrix [unrollings, tiles]
+
+
 def refine_loosely(shared: Loose, spatial: Ints) -> Column:
-    """Lower bound of the cost of every unrolling: q_s = 1 for whatever stays across the array."""
+    """Lower bound of the cost of every unrolling: q_s = 1 for whatever stays across the array.
+
+    No sharper than nothing where the tiles of a PE are too many to look at.
+    """
+    if not len(spatial):
+        return np.zeros(0)
     problem, machine, rule = shared.problem, shared.machine, shared.convention
     inside = frozenset(range(machine.fanout + 1, len(machine.levels)))
     above = floor(problem, machine, spatial, shared.prices, rule, without=inside).least
     passes = -(-np.array(problem.extents)[None] // spatial)
     best = np.full(len(spatial), np.inf)
-    for _, apart, stay in crossings(inner_tiles(problem, machine, shared.prices, rule, passes), spatial):
+    inner = few_inner_tiles(problem, machine, shared.prices, rule, passes, MANY // len(spatial))
+    if inner is None:
+        return np.zeros(len(spatial))
+    for _, apart, stay in crossings(inner, spatial):
         best = np.minimum(best, (apart + stay).min(axis=1, initial=np.inf))
     return np.asarray((above + best) * DOWN)
 
