@@ -3,7 +3,7 @@
 from ._compiled import Compiled as Compiled
 from ._compiled import Segment as Segment
 from ._compiled import Timing as Timing
-from ._compiled import compile_graph as compile_graph
 from ._graph import Array as Array
 from ._graph import Graph as Graph
 from ._graph import Node as Node
+from ._pipeline import compile_graph as compile_graph
