@@ -6,7 +6,8 @@ from math import prod
 
 from ._graph import Node, Shape
 from ._kernel import Body, Copy, Place, Strided, packed
-from ._select import PERMUTE, Selector, UnsupportedError, View
+from ._select import Selector, UnsupportedError
+from ._stores import PERMUTE, View
 
 
 def reshape(selector: Selector, node: Node) -> None:
