@@ -110,7 +110,7 @@ def test_four_cores(name: str, tmp_path: Path) -> None:
     if not four.time().cpu:
         (segment,) = four.steps
         assert len(segment.program.sections) == 4  # type: ignore[union-attr]
-        given = {buffer: inputs[store].reshape(-1) for store, buffer in segment.inputs.items()}  # type: ignore[union-attr]
+        given = {buffer: inputs[store] for store, buffer in segment.inputs.items()}  # type: ignore[union-attr]
         find_races(four.program, CLUSTER, given, range(2))
 
 
@@ -128,7 +128,7 @@ def test_no_races(name: str, tmp_path: Path) -> None:
     path = NETWORKS[name](tmp_path / "net.onnx")
     compiled, inputs = compile_onnx(path, CORE), nets.feeds(path)
     (segment,) = compiled.steps
-    given = {buffer: inputs[name].reshape(-1) for name, buffer in segment.inputs.items()}  # type: ignore[union-attr]
+    given = {buffer: inputs[name] for name, buffer in segment.inputs.items()}  # type: ignore[union-attr]
     find_races(compiled.program, CORE, given, range(3))
 
 
@@ -137,8 +137,9 @@ def test_file_runs_alone(tmp_path: Path) -> None:
     path = nets.lenet(tmp_path / "net.onnx")
     compiled, inputs = compile_onnx(path, CORE), nets.feeds(path)
     compiled.save(tmp_path / "net.pjx")
-    run = simulate(read_program(tmp_path / "net.pjx"), CORE, {"image": inputs["image"].reshape(-1)})
+    run = simulate(read_program(tmp_path / "net.pjx"), CORE, {"image": inputs["image"]})
     (value,) = compiled(inputs).values()
+    assert {name: array.shape for name, array in run.outputs.items()} == dict.fromkeys(compiled.outputs, (1, 10))
     assert next(iter(run.outputs.values())).tobytes() == value.tobytes()
     mixed = compile_onnx(nets.bert(tmp_path / "bert.onnx", 8, 16, 2, embed=5), CORE)
     with pytest.raises(InputError, match=r"on the CPU /gather0/Gather \(Gather\)"):

@@ -96,7 +96,10 @@ class Compiled:
             elif ordered:
                 self._by_arrays(step, found)
             else:
-                given = {buffer: self._fitting(name, found[name]) for name, buffer in step.inputs.items()}
+                given = {
+                    buffer: self._fitting(name, found[name]).reshape(step.program.buffer(buffer).shape)
+                    for name, buffer in step.inputs.items()
+                }
                 run = simulate(step.program, self.machine, given, check=False)
                 found.update({name: run.outputs[buffer] for name, buffer in step.outputs.items()})
         return {name: self._shaped(name, found[store]) for name, store in self.outputs.items()}

@@ -12,7 +12,7 @@ from .._program import Buffer, Program
 from ._build import Builder
 from ._compiled import Compiled, Segment
 from ._fold import optimise
-from ._graph import Array, Graph
+from ._graph import Array, Graph, Shape
 from ._kernel import Cpu, Kernel
 from ._lower import lower
 from ._quantise import Ranges, quantise
@@ -51,13 +51,14 @@ def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
         sizes.update(found.sizes)
         lines += found.lines
     steps: list[Segment | Cpu] = []
+    outer = _outer(smaller, kernels, outs)
     for group in grouped(kernels):
         if isinstance(group[0], Cpu):
             steps += [kernel for kernel in group if isinstance(kernel, Cpu)]
         else:
             own = {id(kernel) for kernel in group}
             later = {name for kernel in kernels if id(kernel) not in own for name in kernel.reads()} | set(outs)
-            steps.append(_segment(group, later, sizes, constants, dtypes, machine, graph.name))
+            steps.append(_segment(group, later, sizes, constants, dtypes, machine, graph.name, outer))
     lines += [f"placed {one.name} on the processor: {one.told()}" for one in kernels if not isinstance(one, Cpu)]
     return Compiled(smaller, machine, tuple(steps), dict(zip(smaller.outputs, outs, strict=True)), constants, sizes, dtypes,
                     tuple(lines))  # fmt: skip
@@ -88,8 +89,21 @@ def grouped(kernels: Sequence[Kernel]) -> list[list[Kernel]]:
     return [groups[at] for at in sorted(groups)]
 
 
+def _outer(graph: Graph, kernels: Sequence[Kernel], outs: Sequence[str]) -> dict[str, tuple[str, Shape]]:
+    """Name and shape in the file of the stored tensors that the host sees."""
+    found = dict(zip(outs, graph.outputs, strict=True))
+    for kernel in kernels:
+        if isinstance(kernel, Cpu):
+            node = kernel.nodes[0]
+            found.update(zip(kernel.inputs, node.inputs, strict=True))
+            found.update(zip(kernel.outputs, node.outputs, strict=True))
+    found.update({name: name for name in graph.inputs})
+    shapes = {store: (name, graph.shapes.get(name, ())) for store, name in found.items()}
+    return {store: one for store, one in shapes.items() if min(one[1], default=0) > 0}
+
+
 def _segment(kernels: Sequence[Kernel], later: set[str], sizes: Mapping[str, int], constants: Mapping[str, Array],
-             dtypes: Mapping[str, str], machine: Machine, source: str) -> Segment:  # fmt: skip
+             dtypes: Mapping[str, str], machine: Machine, source: str, outer: Mapping[str, tuple[str, Shape]]) -> Segment:  # fmt: skip
     written = {name for kernel in kernels for name in kernel.writes()}
     read = list(dict.fromkeys(name for kernel in kernels for name in kernel.reads()))
     inputs = [name for name in read if name not in written and name not in constants]
@@ -109,9 +123,10 @@ def _segment(kernels: Sequence[Kernel], later: set[str], sizes: Mapping[str, int
     buffers, named = [], dict[str, str]()
     for role, names in (("input", inputs), ("output", outputs), ("constant", weights)):
         for name in names:
-            named[name] = _identifier(name, set(named.values()))
+            value, shape = outer.get(name, (name, (sizes[name],)))
+            named[name] = _identifier(value, set(named.values()))
             dtype = constants[name].dtype.name if name in constants else dtypes.get(name, "float32")
-            buffers.append(Buffer(named[name], "dram", addresses[name], dtype, (sizes[name],), role))
+            buffers.append(Buffer(named[name], "dram", addresses[name], dtype, shape, role))
     content = {named[name]: constants[name].tobytes() for name in weights}
     program, ticks = builder.program(buffers, content, source)
     return Segment(program, tuple(kernels), {n: named[n] for n in inputs}, {n: named[n] for n in outputs},
