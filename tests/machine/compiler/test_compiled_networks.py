@@ -158,6 +158,27 @@ def test_explained(tmp_path: Path) -> None:
     assert placed == "placed /gather0/Gather (Gather) on the CPU: ids is int64; its time is not modelled"
 
 
+def test_layers_add_up(made: Made) -> None:
+    """Equality: the layers' actions and work are the whole programs'; each lies within the time of the whole."""
+    _, compiled, _ = made
+    layers, timing = compiled.layers(), compiled.time()
+    for action, count in timing.counts.items():
+        assert sum(layer.counts.get(action, 0) for layer in layers) == count
+    matrix = sum(layer.busy.get("matrix", 0) for layer in layers)
+    assert matrix == sum(simulate(p, CORE).busy.get(("core0", "matrix"), 0) for p in compiled.programs)
+    assert min(layer.start for layer in layers) == 0
+    assert max(layer.end for layer in layers) == timing.cycles
+    assert all(layer.end > layer.start for layer in layers)
+
+
+def test_layers_by_hand(tmp_path: Path) -> None:
+    """By hand: MACs of LeNet-5 layer by layer, on one core and on four."""
+    path = nets.lenet(tmp_path / "net.onnx")
+    for machine in (CORE, CLUSTER):
+        macs = [layer.counts.get(("matrix", "mac_float32"), 0) for layer in compile_onnx(path, machine).layers()]
+        assert [count for count in macs if count] == [117_600, 240_000, 48_000, 10_080, 840]
+
+
 def test_every_node_is_explained(made: Made) -> None:
     """Bound: no node of the file goes without a line."""
     path, compiled, _ = made

@@ -1,6 +1,7 @@
 """From a network with its weights to programs: folding, fusion, layout, tiling, order; values and time by running them."""
 
 from ._compiled import Compiled as Compiled
+from ._compiled import Layer as Layer
 from ._compiled import Segment as Segment
 from ._compiled import Timing as Timing
 from ._graph import Array as Array

@@ -1,6 +1,6 @@
 """A network compiled for one machine: programs for the core, and nodes for the CPU between them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +13,7 @@ from picojoule.quantity import InputError
 from .._machine import Machine
 from .._pjx import write_program
 from .._program import Program
-from .._run import simulate
+from .._run import Event, simulate
 from ._graph import Array, Graph
 from ._kernel import Cpu, Kernel
 from ._quantise import Ranges
@@ -29,6 +29,20 @@ class Segment:
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
     planned: Fraction  # cycles, as the compiler's own schedule has them
+    owners: Mapping[str, tuple[int, ...]]  # the kernel of each line, by core
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One kernel in time: `nodes` of the file that are in it, cycles from the first start to the last end of its
+    instructions (kernels overlap), cycles of work by unit over all cores, and how often each action happened."""
+
+    name: str
+    nodes: tuple[str, ...]
+    start: Fraction
+    end: Fraction
+    busy: Mapping[str, Fraction]
+    counts: Mapping[Action, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,3 +185,33 @@ class Compiled:
                 counts[action] = counts.get(action, 0) + count
         cpu = tuple(f"{step.name} ({step.nodes[0].op})" for step in self.steps if isinstance(step, Cpu))
         return Timing(cycles, float(cycles / self.machine.clock_hz), instructions, counts, cpu)
+
+    def layers(self) -> tuple[Layer, ...]:
+        """Every kernel of every program in time, one program after the other."""
+        found: list[Layer] = []
+        before = Fraction(0)
+        for step in self.steps:
+            if isinstance(step, Segment):
+                run = simulate(step.program, self.machine, check=False, trace=True)
+                found += _layers(step, run.events, before)
+                before += run.cycles
+        return tuple(found)
+
+
+def _layers(step: Segment, events: Sequence[Event], before: Fraction) -> list[Layer]:
+    spans: list[list[Fraction]] = [[] for _ in step.kernels]
+    busy: list[dict[str, Fraction]] = [{} for _ in step.kernels]
+    counts: list[dict[Action, int]] = [{} for _ in step.kernels]
+    for event in events:
+        kernel = step.owners[event.agent][event.line - 1]
+        spans[kernel] += [event.start, event.end]
+        busy[kernel][event.kind] = busy[kernel].get(event.kind, Fraction(0)) + event.end - event.start
+    for agent, code in step.program.sections.items():
+        for kernel, one in zip(step.owners[agent], code, strict=True):
+            for action, count in one.spec.counts(one.values).items():
+                counts[kernel][action] = counts[kernel].get(action, 0) + count
+    return [
+        Layer(kernel.name, tuple(node.name for node in kernel.nodes), before + min(span, default=Fraction(0)),
+              before + max(span, default=Fraction(0)), worked, counted)
+        for kernel, span, worked, counted in zip(step.kernels, spans, busy, counts, strict=True)
+    ]  # fmt: skip

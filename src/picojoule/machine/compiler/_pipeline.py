@@ -71,7 +71,7 @@ def _unlowered(kernels: Sequence[Kernel]) -> tuple[Segment | Cpu, ...]:
         if isinstance(group[0], Cpu):
             steps += [kernel for kernel in group if isinstance(kernel, Cpu)]
         else:
-            steps.append(Segment(Program({}), tuple(group), {}, {}, Fraction(0)))
+            steps.append(Segment(Program({}), tuple(group), {}, {}, Fraction(0), {}))
     return tuple(steps)
 
 
@@ -103,7 +103,8 @@ def _outer(graph: Graph, kernels: Sequence[Kernel], outs: Sequence[str]) -> dict
 
 
 def _segment(kernels: Sequence[Kernel], later: set[str], sizes: Mapping[str, int], constants: Mapping[str, Array],
-             dtypes: Mapping[str, str], machine: Machine, source: str, outer: Mapping[str, tuple[str, Shape]]) -> Segment:  # fmt: skip
+             dtypes: Mapping[str, str], machine: Machine, source: str,
+             outer: Mapping[str, tuple[str, Shape]]) -> Segment:  # fmt: skip
     written = {name for kernel in kernels for name in kernel.writes()}
     read = list(dict.fromkeys(name for kernel in kernels for name in kernel.reads()))
     inputs = [name for name in read if name not in written and name not in constants]
@@ -118,7 +119,7 @@ def _segment(kernels: Sequence[Kernel], later: set[str], sizes: Mapping[str, int
         raise InputError(f"the network needs {top} bytes of DRAM", where=f"machine {machine.name}",
                          expected=f"at most {machine.sizes['dram']}")  # fmt: skip
     builder = Builder(machine, tracked)
-    for kernel in kernels:
+    for builder.kernel, kernel in enumerate(kernels):
         lower(builder, kernel, addresses, dtypes)
     buffers, named = [], dict[str, str]()
     for role, names in (("input", inputs), ("output", outputs), ("constant", weights)):
@@ -128,9 +129,9 @@ def _segment(kernels: Sequence[Kernel], later: set[str], sizes: Mapping[str, int
             dtype = constants[name].dtype.name if name in constants else dtypes.get(name, "float32")
             buffers.append(Buffer(named[name], "dram", addresses[name], dtype, shape, role))
     content = {named[name]: constants[name].tobytes() for name in weights}
-    program, ticks = builder.program(buffers, content, source)
+    program, ticks, owners = builder.program(buffers, content, source)
     return Segment(program, tuple(kernels), {n: named[n] for n in inputs}, {n: named[n] for n in outputs},
-                   Fraction(ticks, machine.ticks))  # fmt: skip
+                   Fraction(ticks, machine.ticks), owners)  # fmt: skip
 
 
 def _places(kernels: Sequence[Kernel], inputs: Sequence[str], outputs: Sequence[str], sizes: Mapping[str, int],
