@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from picojoule.formats import load_machine
 from picojoule.frontends.onnx import compile_onnx, read_graph
@@ -132,4 +132,3 @@ def test_small_machines_say_so(tmp_path: Path) -> None:
     small = replace(CORE, sizes={**CORE.sizes, "wram": 4})
     with pytest.raises(InputError, match=r"node /matmul0/MatMul: no tile fits on chip"):
         compile_onnx(net.save(tmp_path / "net.onnx", y), small)
-    assert numpy_helper.to_array(net.weights[0]).shape == (4, 4)

@@ -110,7 +110,7 @@ def test_four_cores(name: str, tmp_path: Path) -> None:
     if not four.time().cpu:
         (segment,) = four.steps
         assert len(segment.program.sections) == 4  # type: ignore[union-attr]
-        given = {buffer: inputs[store].reshape(-1) for store, buffer in segment.inputs.items()}  # type: ignore[union-attr]
+        given = {buffer: inputs[store] for store, buffer in segment.inputs.items()}  # type: ignore[union-attr]
         find_races(four.program, CLUSTER, given, range(2))
 
 
@@ -128,7 +128,7 @@ def test_no_races(name: str, tmp_path: Path) -> None:
     path = NETWORKS[name](tmp_path / "net.onnx")
     compiled, inputs = compile_onnx(path, CORE), nets.feeds(path)
     (segment,) = compiled.steps
-    given = {buffer: inputs[name].reshape(-1) for name, buffer in segment.inputs.items()}  # type: ignore[union-attr]
+    given = {buffer: inputs[name] for name, buffer in segment.inputs.items()}  # type: ignore[union-attr]
     find_races(compiled.program, CORE, given, range(3))
 
 
@@ -137,8 +137,9 @@ def test_file_runs_alone(tmp_path: Path) -> None:
     path = nets.lenet(tmp_path / "net.onnx")
     compiled, inputs = compile_onnx(path, CORE), nets.feeds(path)
     compiled.save(tmp_path / "net.pjx")
-    run = simulate(read_program(tmp_path / "net.pjx"), CORE, {"image": inputs["image"].reshape(-1)})
+    run = simulate(read_program(tmp_path / "net.pjx"), CORE, {"image": inputs["image"]})
     (value,) = compiled(inputs).values()
+    assert {name: array.shape for name, array in run.outputs.items()} == dict.fromkeys(compiled.outputs, (1, 10))
     assert next(iter(run.outputs.values())).tobytes() == value.tobytes()
     mixed = compile_onnx(nets.bert(tmp_path / "bert.onnx", 8, 16, 2, embed=5), CORE)
     with pytest.raises(InputError, match=r"on the CPU /gather0/Gather \(Gather\)"):
@@ -155,6 +156,27 @@ def test_explained(tmp_path: Path) -> None:
     lines = compile_onnx(nets.bert(tmp_path / "bert.onnx", 8, 16, 2, embed=5), CORE).explain()
     (placed,) = [line for line in lines if "CPU" in line]
     assert placed == "placed /gather0/Gather (Gather) on the CPU: ids is int64; its time is not modelled"
+
+
+def test_layers_add_up(made: Made) -> None:
+    """Equality: the layers' actions and work are the whole programs'; each lies within the time of the whole."""
+    _, compiled, _ = made
+    layers, timing = compiled.layers(), compiled.time()
+    for action, count in timing.counts.items():
+        assert sum(layer.counts.get(action, 0) for layer in layers) == count
+    matrix = sum(layer.busy.get("matrix", 0) for layer in layers)
+    assert matrix == sum(simulate(p, CORE).busy.get(("core0", "matrix"), 0) for p in compiled.programs)
+    assert min(layer.start for layer in layers) == 0
+    assert max(layer.end for layer in layers) == timing.cycles
+    assert all(layer.end > layer.start for layer in layers)
+
+
+def test_layers_by_hand(tmp_path: Path) -> None:
+    """By hand: MACs of LeNet-5 layer by layer, on one core and on four."""
+    path = nets.lenet(tmp_path / "net.onnx")
+    for machine in (CORE, CLUSTER):
+        macs = [layer.counts.get(("matrix", "mac_float32"), 0) for layer in compile_onnx(path, machine).layers()]
+        assert [count for count in macs if count] == [117_600, 240_000, 48_000, 10_080, 840]
 
 
 def test_every_node_is_explained(made: Made) -> None:

@@ -56,7 +56,7 @@ def checked(net: Net, *outputs: str, machine: Machine = SMALL, opset: int = 17, 
         return compiled
     for segment in compiled.steps:
         program = segment.program  # type: ignore[union-attr]
-        given_ = {buffer: inputs[name].reshape(-1) for name, buffer in segment.inputs.items()}  # type: ignore[union-attr]
+        given_ = {buffer: inputs[name] for name, buffer in segment.inputs.items()}  # type: ignore[union-attr]
         run = find_races(parse_program(dump_program(program)), compiled.machine, given_, range(seeds))
         assert run.cycles == segment.planned or machine.cores > 1  # type: ignore[union-attr]
     return compiled

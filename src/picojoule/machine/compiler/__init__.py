@@ -1,12 +1,13 @@
 """From a network with its weights to programs: folding, fusion, layout, tiling, order; values and time by running them."""
 
 from ._compiled import Compiled as Compiled
+from ._compiled import Layer as Layer
 from ._compiled import Segment as Segment
 from ._compiled import Timing as Timing
-from ._compiled import compile_graph as compile_graph
 from ._graph import Array as Array
 from ._graph import Graph as Graph
 from ._graph import Node as Node
 from ._operators import Lone as Lone
 from ._operators import lone as lone
 from ._operators import time_alone as time_alone
+from ._pipeline import compile_graph as compile_graph

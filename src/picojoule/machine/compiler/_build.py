@@ -34,6 +34,8 @@ class Builder:
 
     def __init__(self, machine: Machine, tracked: int) -> None:
         self.machine, self.tracked, self.core, self.cores = machine, tracked, 0, machine.cores
+        self.kernel = 0  # whose instructions are emitted
+        self.owners: list[int] = []
         self.code: list[Instruction] = []
         self.lines: list[int] = []  # 4·core + line
         self.ticks: list[int] = []
@@ -90,6 +92,7 @@ class Builder:
         self.lines.append(own.start + line)
         self.ticks.append(spec.duration(self.machine, found))
         self.needs.append(needs)
+        self.owners.append(self.kernel)
 
     def _table(self, scope: str) -> NDArray[Any]:
         """What this core did to a memory: (written or read, line, place)."""
@@ -181,8 +184,10 @@ class Builder:
             start, _, _, line = min(starts)
             bus = go(line, max(start, bus))
 
-    def program(self, buffers: list[Buffer], constants: dict[str, bytes], source: str) -> tuple[Program, int]:
-        """The program in its order with its tokens and counters, and the ticks that it takes."""
+    def program(
+        self, buffers: list[Buffer], constants: dict[str, bytes], source: str
+    ) -> tuple[Program, int, dict[str, tuple[int, ...]]]:
+        """The program in its order with its tokens and counters, its ticks, and by core the kernel of each line."""
         order, ticks = self.schedule()
         place = [0] * len(self.code)
         for stream in order:
@@ -209,9 +214,10 @@ class Builder:
                         posts[there // 3].add(position)
                         waits.setdefault(number, []).append((there // 3, position))
         ranks = [{position: rank + 1 for rank, position in enumerate(sorted(found))} for found in posts]
-        sections = {}
+        sections, kernels = {}, {}
         for core in range(self.cores):
             code: list[Instruction] = []
+            owners: list[int] = []
             for number in self._written(order[3 * core : 3 * core + 3]):
                 stream_ = _stream(self.lines[number]) % 3
                 for other, position in waits.get(number, ()):
@@ -220,9 +226,11 @@ class Builder:
                 code.append(Instruction(one.name, one.values, tokens[number], len(code) + 1))
                 if stream_ == 0 and place[number] in posts[core]:
                     code.append(make("post", on=0, sem=core, line=len(code) + 1))
+                owners += [self.owners[number]] * (len(code) - len(owners))
             if code:
                 sections[f"core{core}"] = tuple(code)
-        return Program(sections, tuple(buffers), constants, source), ticks
+                kernels[f"core{core}"] = tuple(owners)
+        return Program(sections, tuple(buffers), constants, source), ticks, kernels
 
     def _wanted(self, number: int, latest: list[list[int]]) -> list[tuple[int, int]]:
         """(stream, position in it) that an instruction waits for."""

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+from picojoule.quantity import InputError
+
 from .._machine import BYTES, DTYPES
 from .._meaning import FUNCTIONS
 from ._build import DRAM, NRAM, WRAM, Builder, share
 from ._choose import Tiling, divided, reach, taps
-from ._kernel import Contract, Part, Window
+from ._kernel import Contract, Kernel, Part, Window
 from ._tile import Area, BodyPlan, BodyRun, Ring, bits
 
 
@@ -40,6 +42,12 @@ def areas(builder: Builder) -> tuple[Area, Area]:
     return Area(machine.sizes["nram"], f"machine {machine.name}"), Area(
         machine.sizes["wram"], f"machine {machine.name}"
     )
+
+
+def refused(kernel: Kernel, builder: Builder) -> InputError:
+    return InputError("no tile fits on chip", where=f"node {kernel.name}",
+                      expected=f"rows that fit {builder.machine.sizes['nram']} bytes of NRAM",
+                      example="a machine with larger memories")  # fmt: skip
 
 
 def contract(builder: Builder, kernel: Contract, addresses: Mapping[str, int], dtypes: Mapping[str, str]) -> None:

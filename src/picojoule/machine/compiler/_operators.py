@@ -11,9 +11,10 @@ from picojoule.quantity import InputError
 from picojoule.workload import PARAMETER_ROLES, Access, Operator, Workload
 
 from .._machine import Machine
-from ._compiled import Timing, compile_graph
+from ._compiled import Timing
 from ._graph import Array, Graph, Node, Shape
 from ._kernel import Cpu
+from ._pipeline import compile_graph
 
 LARGEST: Final = 1 << 28  # elements of one operator's tensors
 UNARY: Final = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "gelu": "Gelu", "exp": "Exp", "sqrt": "Sqrt",

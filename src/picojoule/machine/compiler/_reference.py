@@ -127,7 +127,7 @@ def _sweep(kernel: Sweep, stored: Stored) -> Array:
     images = pixels.reshape(window.images, window.height, window.width, window.channels)
     outside: float = 0
     if kernel.fn == "max":
-        outside = -128 if images.dtype == np.int8 else float(np.finfo(np.float32).min)
+        outside = -128 if images.dtype == np.int8 else -np.inf
     result: NDArray[Any] | None = None
     taps = window.size[0] * window.size[1]
     w = stored.plane(kernel.w, taps, window.channels) if kernel.w else None

@@ -1,12 +1,13 @@
 """Nodes that move numbers: views where that is enough, copies by strided moves where it is not."""
 
 from collections.abc import Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from math import prod
 
 from ._graph import Node, Shape
 from ._kernel import Body, Copy, Place, Strided, packed
-from ._select import PERMUTE, Selector, UnsupportedError, View
+from ._select import Selector, UnsupportedError
+from ._stores import PERMUTE, View
 
 
 def reshape(selector: Selector, node: Node) -> None:
@@ -131,18 +132,21 @@ def split(selector: Selector, node: Node) -> None:
 
 
 def gather(selector: Selector, node: Node) -> None:
-    """One constant index along an axis: a view."""
+    """Constant indices along an axis, one or evenly spaced upwards: a view."""
     graph, name = selector.graph, node.inputs[0]
     index, shape = graph.constants.get(node.inputs[1]), graph.shape(name)
-    if index is None or index.ndim or name in graph.constants:
-        raise UnsupportedError("its indices are not one constant")
+    if index is None or name in graph.constants or (index.ndim > 1 and index.size > 1):
+        raise UnsupportedError("its indices are not one list of constants")
     axis = int(node.attributes.get("axis", 0)) % len(shape)
+    at = [int(i) % shape[axis] for i in index.reshape(-1)]
+    step = at[1] - at[0] if len(at) > 1 else 1
+    if step < 1 or any(b - a != step for a, b in pairwise(at)):
+        raise UnsupportedError("its indices are not evenly spaced upwards")
     view = selector.view_of(selector.value(name), shape)
-    at = int(index) % shape[axis]
-    keep = [i for i in range(len(shape)) if i != axis]
-    cut_ = View(view.base, view.offset + at * view.strides[axis], tuple(shape[i] for i in keep),
-                tuple(view.strides[i] for i in keep))  # fmt: skip
-    selector.bind(node.outputs[0], "plain", selector.new_view(view.base, cut_))
+    sizes = (*shape[:axis], *index.shape, *shape[axis + 1 :])
+    strides = (*view.strides[:axis], *[view.strides[axis] * step] * index.ndim, *view.strides[axis + 1 :])
+    offset = view.offset + at[0] * view.strides[axis]
+    selector.bind(node.outputs[0], "plain", selector.new_view(view.base, View(view.base, offset, sizes, strides)))
 
 
 def expand(selector: Selector, node: Node) -> None:
