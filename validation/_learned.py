@@ -18,7 +18,7 @@ def learn_all(sets: Sequence[Set]) -> dict[str, list[Evidence]]:
         if not one.learn or not len(one.seen().value):
             continue
         law = POWERS[one.kind] if one.kind in POWERS else LAWS[one.kind]
-        centres = 48 if law.family == "collective" else 120
+        centres = 48 if law.family == "collective" else 160
         found.setdefault(one.kind, []).append(
             learn(law, one.seen(), stack=one.stack, source=one.source, where=f"{one.where}, shape groups not held out", centres=centres)
         )

@@ -51,7 +51,7 @@ def prepare(rows: Rows, sheet: Sheet, dtype: str) -> Time:
 
     def time(theta: Array) -> Array:
         compute, memory, launch, power, edge, step, winograd, choice, passes = np.exp(theta)
-        inner = np.log([compute, memory, 1e-9, power, edge, 1e4, step, 1.0, 1.0])
+        inner = np.log([compute, memory, 1e-9, power, edge, 1e4, step, 1.0, 1.0, 1.0])
         one = direct(inner)
         faster = inner.copy()
         faster[0] = np.log(compute * winograd)

@@ -40,6 +40,7 @@ PARAMETERS = (
     Parameter("edge", "1", "extra loads of small tiles", 0.01, 60),
     Parameter("split_cycles", "cycles", "one doubling of a split sum", 50, 2e4),
     Parameter("step_cycles", "cycles", "latency of one element of k", 1e-3, 8),
+    Parameter("write_weight", "1", "cost of a byte written, over one read", 0.3, 5),
     Parameter("cache_boost", "1", "bandwidth of operands that stay in the L2, over that of memory", 1, 8),
     Parameter("cache_share", "1", "share of the L2 up to which they stay", 0.01, 3),
 )
@@ -58,18 +59,19 @@ def prepare(rows: Rows, sheet: Sheet, dtype: str) -> Time:
     tiles = batch * np.ceil(m / tm) * np.ceil(n / tn) * split
     one = 2 * tm * tn * 64 * np.ceil(k / split / 64) * sheet.multiprocessors / sheet.peak(store.peak)
     work_s = np.ceil(tiles / sheet.multiprocessors) * one
-    size = batch * (store.a_bytes * m * k + store.b_bytes * k * n + store.c_bytes * m * n)
-    memory_s = (size + np.where(split > 1, 4 * batch * m * n * split, 0)) / sheet.bandwidth_bytes_per_s
-    memory_s = memory_s / np.sqrt(np.minimum(1, 3 * tiles / sheet.multiprocessors))
+    read, written = batch * (store.a_bytes * m * k + store.b_bytes * k * n), batch * store.c_bytes * m * n
+    size = read + written
+    asked = sheet.bandwidth_bytes_per_s * np.sqrt(np.minimum(1, 3 * tiles / sheet.multiprocessors))
+    read_s, written_s = (read + np.where(split > 1, 4 * batch * m * n * split, 0)) / asked, written / asked
     filled = size / _cache(sheet)
     doublings, steps, edge = np.log2(split), k / split, 1 / tm + 1 / tn
     barred = (split > 1) & (k / split < _LEAST_K)
     hertz = sheet.clock_hz
 
     def time(theta: Array) -> Array:
-        compute, memory, launch, power, loads, split_cost, step, boost, share = np.exp(theta[:9])
+        compute, memory, launch, power, loads, split_cost, step, write, boost, share = np.exp(theta[:10])
         t_c = work_s * ((1 + loads * edge) / (1 + loads * _LARGEST)) / compute
-        t_m = memory_s / (memory * (1 + (boost - 1) / (1 + (filled / share) ** 4)))
+        t_m = (read_s + write * written_s) / (memory * (1 + (boost - 1) / (1 + (filled / share) ** 4)))
         total = blend_of(t_c, t_m, power) + (split_cost * doublings + step * steps) / hertz
         return np.asarray(launch / hertz + np.min(np.where(barred, np.inf, total), axis=1))
 
@@ -83,8 +85,8 @@ def prepare_quantised(rows: Rows, sheet: Sheet, dtype: str) -> Time:
     pass_s = 3 * batch * m * k / sheet.bandwidth_bytes_per_s
 
     def time(theta: Array) -> Array:
-        passes, floor = np.exp(theta[9:11])
-        return blend_of(plain(theta[:9]) + passes * pass_s, np.full(len(pass_s), floor / sheet.clock_hz), 6.0)
+        passes, floor = np.exp(theta[10:12])
+        return blend_of(plain(theta[:10]) + passes * pass_s, np.full(len(pass_s), floor / sheet.clock_hz), 6.0)
 
     return time
 

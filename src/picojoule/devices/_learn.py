@@ -44,14 +44,14 @@ class Measured:
         return self.take(np.sort(np.random.default_rng(0).permutation(len(self.value))[:most]))
 
 
-def learn(law: Law, data: Measured, *, stack: str, source: str = "", where: str = "", centres: int = 120) -> Evidence:
+def learn(law: Law, data: Measured, *, stack: str, source: str = "", where: str = "", centres: int = 160) -> Evidence:
     """Evidence of one device and library, fitted without any other."""
     mean, sigma = first(law)
     return _evidence(law, data, Prior(mean, 2 * sigma), stack, source, where, centres)
 
 
 def calibrate(
-    known: Knowledge, data: Measured, *, stack: str, source: str = "", where: str = "", centres: int = 120
+    known: Knowledge, data: Measured, *, stack: str, source: str = "", where: str = "", centres: int = 160
 ) -> Evidence:
     """As `learn`, under the prior of all devices: for few rows."""
     prior = known.prior(data.sheet, data.dtype, host=data.host)

@@ -33,7 +33,7 @@ class Surface:
         return np.asarray(_kernel(places, self.centres, self.length) @ self.weights)
 
 
-def krige(places: Array, rest: Array, *, length: float = 3.0, noise: float = 0.3, most: int = 250) -> Surface:
+def krige(places: Array, rest: Array, *, length: float = 4.0, noise: float = 0.1, most: int = 160) -> Surface:
     """The surface through residuals `rest` at `places`. `noise` is the variance of a row over that of the surface."""
     centres = places[_spread_out(places, length, most)]
     near, among = _kernel(places, centres, length), _kernel(centres, centres, length)
