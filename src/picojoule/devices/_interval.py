@@ -1,0 +1,78 @@
+"""How wrong a law is on rows it was not fitted to: multipliers that hold 90 % of them, by law and state of knowledge.
+
+Split-conformal on ln(measured / predicted): the (1 ± 0.9)/2 quantiles, corrected for the count, of rows held out by
+shape group on a calibrated device, or by whole device where only a sheet is known. Inside a device the groups are
+exchangeable and the promise holds; across devices it does not, so there the widest quantile of any device is taken, and
+the coverage that was found is stored beside it. V. Vovk, A. Gammerman, G. Shafer, 2005; J. Lei et al., JASA 113 (2018).
+
+Parameter spread is another thing: how far the parameters of this device may lie from those used. It is what the prior
+and the rows leave open, and is part of the residuals above; it is never added twice.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+State = Literal["calibrated", "sheet"]
+FORMAT: Final = "picojoule/device-intervals/1"
+MASS: Final = 0.9
+BINS_S: Final = (20e-6, 200e-6)  # short, middle and long kernels miss differently
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Multipliers on a prediction that hold MASS of the held-out rows. `coverage` is that found on others again."""
+
+    law: str
+    state: State
+    low: tuple[float, ...]  # one for each bin of time
+    high: tuple[float, ...]
+    rows: int
+    devices: int
+    coverage: float
+    worst: float  # the least coverage of any set of 30 rows or more
+
+    def at(self, time_s: Array) -> tuple[Array, Array]:
+        """(low, high) multipliers for predictions of these lengths."""
+        index = np.searchsorted(BINS_S, time_s) if len(self.low) > 1 else np.zeros(len(time_s), int)
+        return np.array(self.low)[index], np.array(self.high)[index]
+
+
+def conformal(rest: Array) -> tuple[float, float]:
+    """Quantiles of residuals that hold MASS of the next one: each a little wide for the count, as n + 1 asks."""
+    n, tail = len(rest), (1 - MASS) / 2
+    ordered = np.sort(rest)
+    above = min(n - 1, int(np.ceil((n + 1) * (1 - tail))) - 1)
+    below = max(0, int(np.floor((n + 1) * tail)) - 1)
+    return float(ordered[below]), float(ordered[above])
+
+
+@cache
+def bands() -> Mapping[tuple[str, str], Band]:
+    """The library's table: (law, state) → band."""
+    place = files("picojoule.library") / "devices" / "intervals.json"
+    if not place.is_file():
+        return {}
+    document: Any = json.loads(place.read_text("utf-8"))
+    found = {}
+    for e in document["bands"]:
+        found[e["law"], e["state"]] = Band(e["law"], e["state"], tuple(e["low"]), tuple(e["high"]), e["rows"], e["devices"],
+                                           e["coverage"], e["worst"])  # fmt: skip
+    return found
+
+
+def combined(times: Array, halves: Array, common: float) -> float:
+    """Half-width, in logarithms, of a sum of times each with its own half-width, and one that all share.
+
+    h² = common² + Σ (w_i·h_i)², w_i = t_i / Σ t: what belongs to the device moves all operators together and does not
+    average out; what belongs to a shape does.
+    """
+    share = times / times.sum()
+    return float(np.sqrt(common**2 + np.sum((share * halves) ** 2)))

@@ -1,0 +1,164 @@
+"""The one call: operator class, shapes, number format, device → seconds, joules, interval, and where they come from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from picojoule.quantity import InputError
+
+from ._evidence import Evidence, launch_of
+from ._interval import State, bands, combined
+from ._law import Array, Law, Rows
+from ._laws import POWERS, law_of
+from ._power import slow_down
+from ._sheet import Sheet
+from ._store import knowledge, measured_on
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One number for each row. Bounds hold 90 % of held-out measurements; None where none was ever held out.
+
+    `energy_j` is of the board, None where the sheet states no maximum power. `by` names what was measured.
+    """
+
+    time_s: Array
+    time_low_s: Array | None
+    time_high_s: Array | None
+    power_w: Array | None
+    energy_j: Array | None
+    energy_low_j: Array | None
+    energy_high_j: Array | None
+    state: State
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One operator of a network: its class, the shapes of one row, and how many times it runs."""
+
+    kind: str
+    rows: Mapping[str, float]
+    dtype: str
+    times: float = 1.0
+    stack: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """A sequence of operators: sums, with intervals in which operators of one device are wrong together."""
+
+    time_s: float
+    time_low_s: float | None
+    time_high_s: float | None
+    energy_j: float | None
+    calls: tuple[Prediction, ...]
+
+
+def predict(
+    kind: str, rows: Rows, dtype: str, sheet: Sheet, *, stack: str | None = None, host: bool = False, queued: bool = False,
+    limit_w: float | None = None, own: Sequence[Evidence] = (), without: frozenset[str] = frozenset(),
+) -> Prediction:  # fmt: skip
+    """Time and energy of operators of one class on the device of `sheet`.
+
+    `kind` is a key of LAWS; `rows` its columns. Where this device was measured in such a format (in `stack`, or in the
+    library with most rows), that speaks; else the sheet and what other devices have in common. `host` says that the host
+    launches every call; `queued` that launches hide behind the kernels before, as in a network. `limit_w` holds the board
+    to less power. `own` is the user's evidence, from `calibrate`; `without` leaves devices out, for validation.
+
+    Raises InputError for an unknown class, format or column, and for a fact that the sheet lacks.
+    """
+    law = law_of(kind, dtype)
+    time, state, by = _values(law, rows, dtype, sheet, stack, host, queued, own, without)
+    power = None
+    if sheet.max_power_w is not None:
+        operations, size = law.work(rows, dtype)
+        rates = {"operations_per_s": operations / time, "bytes_per_s": size / time, "time_s": time}
+        power, _, _ = _values(POWERS[f"power_{law.name}"], rates, dtype, sheet, None, host, False, own, without)
+    if limit_w is not None:
+        if power is None:
+            raise InputError("a power limit needs a maximum power", where=sheet.name, expected="max_power in its file",
+                             example="max_power: 700 W")  # fmt: skip
+        factor, power = slow_down(power, limit_w, sheet)
+        time = time * factor
+    low, high = _bounds(law.name, state, time)
+    energy = None if power is None else time * power
+    energy_low, energy_high = _energy_bounds(law.name, state, time, energy)
+    return Prediction(time, low, high, power, energy, energy_low, energy_high, state, by)
+
+
+def total(calls: Sequence[Call], sheet: Sheet, *, host: bool = False, overhead_s: float = 0.0, own: Sequence[Evidence] = (),
+          without: frozenset[str] = frozenset()) -> Total:  # fmt: skip
+    """Operators one after another, launches hidden behind the kernels before; `overhead_s` is the host's own time.
+
+    Calls of one class and format are predicted at once. The interval: half of each band is the device's own and moves
+    all operators together, the rest averages out (see `combined`).
+    """
+    groups: dict[tuple[str, str, str | None], list[int]] = {}
+    for i, call in enumerate(calls):
+        groups.setdefault((call.kind, call.dtype, call.stack), []).append(i)
+    found: list[Prediction] = []
+    time, half, energy = np.zeros(len(calls)), np.zeros(len(calls)), np.zeros(len(calls))
+    for (kind, dtype, stack), index in groups.items():
+        names = calls[index[0]].rows
+        rows = {name: np.array([float(calls[i].rows[name]) for i in index]) for name in names}
+        one = predict(kind, rows, dtype, sheet, stack=stack, host=host, queued=True, own=own, without=without)
+        found.append(one)
+        times = np.array([calls[i].times for i in index])
+        time[index] = one.time_s * times
+        energy[index] = np.nan if one.energy_j is None else one.energy_j * times
+        bounded = one.time_low_s is not None and one.time_high_s is not None
+        half[index] = np.log(one.time_high_s / one.time_low_s) / 2 if bounded else np.nan  # type: ignore[operator]
+    whole = float(time.sum()) + overhead_s
+    width = combined(time, half, SHARED * float(time @ half / time.sum()))
+    bound = np.isfinite(width)
+    return Total(whole, whole * float(np.exp(-width)) if bound else None, whole * float(np.exp(width)) if bound else None,
+                 float(energy.sum()) if np.isfinite(energy).all() else None, tuple(found))  # fmt: skip
+
+
+SHARED = 0.5  # of a band's half-width, what a device's operators share: between none and all, checked on whole networks
+
+
+def _values(
+    law: Law, rows: Rows, dtype: str, sheet: Sheet, stack: str | None, host: bool, queued: bool, own: Sequence[Evidence],
+    without: frozenset[str],
+) -> tuple[Array, State, str]:  # fmt: skip
+    seen = None if sheet.name in without else measured_on(law, sheet.name, dtype, stack, own)
+    if seen is not None and np.isfinite(seen.theta).all():
+        theta, left, state = seen.theta.copy(), seen.surface.at(law.place(rows, sheet)), "calibrated"
+        by = f"{law.name}: {seen.rows} rows of {seen.stack} on {seen.device}"
+    else:
+        known = knowledge(law, dtype, without=without, own=own)
+        theta = known.prior(sheet, dtype, host=host and not queued).mean
+        left, state = known.left_over(rows, sheet), "sheet"
+        by = f"{law.name}: the sheet of {sheet.name}, and {len({e.device for e in known.evidence})} other devices"
+    found = law.prepare(rows, sheet, dtype)(theta) * np.exp(left)
+    at = launch_of(law)
+    if queued and at is not None and law.family in _SHORT:
+        launch_s = float(np.exp(theta[at])) / sheet.clock_hz
+        kept_s = min(launch_s, QUEUED_CYCLES / sheet.clock_hz)
+        found = np.maximum(found - (launch_s - kept_s), kept_s)
+    return np.asarray(found), state, by  # type: ignore[return-value]
+
+
+_SHORT = frozenset({"gemm", "stream", "convolution"})  # laws whose launch is one kernel's
+QUEUED_CYCLES = 5000.0
+
+
+def _bounds(law: str, state: State, time: Array) -> tuple[Array | None, Array | None]:
+    band = bands().get((law, state))
+    if band is None:
+        return None, None
+    low, high = band.at(time)
+    return time * low, time * high
+
+
+def _energy_bounds(law: str, state: State, time: Array, energy: Array | None) -> tuple[Array | None, Array | None]:
+    """Of energy where it was held out, else the bounds of time and power together, in quadrature of logarithms."""
+    clock, watts = bands().get((law, state)), bands().get((f"power_{law}", state))
+    if energy is None or clock is None or watts is None:
+        return None, None
+    low, high = clock.at(time)
+    wattage_low, wattage_high = watts.at(time)
+    return (energy * np.exp(-np.hypot(np.log(low), np.log(wattage_low))), energy * np.exp(np.hypot(np.log(high), np.log(wattage_high))))
