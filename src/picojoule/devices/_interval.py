@@ -24,25 +24,49 @@ State = Literal["calibrated", "sheet"]
 FORMAT: Final = "picojoule/device-intervals/1"
 MASS: Final = 0.9
 BINS_S: Final = (20e-6, 200e-6)  # short, middle and long kernels miss differently
+_ENOUGH: Final = 60  # residuals in a bin before it gets a band of its own
 
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """Multipliers on a prediction that hold MASS of the held-out rows. `coverage` is that found on others again."""
+    """Multipliers on a prediction that hold MASS of the held-out rows. `coverage` is that found on others again.
+
+    `law` is a law and, for products, the family of formats; `device` and `stack` are empty where all devices speak.
+    """
 
     law: str
     state: State
-    low: tuple[float, ...]  # one for each bin of time
+    device: str
+    stack: str
+    low: tuple[float, ...]  # one for each bin of time, or one for all
     high: tuple[float, ...]
     rows: int
-    devices: int
-    coverage: float
-    worst: float  # the least coverage of any set of 30 rows or more
+    coverage: float | None = None
 
     def at(self, time_s: Array) -> tuple[Array, Array]:
         """(low, high) multipliers for predictions of these lengths."""
         index = np.searchsorted(BINS_S, time_s) if len(self.low) > 1 else np.zeros(len(time_s), int)
         return np.array(self.low)[index], np.array(self.high)[index]
+
+
+def band_of(law: str, state: State, device: str, stack: str, time_s: Array, rest: Array) -> Band:
+    """The band of residuals `rest` = ln(measured / predicted) at predicted times; by bin where each bin has enough."""
+    index = np.searchsorted(BINS_S, time_s)
+    whole = conformal(rest)
+    pairs = [conformal(rest[index == i]) if np.sum(index == i) >= _ENOUGH else whole for i in range(len(BINS_S) + 1)]
+    if all(p == whole for p in pairs):
+        pairs = [whole]
+    low, high = zip(*np.exp(pairs), strict=True)
+    return Band(law, state, device, stack, tuple(float(f"{x:.4g}") for x in low), tuple(float(f"{x:.4g}") for x in high), len(rest))
+
+
+def widest(parts: list[Band]) -> Band:
+    """The band that holds those of all devices: what is promised of one never measured."""
+    many = max(len(p.low) for p in parts)
+    low = [min(p.low[i] if len(p.low) > 1 else p.low[0] for p in parts) for i in range(many)]
+    high = [max(p.high[i] if len(p.high) > 1 else p.high[0] for p in parts) for i in range(many)]
+    one = parts[0]
+    return Band(one.law, one.state, "", "", tuple(low), tuple(high), sum(p.rows for p in parts))
 
 
 def conformal(rest: Array) -> tuple[float, float]:
@@ -55,17 +79,26 @@ def conformal(rest: Array) -> tuple[float, float]:
 
 
 @cache
-def bands() -> Mapping[tuple[str, str], Band]:
-    """The library's table: (law, state) → band."""
+def bands() -> Mapping[tuple[str, str, str, str], Band]:
+    """The library's table: (law, state, device, stack) → band; device and stack are empty in those of all devices."""
     place = files("picojoule.library") / "devices" / "intervals.json"
     if not place.is_file():
         return {}
     document: Any = json.loads(place.read_text("utf-8"))
-    found = {}
-    for e in document["bands"]:
-        found[e["law"], e["state"]] = Band(e["law"], e["state"], tuple(e["low"]), tuple(e["high"]), e["rows"], e["devices"],
-                                           e["coverage"], e["worst"])  # fmt: skip
-    return found
+    found = [Band(e["law"], e["state"], e["device"], e["stack"], tuple(e["low"]), tuple(e["high"]), e["rows"], e["coverage"])
+             for e in document["bands"]]  # fmt: skip
+    return {(b.law, b.state, b.device, b.stack): b for b in found}
+
+
+def band_for(law: str, state: State, device: str, stack: str) -> Band | None:
+    """The band of this device and library where one was held out there, else that of all devices; None if neither."""
+    table = bands()
+    return table.get((law, state, device, stack)) or table.get((law, state, "", ""))
+
+
+def band_key(law: str, formats: str) -> str:
+    """Products differ by the units that compute them: their bands are kept by family of formats."""
+    return f"{law} {formats}" if law in ("gemm", "power_gemm") else law
 
 
 def combined(times: Array, halves: Array, common: float) -> float:

@@ -8,9 +8,9 @@ import numpy as np
 from picojoule.quantity import InputError
 
 from ._evidence import Evidence, launch_of
-from ._interval import State, bands, combined
+from ._interval import State, band_for, band_key, combined
 from ._law import Array, Law, Rows
-from ._laws import POWERS, law_of
+from ._laws import POWERS, family, law_of
 from ._power import slow_down
 from ._sheet import Sheet
 from ._store import knowledge, measured_on
@@ -70,21 +70,21 @@ def predict(
     Raises InputError for an unknown class, format or column, and for a fact that the sheet lacks.
     """
     law = law_of(kind, dtype)
-    time, state, by = _values(law, rows, dtype, sheet, stack, host, queued, own, without)
+    time, state, by, used = _values(law, rows, dtype, sheet, stack, host, queued, own, without)
     power = None
     if sheet.max_power_w is not None:
         operations, size = law.work(rows, dtype)
         rates = {"operations_per_s": operations / time, "bytes_per_s": size / time, "time_s": time}
-        power, _, _ = _values(POWERS[f"power_{law.name}"], rates, dtype, sheet, None, host, False, own, without)
+        power = _values(POWERS[f"power_{law.name}"], rates, dtype, sheet, None, host, False, own, without)[0]
     if limit_w is not None:
         if power is None:
             raise InputError("a power limit needs a maximum power", where=sheet.name, expected="max_power in its file",
                              example="max_power: 700 W")  # fmt: skip
         factor, power = slow_down(power, limit_w, sheet)
         time = time * factor
-    low, high = _bounds(law.name, state, time)
+    low, high = _bounds(band_key(law.name, family(dtype)), state, sheet.name, used, time)
     energy = None if power is None else time * power
-    energy_low, energy_high = _energy_bounds(law.name, state, time, energy)
+    energy_low, energy_high = _energy_bounds(law.name, family(dtype), state, sheet.name, used, time, energy)
     return Prediction(time, low, high, power, energy, energy_low, energy_high, state, by)
 
 
@@ -123,15 +123,16 @@ SHARED = 0.5  # of a band's half-width, what a device's operators share: between
 def _values(
     law: Law, rows: Rows, dtype: str, sheet: Sheet, stack: str | None, host: bool, queued: bool, own: Sequence[Evidence],
     without: frozenset[str],
-) -> tuple[Array, State, str]:  # fmt: skip
+) -> tuple[Array, State, str, str]:  # fmt: skip
     seen = None if sheet.name in without else measured_on(law, sheet.name, dtype, stack, own)
     if seen is not None and np.isfinite(seen.theta).all():
         theta, left, state = seen.theta.copy(), seen.surface.at(law.place(rows, sheet)), "calibrated"
+        used = seen.stack
         by = f"{law.name}: {seen.rows} rows of {seen.stack} on {seen.device}"
     else:
         known = knowledge(law, dtype, without=without, own=own)
         theta = known.prior(sheet, dtype, host=host and not queued).mean
-        left, state = known.left_over(rows, sheet), "sheet"
+        left, state, used = known.left_over(rows, sheet), "sheet", ""
         by = f"{law.name}: the sheet of {sheet.name}, and {len({e.device for e in known.evidence})} other devices"
     found = law.prepare(rows, sheet, dtype)(theta) * np.exp(left)
     at = launch_of(law)
@@ -139,26 +140,28 @@ def _values(
         launch_s = float(np.exp(theta[at])) / sheet.clock_hz
         kept_s = min(launch_s, QUEUED_CYCLES / sheet.clock_hz)
         found = np.maximum(found - (launch_s - kept_s), kept_s)
-    return np.asarray(found), state, by  # type: ignore[return-value]
+    return np.asarray(found), state, by, used  # type: ignore[return-value]
 
 
 _SHORT = frozenset({"gemm", "stream", "convolution"})  # laws whose launch is one kernel's
 QUEUED_CYCLES = 5000.0
 
 
-def _bounds(law: str, state: State, time: Array) -> tuple[Array | None, Array | None]:
-    band = bands().get((law, state))
+def _bounds(key: str, state: State, device: str, stack: str, time: Array) -> tuple[Array | None, Array | None]:
+    band = band_for(key, state, device, stack)
     if band is None:
         return None, None
     low, high = band.at(time)
     return time * low, time * high
 
 
-def _energy_bounds(law: str, state: State, time: Array, energy: Array | None) -> tuple[Array | None, Array | None]:
-    """Of energy where it was held out, else the bounds of time and power together, in quadrature of logarithms."""
-    clock, watts = bands().get((law, state)), bands().get((f"power_{law}", state))
+def _energy_bounds(
+    law: str, formats: str, state: State, device: str, stack: str, time: Array, energy: Array | None
+) -> tuple[Array | None, Array | None]:
+    """The bounds of time and power together, in quadrature of logarithms: they miss for reasons of their own."""
+    clock = band_for(band_key(law, formats), state, device, stack)
+    watts = band_for(band_key(f"power_{law}", formats), state, device, stack)
     if energy is None or clock is None or watts is None:
         return None, None
-    low, high = clock.at(time)
-    wattage_low, wattage_high = watts.at(time)
-    return (energy * np.exp(-np.hypot(np.log(low), np.log(wattage_low))), energy * np.exp(np.hypot(np.log(high), np.log(wattage_high))))
+    (low, high), (watts_low, watts_high) = clock.at(time), watts.at(time)
+    return (energy * np.exp(-np.hypot(np.log(low), np.log(watts_low))), energy * np.exp(np.hypot(np.log(high), np.log(watts_high))))
