@@ -75,7 +75,43 @@ def _power(kind: str, device: str, stack: str, dtype: str, rows: dict[str, Array
     operations, size = law.work(rows, dtype)
     rates = {"operations_per_s": operations / time, "bytes_per_s": size / time, "time_s": time}
     return make("power", f"power_{law.name}", device, stack, dtype, rates, number(some, "power_w"), source=_SOURCE, where=where,
-                group=group)  # fmt: skip
+                group=group, shapes=rows if law.family == "gemm" else None)  # fmt: skip
+
+
+def streams_eager(data: Path) -> list[Set]:
+    """GELU, LayerNorm and softmax in 16 bits launched from Python: elements a second, two passes of two bytes each."""
+    some = [x for x in lines_of(data / "gpu_ops_fp16.csv") if x["op"] != "matmul" and x["throughput_Gelem_per_s"]]
+    found = []
+    for (name, device), lines in by(some, "op", "device").items():
+        rows, width = number(lines, "m", 1.0), number(lines, "n", 1.0)
+        if name == "gelu":  # one number of elements; a block takes a thousand of them
+            rows, width = np.maximum(1.0, rows / 1024), np.minimum(rows, 1024.0)
+        size = {"bytes": 4 * rows * width, "rows": rows}
+        found.append(make("streams-16", "stream", _GPU[device], f"PyTorch eager {name}", "float16", size,
+                          rows * width / (number(lines, "throughput_Gelem_per_s") * 1e9), source="llmcompass2024",
+                          where="gpu_ops_fp16.csv", host=True, group=[rows, width]))  # fmt: skip
+    return found
+
+
+def block_streams(data: Path) -> list[Set]:
+    """Norms, activations, additions and rotations of Llama and phi-2 blocks; the A40 is held out for good."""
+    parts: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
+    for x in lines_of(data / "llm_block_ops.csv"):
+        t, d, parallel = float(x["num_tokens"]), float(x["n_embd"]), float(x["num_tensor_parallel_workers"])
+        inner, size = float(x["n_expanded_embd"]) / parallel, float(x["n_embd"]) / float(x["n_head"])
+        turned = (float(x["n_head"]) + max(float(x["n_kv_head"]), parallel)) * size / parallel
+        gated = 3 if x["use_gated_mlp"] == "True" else 2
+        for name, column, moved in (("norm", "input_layernorm_ms", 4 * t * d), ("activation", "mlp_act_ms", 2 * gated * t * inner),
+                                    ("addition", "add_ms", 6 * t * d), ("rotation", "attn_rope_ms", 4 * t * turned)):  # fmt: skip
+            if x[column] and float(x[column]) > 0:
+                parts.setdefault((x["device"], name), []).append((moved, t, float(x[column]) * 1e-3))
+    found = []
+    for (device, name), cells in parts.items():
+        table = np.array(cells)
+        found.append(make("streams-16", "stream", {"a40": "a40", "a100": "a100-sxm-80gb", "h100": "h100-sxm"}[device], f"Vidur {name}",
+                          "float16", {"bytes": table[:, 0], "rows": table[:, 1]}, table[:, 2], source="vidur2024",
+                          where="llm_block_ops.csv", learn=device != "a40", group=[table[:, 1]]))  # fmt: skip
+    return found
 
 
 def attention(data: Path) -> list[Set]:
@@ -153,12 +189,15 @@ def vector_operators(data: Path) -> list[Set]:
 
 
 def quantising(data: Path) -> list[Set]:
-    """Kernels on an H200 that find a scale, or scale a matrix to 8 bits: reads of two bytes, writes of one."""
+    """Kernels on an H200 that find a scale, or scale a matrix to 8 bits: reads of two bytes, writes of one.
+
+    They reach far less than norms do: they stand under the format they make, and teach nothing about 16-bit streams.
+    """
     found = []
     for (name,), some in by(lines_of(data / "memory_bound_h200.csv"), "op_name").items():
         rows, width = number(some, "m"), number(some, "k")
         size = rows * width * (2.0 if name == "compute_scale" else 3.0)
-        found.append(make("quantising", "stream", "h200-sxm", f"VLLM 0.22.0 {name}", "bfloat16", {"bytes": size, "rows": rows},
+        found.append(make("quantising", "stream", "h200-sxm", f"VLLM 0.22.0 {name}", "float8", {"bytes": size, "rows": rows},
                           number(some, "latency_ms") * 1e-3, source=_SOURCE, where="memory_bound_h200.csv", group=[width]))  # fmt: skip
     return found
 
@@ -210,7 +249,8 @@ READERS: dict[str, tuple[str, Reader]] = {
     "attention": ("attention_context.csv", attention), "experts": ("moe_h200.csv", experts),
     "collectives": ("collectives_nccl.csv", collectives), "vector-operators": ("gpu_ops_fp32.csv", vector_operators),
     "quantising": ("memory_bound_h200.csv", quantising), "convolutions": ("gpu_conv_fp32.csv", convolutions),
-    "blocks": ("llm_block_ops.csv", blocks),
+    "blocks": ("llm_block_ops.csv", blocks), "streams_eager": ("gpu_ops_fp16.csv", streams_eager),
+    "block_streams": ("llm_block_ops.csv", block_streams),
 }  # fmt: skip
 
 

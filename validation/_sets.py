@@ -6,7 +6,7 @@ The samples kept in the folders are of held-out groups alone, so nothing here wa
 
 import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from pathlib import Path
 
@@ -35,6 +35,7 @@ class Set:
     source: str
     where: str
     learn: bool = True  # False: no row of it is ever fitted, the device is held out for good
+    shapes: Mapping[str, Array] = field(default_factory=dict)  # of power rows: the shapes whose power it is
 
     @property
     def device(self) -> str:
@@ -81,7 +82,8 @@ def by(lines: Iterable[Line], *names: str) -> dict[tuple[str, ...], list[Line]]:
 
 
 def make(folder: str, kind: str, device: str, stack: str, dtype: str, rows: Mapping[str, Array], value: Array, *,
-         source: str, where: str, host: bool = False, learn: bool = True, group: Sequence[Array] | None = None) -> Set:  # fmt: skip
+         source: str, where: str, host: bool = False, learn: bool = True, group: Sequence[Array] | None = None,
+         shapes: Mapping[str, Array] | None = None) -> Set:  # fmt: skip
     """One set, with folds by the groups of its law."""
     law = POWERS[kind] if kind in POWERS else law_of(kind, dtype)
     keys = group if group is not None else [np.log2(np.maximum(rows["bytes"], 1)).round() if g == "octave" else rows[g] for g in law.group]
@@ -89,7 +91,8 @@ def make(folder: str, kind: str, device: str, stack: str, dtype: str, rows: Mapp
     data = Measured({k: np.asarray(rows[k], float) for k in law.columns}, value, sheet_of(device), dtype, host)
     keep = np.isfinite(value) & (value > 0)
     data = data.take(keep)
-    return Set(folder, law.name, stack, data, fold[keep], source, where, learn)
+    kept = {k: np.asarray(v, float)[keep] for k, v in (shapes or {}).items()}
+    return Set(folder, law.name, stack, data, fold[keep], source, where, learn, kept)
 
 
 def samples() -> list[Set]:
@@ -104,7 +107,8 @@ def samples() -> list[Set]:
             rows = {c: number(some, c) for c in law.columns}
             data = Measured(rows, number(some, "value"), sheet_of(device), dtype, host == "1")
             zero = np.zeros(len(some), dtype=np.int64)
-            found.append(Set(path.parent.name, kind, stack, data, zero, source, where, learn == "1"))
+            shapes = {c: number(some, c) for c in ("m", "n", "k", "batch") if kind in POWERS and some[0].get(c)}
+            found.append(Set(path.parent.name, kind, stack, data, zero, source, where, learn == "1", shapes))
     return found
 
 
@@ -114,12 +118,14 @@ def write_samples(sets: Sequence[Set], most: int = 300) -> dict[str, int]:
     for folder in sorted({s.folder for s in sets}):
         here = [s for s in sets if s.folder == folder]
         share = max(10, most // len(here))
-        columns = list(dict.fromkeys(c for s in here for c in s.data.rows))
+        columns = list(dict.fromkeys(c for s in here for c in (*s.data.rows, *s.shapes)))
         out = [",".join(["kind", "device", "stack", "dtype", "host", "learn", "source", "where", *columns, "value"])]
         for s in here:
-            some = s.held_out().some(share)
+            held = s.held_out()
+            held = replace(held, rows={**{k: v[s.fold == 0] for k, v in s.shapes.items()}, **held.rows})
+            some = held.some(share)
             for i in range(len(some.value)):
-                cells = [f"{some.rows[c][i]:.7g}" if c in some.rows else "" for c in columns]
+                cells = [f"{some.rows[c][i]:.9g}" if c in some.rows else "" for c in columns]
                 out.append(",".join([s.kind, s.device, s.stack, some.dtype, str(int(some.host)), str(int(s.learn)), s.source,
                                      f'"{s.where}"', *cells, f"{some.value[i]:.6g}"]))  # fmt: skip
         (HOME / folder).mkdir(exist_ok=True)
