@@ -22,7 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m validation", description="Predict published measurements.")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the full published sets (CSV)")
     parser.add_argument("--write", action="store_true", help="remake docs/validation.md and the accepted table")
-    parser.add_argument("--learn", action="store_true", help="fit the library's device files from the seen groups (needs --data)")
+    parser.add_argument(
+        "--learn", action="store_true", help="fit the library's device files from the seen groups (needs --data)"
+    )
     options = parser.parse_args(arguments)
     try:
         return _run(options.data, options.write, options.learn)
@@ -34,14 +36,24 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(data: Path | None, write: bool, learn: bool) -> int:
     from picojoule.quantity import InputError
 
-    from . import _bands, _learned, _read, _report, _sets, _table
+    from . import _learned, _read, _report, _sets, _table
 
     skipped: list[str] = []
     if data is not None and not data.is_dir():
-        raise InputError("is not a folder", where=str(data), expected="a folder of published sets", example="--data ../shared/data/measured")
+        raise InputError(
+            "is not a folder",
+            where=str(data),
+            expected="a folder of published sets",
+            example="--data ../shared/data/measured",
+        )
     if learn:
         if data is None:
-            raise InputError("fitting needs the full sets", where="--learn", expected="--data DIR beside it", example="--data DIR --learn")
+            raise InputError(
+                "fitting needs the full sets",
+                where="--learn",
+                expected="--data DIR beside it",
+                example="--data DIR --learn",
+            )
         _learned.relearn(data)
     if data is None:
         sets = _sets.samples()

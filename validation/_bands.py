@@ -66,7 +66,11 @@ def table(sets: Sequence[Set]) -> list[Band]:
             continue
         data = one.held_out()
         found = calibrated(one, data)
-        share = covered(band, one, found, data.value, dict(data.rows)) if found is not None and len(data.value) >= _LEAST else None
+        share = (
+            covered(band, one, found, data.value, dict(data.rows))
+            if found is not None and len(data.value) >= _LEAST
+            else None
+        )
         bands.append(replace(band, coverage=share))
     for key, band in sheet_bands(sets).items():
         bands.append(band)
@@ -81,7 +85,11 @@ def write(bands: Sequence[Band], path: Path) -> None:
     lines = [json.dumps({"law": b.law, "state": b.state, "device": b.device, "stack": b.stack, "low": b.low, "high": b.high,
                          "rows": b.rows, "coverage": None if b.coverage is None else round(b.coverage, 3)}) for b in bands]  # fmt: skip
     about = "90 % multipliers on a prediction: split-conformal on held-out shape groups (calibrated) or devices (sheet, the widest)"
-    text = f'{{"format": "{FORMAT}", "about": {json.dumps(about)}, "provenance": "measured", "bands": [\n' + ",\n".join(lines) + "\n]}\n"
+    text = (
+        f'{{"format": "{FORMAT}", "about": {json.dumps(about)}, "provenance": "measured", "bands": [\n'
+        + ",\n".join(lines)
+        + "\n]}\n"
+    )
     path.write_text(text, encoding="utf-8")
 
 

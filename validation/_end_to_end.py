@@ -15,7 +15,12 @@ _DEVICES = {
     "NVIDIA_H100_80GB_HBM3": "h100-sxm", "NVIDIA_L4": "l4", "Tesla_P100-PCIE-16GB": "p100-pcie", "Tesla_P4": "p4", "Tesla_T4": "t4",
     "Tesla_V100-PCIE-32GB": "v100-pcie",
 }  # fmt: skip
-_STACKS = {"linear": "PyTorch 2.1 linear", "bmm": "PyTorch 2.1 bmm", "ln": "PyTorch 2.1 ln", "softmax": "PyTorch 2.1 softmax"}
+_STACKS = {
+    "linear": "PyTorch 2.1 linear",
+    "bmm": "PyTorch 2.1 bmm",
+    "ln": "PyTorch 2.1 ln",
+    "softmax": "PyTorch 2.1 softmax",
+}
 _MEASURED = frozenset({"a100-pcie-40gb", "a100-pcie-80gb", "p100-pcie", "p4", "v100-pcie"})
 BACKWARD = 2.0  # both gradients of every product, and the same again of every other kernel
 HOST_S = 6e-6  # recalled: what eager PyTorch needs to launch one kernel
@@ -53,15 +58,25 @@ def _network(x: Line) -> Network:
     stacks: dict[str, str | None] = dict(_STACKS)
 
     def run(sheet: Sheet, without: frozenset[str]) -> tuple[float, float | None, float | None]:
-        calls = eager(SHAPES[x["model"]], int(x["batch"]), int(x["seq"]), fused=fused, train=train, stacks=stacks, layers=layers)
+        calls = eager(
+            SHAPES[x["model"]], int(x["batch"]), int(x["seq"]), fused=fused, train=train, stacks=stacks, layers=layers
+        )
         kernels = sum(c.times for c in calls)
         one = total(calls, sheet, without=without)
         least = kernels * HOST_S
-        return times * max(one.time_s, least), one.time_low_s and times * one.time_low_s, one.time_high_s and times * one.time_high_s
+        return (
+            times * max(one.time_s, least),
+            one.time_low_s and times * one.time_low_s,
+            one.time_high_s and times * one.time_high_s,
+        )
 
     sheet_s, low, high = run(sheet, frozenset({sheet.name}))
     own = run(sheet, frozenset())[0] if sheet.name in _MEASURED else None
-    calls = eager(SHAPES[x["model"]], int(x["batch"]), int(x["seq"]), fused=fused, train=train, stacks=stacks, layers=layers)
-    operations = sum(2 * c.rows["m"] * c.rows["n"] * c.rows["k"] * c.rows["batch"] * c.times for c in calls if c.kind == "gemm")
+    calls = eager(
+        SHAPES[x["model"]], int(x["batch"]), int(x["seq"]), fused=fused, train=train, stacks=stacks, layers=layers
+    )
+    operations = sum(
+        2 * c.rows["m"] * c.rows["n"] * c.rows["k"] * c.rows["batch"] * c.times for c in calls if c.kind == "gemm"
+    )
     return Network(f"{x['case']} {x['extra']}".strip(), sheet.name, x["mode"], float(x["e2e_latency"]) * 1e-3, own, sheet_s,
                    times * operations / sheet.peak("float32"), low, high)  # fmt: skip

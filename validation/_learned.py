@@ -20,7 +20,14 @@ def learn_all(sets: Sequence[Set]) -> dict[str, list[Evidence]]:
         law = POWERS[one.kind] if one.kind in POWERS else LAWS[one.kind]
         centres = 48 if law.family == "collective" else 160
         found.setdefault(one.kind, []).append(
-            learn(law, one.seen(), stack=one.stack, source=one.source, where=f"{one.where}, shape groups not held out", centres=centres)
+            learn(
+                law,
+                one.seen(),
+                stack=one.stack,
+                source=one.source,
+                where=f"{one.where}, shape groups not held out",
+                centres=centres,
+            )
         )
     return found
 

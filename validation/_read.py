@@ -46,7 +46,11 @@ def gemm_h200(data: Path) -> list[Set]:
         found.append(_gemm(some, "h200-sxm", "VLLM 0.22.0", dtype, False))
         long = [x for x in some if float(x["latency_ms"]) * 1e-3 >= _LEAST_POWER_S and x["power_w"]]
         rows = _gemm_rows(long)
-        found.append(_power("gemm", "h200-sxm", "VLLM 0.22.0", _DTYPE[dtype], rows, long, [rows["n"], rows["k"]], "gemm_h200.csv"))
+        found.append(
+            _power(
+                "gemm", "h200-sxm", "VLLM 0.22.0", _DTYPE[dtype], rows, long, [rows["n"], rows["k"]], "gemm_h200.csv"
+            )
+        )
     return found
 
 
@@ -120,12 +124,16 @@ def attention(data: Path) -> list[Set]:
     for file, kind, column, length in (("attention_context.csv", "attention_prefill", "length", "isl"),
                                        ("attention_generation.csv", "attention_decode", "context", "step")):  # fmt: skip
         lines = [x for x in lines_of(data / file) if float(x["head_dim"]) <= 256 and "triton" not in x["kernel_source"]]
-        for (framework, version, device, kept), some in by(lines, "framework", "version", "device", "kv_cache_dtype").items():
+        for (framework, version, device, kept), some in by(
+            lines, "framework", "version", "device", "kv_cache_dtype"
+        ).items():
             width = 1.0 if kept == "fp8" else 2.0
             stack = f"{framework} {version}" + (" fp8 keys" if kept == "fp8" else "")
             rows = _attention_rows(some, column, length, width)
             value = number(some, "latency_ms") * 1e-3
-            found.append(make("attention", kind, _GPU[device], stack, "bfloat16", rows, value, source=_SOURCE, where=file))
+            found.append(
+                make("attention", kind, _GPU[device], stack, "bfloat16", rows, value, source=_SOURCE, where=file)
+            )
             long = [x for x in some if float(x["latency_ms"]) * 1e-3 >= _LEAST_POWER_S and x["power_w"]]
             if len(long) > 100:
                 rows = _attention_rows(long, column, length, width)

@@ -10,7 +10,21 @@ PAGE = HOME.parent / "docs" / "validation.md"
 ACCEPTED = HOME / "accepted.json"
 _NOISE = 1.10  # a tenth of the error, and half a point: what another sample of rows does
 _POINT = 0.5
-_HEAD = ("class", "known by", "rows", "devices", "mean %", "median %", "worst device", "plain %", "peer %", "coverage", "least", "high/low", "target")
+_HEAD = (
+    "class",
+    "known by",
+    "rows",
+    "devices",
+    "mean %",
+    "median %",
+    "worst device",
+    "plain %",
+    "peer %",
+    "coverage",
+    "least",
+    "high/low",
+    "target",
+)
 
 
 def text(rows: Sequence[Row]) -> str:
@@ -50,11 +64,16 @@ def page(rows: Sequence[Row], sets: Sequence[Set]) -> str:
     body = "\n".join("| " + " | ".join(_cells(r)) + " |" for r in rows)
     missed = [r for r in rows if r.target is not None and r.mean > r.target]
     reached = [r for r in rows if r.target is not None and r.mean <= r.target]
-    why = "\n".join(f"- **{r.title}** ({r.state}): {r.mean:.1f} %, target {r.target:g} %. {WHY.get((r.title, r.state), '')}".rstrip() for r in missed)
+    why = "\n".join(
+        f"- **{r.title}** ({r.state}): {r.mean:.1f} %, target {r.target:g} %. {WHY.get((r.title, r.state), '')}".rstrip()
+        for r in missed
+    )
     sources = "\n".join(f"| {folder} | {', '.join(sorted({s.source for s in sets if s.folder == folder}))} | "
                         f"{len([s for s in sets if s.folder == folder])} | {sum(len(s.data.value) for s in sets if s.folder == folder)} |"
                         for folder in dict.fromkeys(s.folder for s in sets))  # fmt: skip
-    return PAGE_TEXT.format(head=head, body=body, reached=len(reached), targets=len(reached) + len(missed), why=why, sources=sources)
+    return PAGE_TEXT.format(
+        head=head, body=body, reached=len(reached), targets=len(reached) + len(missed), why=why, sources=sources
+    )
 
 
 def _cells(r: Row) -> tuple[str, ...]:

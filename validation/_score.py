@@ -31,7 +31,9 @@ def score(predicted: Array, measured: Array) -> Score:
     """Errors relative to the measured value."""
     ratio = np.asarray(predicted) / np.asarray(measured)
     wrong = 100 * np.abs(ratio - 1)
-    return Score(len(ratio), float(wrong.mean()), float(np.median(wrong)), float(100 * (np.exp(np.log(ratio).mean()) - 1)))
+    return Score(
+        len(ratio), float(wrong.mean()), float(np.median(wrong)), float(100 * (np.exp(np.log(ratio).mean()) - 1))
+    )
 
 
 def law_of_set(one: Set) -> Law:
@@ -79,4 +81,14 @@ def others(evidence: Sequence[Evidence], law: Law, device: str, dtype: str) -> K
     return gather(law, same or [e for e in evidence if e.law == law.name and e.device != device])
 
 
-__all__ = ["Score", "by_sheet", "calibrated", "from_knowledge", "law_of_set", "others", "power_for_work", "roofline", "score"]
+__all__ = [
+    "Score",
+    "by_sheet",
+    "calibrated",
+    "from_knowledge",
+    "law_of_set",
+    "others",
+    "power_for_work",
+    "roofline",
+    "score",
+]

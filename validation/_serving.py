@@ -54,7 +54,9 @@ def steps(data: Path) -> list[Step]:
 
 def step_calls(shape: Shape, batch: float, context: float, parallel: int, prompts: float, prompt: float) -> list[Call]:
     """One token for each of `batch` sequences, and `prompts` prompts of `prompt` tokens beside them."""
-    return _pass(shape, batch, batch, context, parallel) + ([] if prompts <= 0 else _prompt(shape, prompts, prompt, parallel))
+    return _pass(shape, batch, batch, context, parallel) + (
+        [] if prompts <= 0 else _prompt(shape, prompts, prompt, parallel)
+    )
 
 
 def _pass(shape: Shape, tokens: float, batch: float, context: float, parallel: int) -> list[Call]:
@@ -67,14 +69,23 @@ def _pass(shape: Shape, tokens: float, batch: float, context: float, parallel: i
 def _prompt(shape: Shape, prompts: float, prompt: float, parallel: int) -> list[Call]:
     rows = {"batch": 1, "length": prompt, "heads": shape.heads / parallel, "kv_heads": max(1.0, shape.kv_heads / parallel),
             "head_dim": shape.head_dim, "window": 0, "kv_bytes": 2}  # fmt: skip
-    return [*_dense(shape, prompt, parallel, prompts), Call("attention_prefill", rows, "bfloat16", shape.layers * prompts)]
+    return [
+        *_dense(shape, prompt, parallel, prompts),
+        Call("attention_prefill", rows, "bfloat16", shape.layers * prompts),
+    ]
 
 
 def _dense(shape: Shape, tokens: float, parallel: int, times: float) -> list[Call]:
     n, d, dtype = shape.layers * times, shape.width, "bfloat16"
     width = (shape.heads + 2 * shape.kv_heads) * shape.head_dim / parallel
     inner, out = shape.inner / parallel, shape.heads * shape.head_dim / parallel
-    products = ((width, d, n), (d, out, n), ((2 if shape.gated else 1) * inner, d, n), (d, inner, n), (shape.vocabulary / parallel, d, times))
+    products = (
+        (width, d, n),
+        (d, out, n),
+        ((2 if shape.gated else 1) * inner, d, n),
+        (d, inner, n),
+        (shape.vocabulary / parallel, d, times),
+    )
     calls = [Call("gemm", {"m": tokens, "n": a, "k": b, "batch": 1}, dtype, t) for a, b, t in products]
     calls += [Call("stream", {"bytes": 8 * tokens * d, "rows": tokens}, dtype, 2 * n),
               Call("stream", {"bytes": 6 * tokens * inner, "rows": tokens}, dtype, n)]  # fmt: skip
@@ -89,7 +100,9 @@ def _step(x: Line) -> Step:
     sheet = sheet_of({"H100": "h100-sxm", "B200": "b200-sxm", "H200": "h200-sxm"}[x["gpu_model"]])
     calls = step_calls(shape, batch, prompt + out / 2, parallel, batch / out, prompt)
     one = total([c for c in calls if c.kind != "all_reduce"], sheet, without=frozenset({sheet.name}))
-    reduced_s = sum(c.times * _reduce_s(float(c.rows["bytes"]), parallel, sheet) for c in calls if c.kind == "all_reduce")
+    reduced_s = sum(
+        c.times * _reduce_s(float(c.rows["bytes"]), parallel, sheet) for c in calls if c.kind == "all_reduce"
+    )
     operations, size = work(calls)
     idle = quiet_w(sheet)
     rate = float(x["output_throughput_tokens_per_sec"])
@@ -148,7 +161,10 @@ def _reduce_s(size: float, devices: int, sheet: Sheet) -> float:
     return REDUCE_S + 2 * (devices - 1) / devices * size / (REDUCE_SHARE * (sheet.link_bytes_per_s or np.nan))
 
 
-REDUCE_S, REDUCE_SHARE = 8e-6, 0.7  # recalled: 7 to 12 us a call in the research notes; share of NVLink as large messages reach
+REDUCE_S, REDUCE_SHARE = (
+    8e-6,
+    0.7,
+)  # recalled: 7 to 12 us a call in the research notes; share of NVLink as large messages reach
 
 
 __all__ = ["Step", "predict", "server", "step_calls", "step_s", "steps", "token_j", "work"]

@@ -86,7 +86,11 @@ def make(folder: str, kind: str, device: str, stack: str, dtype: str, rows: Mapp
          shapes: Mapping[str, Array] | None = None) -> Set:  # fmt: skip
     """One set, with folds by the groups of its law."""
     law = POWERS[kind] if kind in POWERS else law_of(kind, dtype)
-    keys = group if group is not None else [np.log2(np.maximum(rows["bytes"], 1)).round() if g == "octave" else rows[g] for g in law.group]
+    keys = (
+        group
+        if group is not None
+        else [np.log2(np.maximum(rows["bytes"], 1)).round() if g == "octave" else rows[g] for g in law.group]
+    )
     fold = np.array([fold_of(*key) for key in zip(*keys, strict=True)], dtype=np.int64)
     data = Measured({k: np.asarray(rows[k], float) for k in law.columns}, value, sheet_of(device), dtype, host)
     keep = np.isfinite(value) & (value > 0)

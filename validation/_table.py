@@ -79,7 +79,9 @@ def _row(title: str, state: str, some: Sequence[Set], nested: dict[str, dict], t
         wrong.setdefault(one.device, []).append(100 * np.abs(predicted / data.value - 1))
         plain.setdefault(one.device, []).append(100 * np.abs(roofline(one, data) / data.value - 1))
         key = band_key(one.kind, family(data.dtype))
-        band = band_for(key, "calibrated", one.device, one.stack) if state == "calibrated" else nested[one.device].get(key)
+        band = (
+            band_for(key, "calibrated", one.device, one.stack) if state == "calibrated" else nested[one.device].get(key)
+        )
         if band is not None and len(data.value) >= _LEAST:
             inside.setdefault(one.device, []).append(covered(band, one, predicted, data.value, dict(data.rows)))
             widths.append(float(np.median(np.array(band.high) / np.array(band.low))))
@@ -188,7 +190,10 @@ def _serving_rows(place: Path) -> list[Row]:
         time.append(seconds / p.measured_step_s)
         joules.append(_serving.token_j(p, seconds) / p.measured_j)
     plain = [p.roofline_s / p.measured_step_s for p in points]
-    limit = [p.roofline_s * p.devices * (_serving.sheet_of(p.device).max_power_w or np.nan) / p.batch / p.measured_j for p in points]
+    limit = [
+        p.roofline_s * p.devices * (_serving.sheet_of(p.device).max_power_w or np.nan) / p.batch / p.measured_j
+        for p in points
+    ]
     device = [p.device for p in points]
     return [simple("Serving: step of a dense LLM (server by other models)", "sheet", time, plain, device, 18),
             simple("Serving: joules per token (server by other models)", "sheet", joules, limit, device, 18)]  # fmt: skip

@@ -41,7 +41,9 @@ def megatron(data: Path) -> list[Training]:
     found, sheet = [], sheet_of("a100-sxm-80gb")
     for x in lines_of(data / "megatron_table5.csv"):
         if x["model"] in _MEGATRON:
-            found.append(_megatron(x["model"], x["recompute"], float(x["measured_step_s"]), float(x["calculon_step_s"]), sheet))
+            found.append(
+                _megatron(x["model"], x["recompute"], float(x["measured_step_s"]), float(x["calculon_step_s"]), sheet)
+            )
     return found
 
 
@@ -54,11 +56,16 @@ def _megatron(model: str, recompute: str, measured: float, peer: float, sheet: S
     backward = forward + products  # two products for each of the forward pass, the same again of all else
     again = forward if recompute == "full" else 0.0
     layer = forward + backward + again
-    head = 3 * total([Call("gemm", {"m": tokens, "n": _WORDS / _TENSOR, "k": width, "batch": 1}, "bfloat16")], sheet).time_s
+    head = (
+        3
+        * total([Call("gemm", {"m": tokens, "n": _WORDS / _TENSOR, "k": width, "batch": 1}, "bfloat16")], sheet).time_s
+    )
     slot = layer * layers / stages
     send = 2 * tokens * width / _TENSOR / _NETWORK_BYTES_PER_S + _NETWORK_S
     step = (count + (stages - 1) / chunks) * (slot + 2 * chunks * send * (stages > 1)) + count * head
-    operations = (4 if recompute == "full" else 3) * sequences * _LENGTH * layers * (24 * width**2 + 4 * _LENGTH * width)
+    operations = (
+        (4 if recompute == "full" else 3) * sequences * _LENGTH * layers * (24 * width**2 + 4 * _LENGTH * width)
+    )
     plain = operations / (_TENSOR * stages) / sheet.peak("bfloat16")
     return Training(f"{model} {recompute}", sheet.name, measured, step, plain, peer, model)
 
@@ -93,10 +100,21 @@ def foundry(data: Path) -> list[Training]:
         sheet = sheet_of(device)
         without = frozenset({device}) if device == "h100-sxm" else frozenset()
         again = 1.0 if x["Activation Checkpointing"] == "True" else 0.0
-        predicted = _micro(layers, width, heads, length, micro, again, sheet_of("a100-sxm-80gb") if device == "a100-sxm-40gb" else sheet, without)
+        predicted = _micro(
+            layers,
+            width,
+            heads,
+            length,
+            micro,
+            again,
+            sheet_of("a100-sxm-80gb") if device == "a100-sxm-40gb" else sheet,
+            without,
+        )
         tokens = micro * length
         measured = tokens / float(x["Throughput (T/s/GPU)"])
-        work = (6 + 2 * again) * tokens * (12 * layers * width**2 + 50368 * width) + (12 + 4 * again) / 2 * 2 * tokens * length * layers * width / 2
+        work = (6 + 2 * again) * tokens * (12 * layers * width**2 + 50368 * width) + (
+            12 + 4 * again
+        ) / 2 * 2 * tokens * length * layers * width / 2
         found.append(Training(f"{x['Model']} {x['SeqLen (T)']} x{x['# GPUs']}", device, measured, sum(predicted),
                               work / sheet.peak("bfloat16"), None, x["Model"], predicted))  # fmt: skip
     return found

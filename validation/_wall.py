@@ -48,7 +48,9 @@ def limits(data: Path) -> list[Point]:
     runs: dict[tuple[str, ...], list[tuple[float, float, float]]] = {}
     for x in lines_of(data / "zeus_training.csv"):
         key = (x["gpu"], x["dataset"], x["network"], x["batch_size"], x["optimizer"])
-        runs.setdefault(key, []).append((float(x["power_limit"]), float(x["time_per_epoch"]), float(x["average_power"])))
+        runs.setdefault(key, []).append(
+            (float(x["power_limit"]), float(x["time_per_epoch"]), float(x["average_power"]))
+        )
     found = []
     for (gpu, *_), some in runs.items():
         sheet = sheet_of({"p100": "p100-pcie", "v100": "v100-pcie"}[gpu])

@@ -14,10 +14,10 @@ from ._learn import Measured as Measured
 from ._learn import calibrate as calibrate
 from ._learn import learn as learn
 from ._learn import predict_by as predict_by
-from ._sheet import Sheet as Sheet
-from ._sheet import sheet as sheet
 from ._predict import Call as Call
 from ._predict import Prediction as Prediction
 from ._predict import Total as Total
 from ._predict import predict as predict
 from ._predict import total as total
+from ._sheet import Sheet as Sheet
+from ._sheet import sheet as sheet

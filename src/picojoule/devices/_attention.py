@@ -49,7 +49,7 @@ DECODE_PARAMETERS = (
 
 def prepare_prefill(rows: Rows, sheet: Sheet, dtype: str) -> Time:
     """Seconds of each row. `window` 0 means none; `kv_bytes` is one element of the cache."""
-    b, s, heads, kv, d, window, kv_bytes = columns(rows, PREFILL_COLUMNS)
+    b, s, heads, kv, d, window, _ = columns(rows, PREFILL_COLUMNS)
     ahead = np.where(window > 0, np.minimum(window, s), s)
     alone = _tiled(b * heads, s, s, ahead)
     packed = _tiled(b * kv, s * heads / kv, s, ahead)
@@ -78,7 +78,7 @@ def _tiled(heads: Array, rows: Array, keys: Array, ahead: Array) -> tuple[Array,
 
 def prepare_decode(rows: Rows, sheet: Sheet, dtype: str) -> Time:
     """Seconds of each row: one new token each, `context` tokens before it."""
-    b, past, heads, kv, d, window, kv_bytes = columns(rows, DECODE_COLUMNS)
+    b, past, heads, kv, d, window, _ = columns(rows, DECODE_COLUMNS)
     length = np.where(window > 0, np.minimum(past + 1, window), past + 1)
     tiles = np.ceil(length / 64)
     padded = 4 * b * np.ceil(heads / kv / 64) * 64 * kv * d * tiles * 64
@@ -109,7 +109,7 @@ def _decode_bytes(rows: Rows) -> Array:
     return np.asarray(b * d * (4 * heads + 2 * kv_bytes * kv * length))
 
 
-def prefill_work(rows: Rows, dtype: str) -> tuple[Array, Array]:
+def prefill_work(rows: Rows, _dtype: str) -> tuple[Array, Array]:
     """Operations under a causal mask, two per MAC, and bytes when every operand moves once."""
     b, s, heads, _, d, window, _ = columns(rows, PREFILL_COLUMNS)
     ahead = np.where(window > 0, np.minimum(window, s), s)
@@ -117,7 +117,7 @@ def prefill_work(rows: Rows, dtype: str) -> tuple[Array, Array]:
     return 4 * b * heads * d * pairs, _prefill_bytes(rows)
 
 
-def decode_work(rows: Rows, dtype: str) -> tuple[Array, Array]:
+def decode_work(rows: Rows, _dtype: str) -> tuple[Array, Array]:
     """Operations, two per MAC, and bytes of the keys, values, queries and results."""
     b, past, heads, _, d, window, _ = columns(rows, DECODE_COLUMNS)
     length = np.where(window > 0, np.minimum(past + 1, window), past + 1)

@@ -39,7 +39,7 @@ VOLUMES: Final[Mapping[str, tuple[float, float]]] = {  # times (n − 1)/n of th
 def collective(kind: str) -> Law:
     """The law of one collective: all_reduce, all_gather, reduce_scatter, all_to_all, send."""
 
-    def prepare(rows: Rows, sheet: Sheet, dtype: str) -> Time:
+    def prepare(rows: Rows, sheet: Sheet, _dtype: str) -> Time:
         size, devices = columns(rows, COLUMNS)
         if sheet.link_bytes_per_s is None:
             raise InputError(f"the rate of the link of {sheet.name} is unknown", where="devices",
@@ -52,11 +52,11 @@ def collective(kind: str) -> Law:
         def time(theta: Array) -> Array:
             start, step, share, power, protocol, pair = np.exp(theta)
             rate = share * np.exp(np.log(pair) * few)
-            return blend(start + step * steps, moved_s / rate, power) + protocol * octaves
+            return np.asarray(blend(start + step * steps, moved_s / rate, power) + protocol * octaves)
 
         return time
 
-    def work(rows: Rows, dtype: str) -> tuple[Array, Array]:
+    def work(rows: Rows, _dtype: str) -> tuple[Array, Array]:
         size, devices = columns(rows, COLUMNS)
         volume, _ = _volume(kind, size, devices)
         return np.zeros(len(size)), volume
@@ -71,7 +71,7 @@ def _volume(kind: str, size: Array, devices: Array) -> tuple[Array, Array]:
     return share * (devices - 1) / devices * size, steps * (devices - 1)
 
 
-def _place(rows: Rows, sheet: Sheet) -> Array:
+def _place(rows: Rows, _sheet: Sheet) -> Array:
     """Axes of the residual surface: octaves of the message, and three per doubling of devices."""
     size, devices = columns(rows, COLUMNS)
     return np.stack([np.log2(size), 3 * np.log2(devices)], axis=1)

@@ -32,7 +32,7 @@ PARAMETERS = (
 
 def out_size(size: Array, kernel: Array, stride: Array, padding: Array) -> Array:
     """Rows of the result: floor((size + 2·padding − kernel) / stride) + 1, at least 1."""
-    return np.maximum(1, np.floor((size + 2 * padding - kernel) / stride) + 1)
+    return np.asarray(np.maximum(1, np.floor((size + 2 * padding - kernel) / stride) + 1))
 
 
 def prepare(rows: Rows, sheet: Sheet, dtype: str) -> Time:

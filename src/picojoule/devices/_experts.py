@@ -61,7 +61,7 @@ def work(rows: Rows, dtype: str) -> tuple[Array, Array]:
     return 6 * arrived * hidden * width, size
 
 
-def place(rows: Rows, sheet: Sheet) -> Array:
+def place(rows: Rows, _sheet: Sheet) -> Array:
     """Axes of the residual surface: octaves of tokens, sizes, experts, and the skew."""
     tokens, hidden, inter, top_k, experts, tensor, expert, skew = columns(rows, COLUMNS)
     return np.stack([np.log2(tokens), np.log2(hidden), np.log2(inter / tensor), np.log2(top_k), np.log2(experts / expert),

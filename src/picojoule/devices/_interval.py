@@ -57,7 +57,15 @@ def band_of(law: str, state: State, device: str, stack: str, time_s: Array, rest
     if all(p == whole for p in pairs):
         pairs = [whole]
     low, high = zip(*np.exp(pairs), strict=True)
-    return Band(law, state, device, stack, tuple(float(f"{x:.4g}") for x in low), tuple(float(f"{x:.4g}") for x in high), len(rest))
+    return Band(
+        law,
+        state,
+        device,
+        stack,
+        tuple(float(f"{x:.4g}") for x in low),
+        tuple(float(f"{x:.4g}") for x in high),
+        len(rest),
+    )
 
 
 def widest(parts: list[Band]) -> Band:

@@ -61,7 +61,7 @@ def place(rows: Rows, sheet: Sheet) -> Array:
                      np.log2(time * 1e3)], axis=1)  # fmt: skip
 
 
-def work(rows: Rows, dtype: str) -> tuple[Array, Array]:
+def work(rows: Rows, _dtype: str) -> tuple[Array, Array]:
     """The rates themselves."""
     operations, size, _ = columns(rows, COLUMNS)
     return operations, size

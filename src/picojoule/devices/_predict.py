@@ -164,4 +164,7 @@ def _energy_bounds(
     if energy is None or clock is None or watts is None:
         return None, None
     (low, high), (watts_low, watts_high) = clock.at(time), watts.at(time)
-    return (energy * np.exp(-np.hypot(np.log(low), np.log(watts_low))), energy * np.exp(np.hypot(np.log(high), np.log(watts_high))))
+    return (
+        energy * np.exp(-np.hypot(np.log(low), np.log(watts_low))),
+        energy * np.exp(np.hypot(np.log(high), np.log(watts_high))),
+    )

@@ -71,7 +71,9 @@ def sheet(architecture: Architecture, **known: float) -> Sheet:
             raise InputError(f"the {name} is unknown", where=architecture.name,
                              expected="its facts: streaming_multiprocessors (or compute_units), clock_boost, and the "
                              "bandwidth of the outermost memory", example="streaming_multiprocessors: 132")  # fmt: skip
-    assert memory.bandwidth is not None and count is not None and clock is not None
+    assert memory.bandwidth is not None
+    assert count is not None
+    assert clock is not None
     caches = [m.size.nominal for m in architecture.memories[1:] if m.size is not None and m.group == "on-chip"]
     rates = {unit: _rates(architecture, unit) for unit in ("matrix", "vector")}
     link = next((x.bandwidth.nominal for x in architecture.links if x.bandwidth and x.name != "pcie"), None)

@@ -46,7 +46,7 @@ def solve(
     rest = residuals(theta)
     loss, damping = _loss(rest, len(log_y)), 1e-2
     for _ in range(steps):
-        jacobian = _jacobian(residuals, theta, rest, low, high)
+        jacobian = _jacobian(residuals, theta, rest, high)
         weights = np.ones(len(rest))
         weights[: len(log_y)] = 1 / np.sqrt(1 + rest[: len(log_y)] ** 2)
         normal = jacobian.T @ (weights[:, None] * jacobian)
@@ -63,7 +63,7 @@ def solve(
             damping *= 6
         if before - loss <= 1e-6 * max(before, 1e-12):
             break
-    return theta
+    return np.asarray(theta)
 
 
 def _loss(rest: Array, rows: int) -> float:
@@ -71,7 +71,7 @@ def _loss(rest: Array, rows: int) -> float:
     return float(robust.sum() + (rest[rows:] ** 2).sum())
 
 
-def _jacobian(residuals: Callable[[Array], Array], theta: Array, rest: Array, low: Array, high: Array) -> Array:
+def _jacobian(residuals: Callable[[Array], Array], theta: Array, rest: Array, high: Array) -> Array:
     columns = []
     for j in range(len(theta)):
         moved = theta.copy()

@@ -37,8 +37,14 @@ def parse_evidence(text: str, where: str) -> tuple[Evidence, ...]:
     try:
         document = json.loads(text)
     except ValueError as error:
-        raise InputError(f"is not JSON: {error}", where=where, expected=f"a file of the form {FORMAT}", example=_EXAMPLE) from None
-    if not isinstance(document, dict) or document.get("format") != FORMAT or not isinstance(document.get("evidence"), list):
+        raise InputError(
+            f"is not JSON: {error}", where=where, expected=f"a file of the form {FORMAT}", example=_EXAMPLE
+        ) from None
+    if (
+        not isinstance(document, dict)
+        or document.get("format") != FORMAT
+        or not isinstance(document.get("evidence"), list)
+    ):
         raise InputError("has no format or no evidence", where=where, expected=f"format: {FORMAT}", example=_EXAMPLE)
     found = []
     for number, entry in enumerate(document["evidence"], start=1):
@@ -66,12 +72,21 @@ def read_evidence(path: Path | str) -> tuple[Evidence, ...]:
 
 @cache
 def shipped(law: str) -> tuple[Evidence, ...]:
-    """The library's evidence for one law; empty where nothing was measured."""
-    place = files("picojoule.library") / "devices" / f"{law}.json"
-    return parse_evidence(place.read_text("utf-8"), f"devices/{law}.json") if place.is_file() else ()
+    """The library's evidence for one law; empty where nothing was measured.
+
+    Entries of told.json are constants that others fitted to rows that are not here: a few parameters each, no surface.
+    """
+    found: tuple[Evidence, ...] = ()
+    for name in (f"{law}.json", "told.json"):
+        place = files("picojoule.library") / "devices" / name
+        if place.is_file():
+            found += tuple(e for e in parse_evidence(place.read_text("utf-8"), f"devices/{name}") if e.law == law)
+    return found
 
 
-def knowledge(law: Law, dtype: str, *, without: frozenset[str] = frozenset(), own: Sequence[Evidence] = ()) -> Knowledge:
+def knowledge(
+    law: Law, dtype: str, *, without: frozenset[str] = frozenset(), own: Sequence[Evidence] = ()
+) -> Knowledge:
     """What measured devices say of `law` in formats like `dtype`, leaving out the devices `without`.
 
     Where no device was measured in such a format, those of other formats speak, and of power those of other classes.
@@ -88,7 +103,7 @@ def knowledge(law: Law, dtype: str, *, without: frozenset[str] = frozenset(), ow
 def measured_on(law: Law, device: str, dtype: str, stack: str | None, own: Sequence[Evidence] = ()) -> Evidence | None:
     """The evidence of this very device in such a format: the user's first, then that with most rows; None if none."""
     fits = [e for e in own if e.law == law.name] + sorted(shipped(law.name), key=lambda e: -e.rows)
-    fits = [e for e in fits if e.device == device and family(e.dtype) == family(dtype)]
+    fits = [e for e in fits if e.device == device and family(e.dtype) == family(dtype) and np.isfinite(e.theta).all()]
     if stack is not None:
         fits = [e for e in fits if e.stack == stack]
     return next(iter(fits), None)
@@ -120,7 +135,9 @@ def _pack(e: Evidence) -> dict[str, Any]:
 def _unpack(entry: Mapping[str, Any]) -> Evidence:
     law = _law(entry["law"])
     given, nothing = entry["parameters"], {"value": math.nan, "spread": math.nan}
-    pairs = np.log([[given.get(p.name, nothing)["value"], given.get(p.name, nothing)["spread"]] for p in law.parameters])
+    pairs = np.log(
+        [[given.get(p.name, nothing)["value"], given.get(p.name, nothing)["spread"]] for p in law.parameters]
+    )
     shape = entry.get("surface") or {"centres": [], "weights": [], "length": 1.0}
     weights = np.array(shape["weights"], float)
     centres = np.array(shape["centres"], float).reshape(len(weights), -1) if len(weights) else np.zeros((0, 1))

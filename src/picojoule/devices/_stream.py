@@ -22,7 +22,7 @@ PARAMETERS = (
 )
 
 
-def prepare(rows: Rows, sheet: Sheet, dtype: str) -> Time:
+def prepare(rows: Rows, sheet: Sheet, _dtype: str) -> Time:
     """Seconds of each row of the table."""
     size, lines = columns(rows, COLUMNS)
     memory_s = size / sheet.bandwidth_bytes_per_s
@@ -38,7 +38,7 @@ def prepare(rows: Rows, sheet: Sheet, dtype: str) -> Time:
     return time
 
 
-def work(rows: Rows, dtype: str) -> tuple[Array, Array]:
+def work(rows: Rows, _dtype: str) -> tuple[Array, Array]:
     """No operations that count, and the bytes."""
     size, _ = columns(rows, COLUMNS)
     return np.zeros(len(size)), size

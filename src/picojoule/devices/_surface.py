@@ -37,11 +37,12 @@ def krige(places: Array, rest: Array, *, length: float = 4.0, noise: float = 0.1
     """The surface through residuals `rest` at `places`. `noise` is the variance of a row over that of the surface."""
     centres = places[_spread_out(places, length, most)]
     near, among = _kernel(places, centres, length), _kernel(centres, centres, length)
-    weights, found = np.ones(len(rest)), np.zeros(len(centres))
+    weights: Array = np.ones(len(rest))
+    found: Array = np.zeros(len(centres))
     for _ in range(3):
         system = near.T @ (weights[:, None] * near) + noise * among + 1e-8 * np.eye(len(centres))
         found = np.linalg.solve(system, near.T @ (weights * rest))
-        weights = 1 / np.sqrt(1 + ((rest - near @ found) / _SCALE) ** 2)
+        weights = np.asarray(1 / np.sqrt(1 + ((rest - near @ found) / _SCALE) ** 2), float)
     return Surface(centres, found, length)
 
 
