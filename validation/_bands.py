@@ -73,10 +73,10 @@ def table(sets: Sequence[Set]) -> list[Band]:
         )
         bands.append(replace(band, coverage=share))
     for key, band in sheet_bands(sets).items():
-        bands.append(band)
         mine = [b for b in bands if b.law == key and b.state == "calibrated"]
+        bands.append(widest([band, *mine]))  # of an unknown device nothing can be surer than of a measured one
         if mine:
-            bands.append(replace(widest(mine), device="", stack=""))
+            bands.append(widest(mine))
     return bands
 
 
