@@ -15,12 +15,6 @@ _DEVICES = {
     "NVIDIA_H100_80GB_HBM3": "h100-sxm", "NVIDIA_L4": "l4", "Tesla_P100-PCIE-16GB": "p100-pcie", "Tesla_P4": "p4", "Tesla_T4": "t4",
     "Tesla_V100-PCIE-32GB": "v100-pcie",
 }  # fmt: skip
-_STACKS = {
-    "linear": "PyTorch 2.1 linear",
-    "bmm": "PyTorch 2.1 bmm",
-    "ln": "PyTorch 2.1 ln",
-    "softmax": "PyTorch 2.1 softmax",
-}
 _MEASURED = frozenset({"a100-pcie-40gb", "a100-pcie-80gb", "p100-pcie", "p4", "v100-pcie"})
 BACKWARD = 2.0  # both gradients of every product, and the same again of every other kernel
 HOST_S = 6e-6  # recalled: what eager PyTorch needs to launch one kernel
@@ -55,12 +49,9 @@ def _network(x: Line) -> Network:
     fused, train = x["extra"] == "fusion", x["mode"] == "train"
     times = 1 + BACKWARD if train else 1.0
     layers = int(float(x["num_layer"] or 0))
-    stacks: dict[str, str | None] = dict(_STACKS)
 
     def run(sheet: Sheet, without: frozenset[str]) -> tuple[float, float | None, float | None]:
-        calls = eager(
-            SHAPES[x["model"]], int(x["batch"]), int(x["seq"]), fused=fused, train=train, stacks=stacks, layers=layers
-        )
+        calls = eager(SHAPES[x["model"]], int(x["batch"]), int(x["seq"]), fused=fused, train=train, layers=layers)
         kernels = sum(c.times for c in calls)
         one = total(calls, sheet, without=without)
         least = kernels * HOST_S
@@ -72,9 +63,7 @@ def _network(x: Line) -> Network:
 
     sheet_s, low, high = run(sheet, frozenset({sheet.name}))
     own = run(sheet, frozenset())[0] if sheet.name in _MEASURED else None
-    calls = eager(
-        SHAPES[x["model"]], int(x["batch"]), int(x["seq"]), fused=fused, train=train, stacks=stacks, layers=layers
-    )
+    calls = eager(SHAPES[x["model"]], int(x["batch"]), int(x["seq"]), fused=fused, train=train, layers=layers)
     operations = sum(
         2 * c.rows["m"] * c.rows["n"] * c.rows["k"] * c.rows["batch"] * c.times for c in calls if c.kind == "gemm"
     )

@@ -10,7 +10,7 @@ from picojoule.devices import LAWS, POWERS, Evidence, Knowledge, Law, Measured, 
 from picojoule.devices._evidence import power_for_work
 from picojoule.devices._laws import family
 from picojoule.devices._power import maximum_w
-from picojoule.devices._store import knowledge, measured_on
+from picojoule.devices._store import knowledge, measured_on, sort_of
 
 from ._sets import Set
 
@@ -50,7 +50,7 @@ def calibrated(one: Set, data: Measured) -> Array | None:
 
 def by_sheet(one: Set, data: Measured, also_without: frozenset[str] = frozenset()) -> Array | None:
     """By the data sheet and the other devices alone; None where no other device was measured."""
-    known = knowledge(law_of_set(one), data.dtype, without=also_without | {one.device})
+    known = knowledge(law_of_set(one), data.dtype, without=also_without | {one.device}, sort=sort_of(one.stack))
     return None if not known.evidence else from_knowledge(known, data)
 
 

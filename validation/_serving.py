@@ -87,8 +87,8 @@ def _dense(shape: Shape, tokens: float, parallel: int, times: float) -> list[Cal
         (shape.vocabulary / parallel, d, times),
     )
     calls = [Call("gemm", {"m": tokens, "n": a, "k": b, "batch": 1}, dtype, t) for a, b, t in products]
-    calls += [Call("stream", {"bytes": 8 * tokens * d, "rows": tokens}, dtype, 2 * n),
-              Call("stream", {"bytes": 6 * tokens * inner, "rows": tokens}, dtype, n)]  # fmt: skip
+    calls += [Call("stream", {"bytes": 8 * tokens * d, "rows": tokens}, dtype, 2 * n, sort="norm"),
+              Call("stream", {"bytes": 6 * tokens * inner, "rows": tokens}, dtype, n, sort="activation")]  # fmt: skip
     if parallel > 1:
         calls.append(Call("all_reduce", {"bytes": 2 * tokens * d, "devices": parallel}, dtype, 2 * n))
     return calls

@@ -58,7 +58,10 @@ def _megatron(model: str, recompute: str, measured: float, peer: float, sheet: S
     layer = forward + backward + again
     head = (
         3
-        * total([Call("gemm", {"m": tokens, "n": _WORDS / _TENSOR, "k": width, "batch": 1}, "bfloat16")], sheet).time_s
+        * total(
+            [Call("gemm", {"m": tokens, "n": _WORDS / _TENSOR, "k": width, "batch": 1}, "bfloat16", sort="PyTorch")],
+            sheet,
+        ).time_s
     )
     slot = layer * layers / stages
     send = 2 * tokens * width / _TENSOR / _NETWORK_BYTES_PER_S + _NETWORK_S
@@ -79,12 +82,16 @@ def _layer(tokens: float, width: float, heads: float, batch: float, sequence_par
     size, scores = d / heads, batch * own * _LENGTH
     share = 1 / _TENSOR if sequence_parallel else 1.0
     products = ((3 * d / _TENSOR, d), (d, d / _TENSOR), (inner, d), (d, inner))
-    calls = [Call("gemm", {"m": tokens, "n": n, "k": k, "batch": 1}, dtype) for n, k in products]
-    calls += [Call("gemm", {"m": _LENGTH, "n": _LENGTH, "k": size, "batch": batch * own}, dtype),
-              Call("gemm", {"m": _LENGTH, "n": size, "k": _LENGTH, "batch": batch * own}, dtype)]  # fmt: skip
-    moved = ((4 * scores * _LENGTH, scores), (5 * scores * _LENGTH, scores), (4 * tokens * inner, tokens),
-             (2 * 4 * tokens * d * share, tokens), (2 * 7 * tokens * d * share, tokens))  # fmt: skip
-    calls += [Call("stream", {"bytes": size_bytes, "rows": rows}, dtype) for size_bytes, rows in moved]
+    calls = [Call("gemm", {"m": tokens, "n": n, "k": k, "batch": 1}, dtype, sort="PyTorch") for n, k in products]
+    calls += [Call("gemm", {"m": _LENGTH, "n": _LENGTH, "k": size, "batch": batch * own}, dtype, sort="PyTorch"),
+              Call("gemm", {"m": _LENGTH, "n": size, "k": _LENGTH, "batch": batch * own}, dtype, sort="PyTorch")]  # fmt: skip
+    moved = (("softmax", 4 * scores * _LENGTH, scores, 1), ("addition", 5 * scores * _LENGTH, scores, 1),
+             ("activation", 4 * tokens * inner, tokens, 1), ("norm", 4 * tokens * d * share, tokens, 2),
+             ("addition", 7 * tokens * d * share, tokens, 2))  # fmt: skip
+    calls += [
+        Call("stream", {"bytes": size_bytes, "rows": rows}, dtype, times, sort=sort)
+        for sort, size_bytes, rows, times in moved
+    ]
     return [*calls, Call("all_reduce", {"bytes": 2 * tokens * d, "devices": _TENSOR}, dtype, 2)]
 
 
@@ -124,10 +131,13 @@ def _micro(layers: int, width: float, heads: int, length: float, batch: float, a
            without: frozenset[str]) -> tuple[float, float, float]:  # fmt: skip
     """Seconds of products, of streams and of attention in one micro-step, forward and backward."""
     t, dtype = batch * length, "bfloat16"
-    dense = [Call("gemm", {"m": t, "n": n, "k": k, "batch": 1}, dtype) for n, k in
+    dense = [Call("gemm", {"m": t, "n": n, "k": k, "batch": 1}, dtype, sort="PyTorch") for n, k in
              ((3 * width, width), (width, width), (4 * width, width), (width, 4 * width))]  # fmt: skip
-    moves = [Call("stream", {"bytes": b * t, "rows": t}, dtype) for b in (2 * 8 * width, 16 * width, 2 * 6 * width)]
-    head = total([Call("gemm", {"m": t, "n": 50368, "k": width, "batch": 1}, dtype)], sheet, without=without).time_s
+    moves = [Call("stream", {"bytes": b * t, "rows": t}, dtype, times, sort=sort) for sort, b, times in
+             (("norm", 8 * width, 2), ("activation", 16 * width, 1), ("addition", 6 * width, 2))]  # fmt: skip
+    head = total(
+        [Call("gemm", {"m": t, "n": 50368, "k": width, "batch": 1}, dtype, sort="PyTorch")], sheet, without=without
+    ).time_s
     products = total(dense, sheet, without=without).time_s
     rest = total(moves, sheet, without=without).time_s
     rows = {"batch": np.array([batch]), "length": np.array([length]), "heads": np.array([float(heads)]), "kv_heads": np.array([float(heads)]),

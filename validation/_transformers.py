@@ -34,7 +34,7 @@ SHAPES = {
 }
 
 
-def eager(shape: Shape, batch: int, length: int, *, fused: bool, train: bool, stacks: dict[str, str | None], layers: int = 0) -> list[Call]:  # fmt: skip
+def eager(shape: Shape, batch: int, length: int, *, fused: bool, train: bool, layers: int = 0) -> list[Call]:
     """One forward pass in FP32, each operator a kernel, scores written out: attention as products and a softmax."""
     n, d, tokens = layers or shape.layers, shape.width, batch * length
     scores = batch * shape.heads * length
@@ -42,10 +42,10 @@ def eager(shape: Shape, batch: int, length: int, *, fused: bool, train: bool, st
 
     def product(m: float, k: float, out: float, times: float, many: float = 1) -> None:
         name = "linear" if many == 1 else "bmm"
-        calls.append(Call("gemm", {"m": m, "n": out, "k": k, "batch": many}, "float32", times, stacks.get(name)))
+        calls.append(Call("gemm", {"m": m, "n": out, "k": k, "batch": many}, "float32", times, sort=name))
 
-    def moves(size: float, rows: float, times: float, name: str = "ln") -> None:
-        calls.append(Call("stream", {"bytes": size, "rows": rows}, "float32", times, stacks.get(name)))
+    def moves(size: float, rows: float, times: float, name: str = "norm") -> None:
+        calls.append(Call("stream", {"bytes": size, "rows": rows}, "float32", times, sort=name))
 
     product(tokens, d, d, 4 * n)
     product(tokens, d, shape.inner, n)

@@ -3,7 +3,19 @@
 from picojoule.devices import Sheet
 
 ROUND = Sheet(
-    "round", "none", {"bfloat16": 1e15, "float8": 2e15}, {"float32": 5e13}, 2e12, 100, 2e9, 40e6, 500.0, 5e-9, 4e11, "HBM", 2024
+    "round",
+    "none",
+    {"bfloat16": 1e15, "float8": 2e15},
+    {"float32": 5e13},
+    2e12,
+    100,
+    2e9,
+    40e6,
+    500.0,
+    5e-9,
+    4e11,
+    "HBM",
+    2024,
 )
 
 

@@ -55,7 +55,9 @@ def test_solver_stays_between_its_bounds_and_near_its_prior() -> None:
     low, high = np.log([1.0]), np.log([5.0])
     assert solve(model, np.array([10.0]), np.log([2.0]), low, high) == pytest.approx(high)
     prior = Prior(np.log([2.0]), np.array([1e-4]))
-    assert solve(model, np.array([4.0]), np.log([2.0]), low, high, prior=prior) == pytest.approx(np.log([2.0]), abs=1e-3)
+    assert solve(model, np.array([4.0]), np.log([2.0]), low, high, prior=prior) == pytest.approx(
+        np.log([2.0]), abs=1e-3
+    )
 
 
 @settings(max_examples=20)
@@ -79,7 +81,9 @@ def test_few_rows_help() -> None:
     rest = mine.take(np.arange(12, 400))
 
     def error(theta: np.ndarray) -> float:
-        return float(np.mean(np.abs(predict_by(LAWS["gemm"], theta, None, rest.rows, ROUND, "bfloat16") / rest.value - 1)))
+        return float(
+            np.mean(np.abs(predict_by(LAWS["gemm"], theta, None, rest.rows, ROUND, "bfloat16") / rest.value - 1))
+        )
 
     assert error(few.theta) < 0.5 * error(known.prior(ROUND, "bfloat16").mean)
 
@@ -107,7 +111,11 @@ def test_a_second_library_does_not_outvote_a_device() -> None:
     """Equality: one device measured with three libraries that agree weighs as much as with one."""
     one, other = _evidence("a", -0.3, 2.0), _evidence("b", 0.1, 2.0)
     once = gather(LAWS["gemm"], [one, other]).prior(ROUND, "bfloat16").mean
-    thrice = gather(LAWS["gemm"], [one, replace(one, stack="x"), replace(one, stack="y"), other]).prior(ROUND, "bfloat16").mean
+    thrice = (
+        gather(LAWS["gemm"], [one, replace(one, stack="x"), replace(one, stack="y"), other])
+        .prior(ROUND, "bfloat16")
+        .mean
+    )
     assert thrice == pytest.approx(once)
 
 
@@ -117,7 +125,12 @@ def test_evidence_survives_its_file() -> None:
     noisy = replace(data, value=data.value * np.exp(0.1 * np.sin(np.arange(80))))
     before = learn(LAWS["gemm"], noisy, stack="made up", source="own")
     (after,) = parse_evidence(write_evidence([before]), "file")
-    assert (after.device, after.stack, after.dtype, after.rows) == (before.device, before.stack, before.dtype, before.rows)
+    assert (after.device, after.stack, after.dtype, after.rows) == (
+        before.device,
+        before.stack,
+        before.dtype,
+        before.rows,
+    )
     a, b = (predict_by(LAWS["gemm"], e.theta, e.surface, data.rows, ROUND, "bfloat16") for e in (before, after))
     assert a == pytest.approx(b, rel=5e-3)
 

@@ -99,7 +99,9 @@ def test_a_convolution_of_one_by_one_is_a_product() -> None:
     """Equality: a 1x1 convolution is the product of pixels by channels, apart from its launch."""
     theta = at_start(LAWS["convolution"])
     known = dict(zip((p.name for p in LAWS["convolution"].parameters), np.exp(theta), strict=True))
-    same = gemm_theta(**{k: known[k] for k in ("compute_share", "memory_share", "blend", "edge", "step_cycles")}, split_cycles=1e4)
+    same = gemm_theta(
+        **{k: known[k] for k in ("compute_share", "memory_share", "blend", "edge", "step_cycles")}, split_cycles=1e4
+    )
     product = seconds("gemm", same, m=4 * 28 * 28, n=96, k=64, batch=1)
     found = seconds("convolution", theta, kernel=1, padding=0)
     assert found - known["launch_cycles"] / 2e9 == pytest.approx(product, rel=1e-6)
@@ -150,7 +152,9 @@ def test_no_law_beats_the_shares_it_states(kind: str, data: st.DataObject) -> No
     operations, size = law.work(shape, "bfloat16")
     time = float(law.prepare(shape, ROUND, "bfloat16")(theta)[0])
     fewer = 2.25 / known.get("winograd_share", 1.0) if kind == "convolution" else 1.0
-    heads = (min(float(shape["head_dim"][0]), 256) / 128) ** known["head_exponent"] if kind == "attention_prefill" else 1.0
+    heads = (
+        (min(float(shape["head_dim"][0]), 256) / 128) ** known["head_exponent"] if kind == "attention_prefill" else 1.0
+    )
     assert time >= float(operations[0]) / (known.get("compute_share", 1) * max(1, fewer) * max(1, heads) * 1e15) * 0.999
     if law.family == "collective":
         assert time >= float(size[0]) / (known["link_share"] * 4e11) * 0.95

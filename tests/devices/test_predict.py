@@ -20,7 +20,12 @@ from picojoule.quantity import PROVENANCES, InputError
 from .machines import ROUND
 from .test_fit import timings
 
-SHAPE = {"m": np.array([4096.0, 1.0]), "n": np.array([4096.0, 4096.0]), "k": np.array([4096.0, 4096.0]), "batch": np.ones(2)}
+SHAPE = {
+    "m": np.array([4096.0, 1.0]),
+    "n": np.array([4096.0, 4096.0]),
+    "k": np.array([4096.0, 4096.0]),
+    "batch": np.ones(2),
+}
 
 
 def of(name: str) -> Sheet:
@@ -50,7 +55,10 @@ def test_energy_is_power_times_time_inside_its_interval() -> None:
     assert one.power_w is not None
     assert one.energy_j == pytest.approx(one.power_w * one.time_s)
     assert (one.power_w < 700).all()
-    for low, value, high in ((one.time_low_s, one.time_s, one.time_high_s), (one.energy_low_j, one.energy_j, one.energy_high_j)):
+    for low, value, high in (
+        (one.time_low_s, one.time_s, one.time_high_s),
+        (one.energy_low_j, one.energy_j, one.energy_high_j),
+    ):
         assert low is not None
         assert high is not None
         assert (low < value).all()
@@ -105,7 +113,10 @@ def test_a_sum_is_surer_than_its_parts_but_not_than_the_device(times: list[float
 
 def test_sum_of_calls() -> None:
     """Equality: an operator that runs ten times costs ten times one, whatever the order of the calls."""
-    calls = [Call("gemm", {"m": 512, "n": 512, "k": 512, "batch": 1}, "bfloat16", 10), Call("stream", {"bytes": 1e7, "rows": 512}, "bfloat16")]
+    calls = [
+        Call("gemm", {"m": 512, "n": 512, "k": 512, "batch": 1}, "bfloat16", 10),
+        Call("stream", {"bytes": 1e7, "rows": 512}, "bfloat16"),
+    ]
     both = total(calls, of("h200-sxm"))
     apart = [total([c], of("h200-sxm")).time_s for c in calls]
     assert both.time_s == pytest.approx(sum(apart))
@@ -133,7 +144,9 @@ def test_the_widest_band_holds_all() -> None:
     """Bound: what is promised of an unknown device contains the band of each known one, bin by bin."""
     draw = np.random.default_rng(0)
     time = 10.0 ** draw.uniform(-6, -2, 400)
-    parts = [band_of("gemm 16-bit", "sheet", d, "", time, s * draw.standard_normal(400)) for d, s in (("a", 0.1), ("b", 0.3))]
+    parts = [
+        band_of("gemm 16-bit", "sheet", d, "", time, s * draw.standard_normal(400)) for d, s in (("a", 0.1), ("b", 0.3))
+    ]
     whole = widest(parts)
     for at in (1e-6, 1e-4, 1e-2):
         low, high = whole.at(np.array([at]))
@@ -148,14 +161,22 @@ def test_knowing_more_makes_bands_narrower() -> None:
     table = bands()
     for (law, state, device, _), band in table.items():
         if state == "sheet" and not device:
-            mine = [np.median(np.array(b.high) / np.array(b.low)) for k, b in table.items() if k[0] == law and k[1] == "calibrated" and k[2]]
+            mine = [
+                np.median(np.array(b.high) / np.array(b.low))
+                for k, b in table.items()
+                if k[0] == law and k[1] == "calibrated" and k[2]
+            ]
             if mine:
                 assert np.median(mine) < np.median(np.array(band.high) / np.array(band.low)), law
 
 
 def test_every_shipped_number_has_a_source() -> None:
     """Equality: each entry of library/devices names a source of references.bib and a known provenance; values are positive."""
-    known = {r.key for r in read_references().values()} if isinstance(read_references(), dict) else {r.key for r in read_references()}
+    known = (
+        {r.key for r in read_references().values()}
+        if isinstance(read_references(), dict)
+        else {r.key for r in read_references()}
+    )
     folder = files("picojoule.library") / "devices"
     for place in folder.iterdir():
         document = json.loads(place.read_text("utf-8"))

@@ -43,6 +43,7 @@ class Call:
     dtype: str
     times: float = 1.0
     stack: str | None = None
+    sort: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +58,26 @@ class Total:
 
 
 def predict(
-    kind: str, rows: Rows, dtype: str, sheet: Sheet, *, stack: str | None = None, host: bool = False, queued: bool = False,
+    kind: str, rows: Rows, dtype: str, sheet: Sheet, *, stack: str | None = None, sort: str | None = None, host: bool = False, queued: bool = False,
     limit_w: float | None = None, own: Sequence[Evidence] = (), without: frozenset[str] = frozenset(),
 ) -> Prediction:  # fmt: skip
     """Time and energy of operators of one class on the device of `sheet`.
 
     `kind` is a key of LAWS; `rows` its columns. Where this device was measured in such a format (in `stack`, or in the
     library with most rows), that speaks; else the sheet and what other devices have in common. `host` says that the host
-    launches every call; `queued` that launches hide behind the kernels before, as in a network. `limit_w` holds the board
+    launches every call; `queued` that launches hide behind the kernels before, as in a network. `sort` is the sort of kernel within
+    a class (norm, softmax, addition, activation, linear, bmm). `limit_w` holds the board
     to less power. `own` is the user's evidence, from `calibrate`; `without` leaves devices out, for validation.
 
     Raises InputError for an unknown class, format or column, and for a fact that the sheet lacks.
     """
     law = law_of(kind, dtype)
-    time, state, by, used = _values(law, rows, dtype, sheet, stack, host, queued, own, without)
+    time, state, by, used = _values(law, rows, dtype, sheet, stack, sort, host, queued, own, without)
     power = None
     if sheet.max_power_w is not None:
         operations, size = law.work(rows, dtype)
         rates = {"operations_per_s": operations / time, "bytes_per_s": size / time, "time_s": time}
-        power = _values(POWERS[f"power_{law.name}"], rates, dtype, sheet, None, host, False, own, without)[0]
+        power = _values(POWERS[f"power_{law.name}"], rates, dtype, sheet, None, None, host, False, own, without)[0]
     if limit_w is not None:
         if power is None:
             raise InputError("a power limit needs a maximum power", where=sheet.name, expected="max_power in its file",
@@ -95,15 +97,17 @@ def total(calls: Sequence[Call], sheet: Sheet, *, host: bool = False, overhead_s
     Calls of one class and format are predicted at once. The interval: half of each band is the device's own and moves
     all operators together, the rest averages out (see `combined`).
     """
-    groups: dict[tuple[str, str, str | None], list[int]] = {}
+    groups: dict[tuple[str, str, str | None, str | None], list[int]] = {}
     for i, call in enumerate(calls):
-        groups.setdefault((call.kind, call.dtype, call.stack), []).append(i)
+        groups.setdefault((call.kind, call.dtype, call.stack, call.sort), []).append(i)
     found: list[Prediction] = []
     time, half, energy = np.zeros(len(calls)), np.zeros(len(calls)), np.zeros(len(calls))
-    for (kind, dtype, stack), index in groups.items():
+    for (kind, dtype, stack, sort), index in groups.items():
         names = calls[index[0]].rows
         rows = {name: np.array([float(calls[i].rows[name]) for i in index]) for name in names}
-        one = predict(kind, rows, dtype, sheet, stack=stack, host=host, queued=True, own=own, without=without)
+        one = predict(
+            kind, rows, dtype, sheet, stack=stack, sort=sort, host=host, queued=True, own=own, without=without
+        )
         found.append(one)
         times = np.array([calls[i].times for i in index])
         time[index] = one.time_s * times
@@ -121,16 +125,16 @@ SHARED = 0.5  # of a band's half-width, what a device's operators share: between
 
 
 def _values(
-    law: Law, rows: Rows, dtype: str, sheet: Sheet, stack: str | None, host: bool, queued: bool, own: Sequence[Evidence],
+    law: Law, rows: Rows, dtype: str, sheet: Sheet, stack: str | None, sort: str | None, host: bool, queued: bool, own: Sequence[Evidence],
     without: frozenset[str],
 ) -> tuple[Array, State, str, str]:  # fmt: skip
-    seen = None if sheet.name in without else measured_on(law, sheet.name, dtype, stack, own)
+    seen = None if sheet.name in without else measured_on(law, sheet.name, dtype, stack, own, sort)
     if seen is not None and np.isfinite(seen.theta).all():
         theta, left, state = seen.theta.copy(), seen.surface.at(law.place(rows, sheet)), "calibrated"
         used = seen.stack
         by = f"{law.name}: {seen.rows} rows of {seen.stack} on {seen.device}"
     else:
-        known = knowledge(law, dtype, without=without, own=own)
+        known = knowledge(law, dtype, without=without, own=own, sort=sort)
         theta = known.prior(sheet, dtype, host=host and not queued).mean
         left, state, used = known.left_over(rows, sheet), "sheet", ""
         by = f"{law.name}: the sheet of {sheet.name}, and {len({e.device for e in known.evidence})} other devices"

@@ -70,7 +70,9 @@ def fit_device(path: Path | str, sheet: Sheet, *, stack: str = "own") -> tuple[F
 def _fitted(law: Law, data: Measured, stack: str, where: str) -> Fitted:
     known = knowledge(law, data.dtype, without=frozenset({data.sheet.name}))
     prior = known.prior(data.sheet, data.dtype, host=data.host).mean
-    before = predict_by(law, prior, None, data.rows, data.sheet, data.dtype) * np.exp(known.left_over(data.rows, data.sheet))
+    before = predict_by(law, prior, None, data.rows, data.sheet, data.dtype) * np.exp(
+        known.left_over(data.rows, data.sheet)
+    )
     seen = calibrate(known, data, stack=stack, source="own", where=where)
     after = predict_by(law, seen.theta, seen.surface, data.rows, data.sheet, data.dtype)
     fold = _folds(law, data)
@@ -102,7 +104,9 @@ def _read(file: Path) -> list[tuple[int, Mapping[str, str]]]:
             raise InputError(f"is larger than {_LARGEST:,} bytes", where=file.name, expected="a table of timings")
         text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise InputError(f"cannot read the file: {error.strerror}", where=str(file), expected="a CSV file", example=EXAMPLE) from None
+        raise InputError(
+            f"cannot read the file: {error.strerror}", where=str(file), expected="a CSV file", example=EXAMPLE
+        ) from None
     except UnicodeDecodeError:
         raise InputError("is not text", where=file.name, expected="a CSV file", example=EXAMPLE) from None
     reader = csv.DictReader(text.splitlines())

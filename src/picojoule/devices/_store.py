@@ -85,11 +85,17 @@ def shipped(law: str) -> tuple[Evidence, ...]:
 
 
 def knowledge(
-    law: Law, dtype: str, *, without: frozenset[str] = frozenset(), own: Sequence[Evidence] = ()
+    law: Law,
+    dtype: str,
+    *,
+    without: frozenset[str] = frozenset(),
+    own: Sequence[Evidence] = (),
+    sort: str | None = None,
 ) -> Knowledge:
     """What measured devices say of `law` in formats like `dtype`, leaving out the devices `without`.
 
-    Where no device was measured in such a format, those of other formats speak, and of power those of other classes.
+    `sort` asks for one sort of kernel (norm, softmax, addition, activation, linear, bmm): the last word of a library's name.
+    Where no device was measured so, those of other sorts and formats speak, and of power those of other classes.
     """
     every = [e for e in (*own, *shipped(law.name)) if e.device not in without]
     if law.family == "power":
@@ -97,16 +103,39 @@ def knowledge(
         same = [e for e in every if e.law == law.name]
         return gather(law, same or every)
     same = [e for e in every if family(e.dtype) == family(dtype)]
-    return gather(law, same or every)
+    return gather(law, _of_sort(same or every, sort))
 
 
-def measured_on(law: Law, device: str, dtype: str, stack: str | None, own: Sequence[Evidence] = ()) -> Evidence | None:
-    """The evidence of this very device in such a format: the user's first, then that with most rows; None if none."""
+def measured_on(
+    law: Law, device: str, dtype: str, stack: str | None, own: Sequence[Evidence] = (), sort: str | None = None
+) -> Evidence | None:
+    """The evidence of this very device in such a format and library: the user's first, then that with most rows.
+
+    Of evidence of another sort of kernel there is none, unless no sort is asked for.
+    """
     fits = [e for e in own if e.law == law.name] + sorted(shipped(law.name), key=lambda e: -e.rows)
     fits = [e for e in fits if e.device == device and family(e.dtype) == family(dtype) and np.isfinite(e.theta).all()]
     if stack is not None:
         fits = [e for e in fits if e.stack == stack]
-    return next(iter(fits), None)
+        return next(iter(fits), None)
+    if sort in SORTS and any(sort_of(e.stack) in SORTS for e in fits):
+        fits = [e for e in fits if sort_of(e.stack) == sort]
+    return next(iter(_of_sort(fits, sort)), None)
+
+
+def _of_sort(evidence: Sequence[Evidence], sort: str | None) -> list[Evidence]:
+    """Those of the sort asked for; without any, or when none is asked for, those of no special sort; else all."""
+    asked = [e for e in evidence if sort_of(e.stack) == sort] if sort in SORTS else []
+    plain = [e for e in evidence if sort_of(e.stack) not in SORTS]
+    return asked or plain or list(evidence)
+
+
+def sort_of(stack: str) -> str:
+    """The last word of a library's name, before a remark in brackets."""
+    return stack.partition(" (")[0].rpartition(" ")[2]
+
+
+SORTS: Final = frozenset({"norm", "softmax", "addition", "activation", "rotation", "linear", "bmm", "PyTorch"})
 
 
 def stacks(device: str) -> dict[str, tuple[str, ...]]:
