@@ -6,7 +6,7 @@ from pathlib import Path
 from picojoule.devices import Sheet, total
 
 from ._sets import Line, lines_of
-from ._sheets import sheet_of
+from ._sheets import assumed, sheet_of
 from ._transformers import SHAPES, eager
 
 _DEVICES = {
@@ -16,8 +16,6 @@ _DEVICES = {
     "Tesla_V100-PCIE-32GB": "v100-pcie",
 }  # fmt: skip
 _MEASURED = frozenset({"a100-pcie-40gb", "a100-pcie-80gb", "p100-pcie", "p4", "v100-pcie"})
-BACKWARD = 2.0  # both gradients of every product, and the same again of every other kernel
-HOST_S = 6e-6  # recalled: what eager PyTorch needs to launch one kernel
 
 
 @dataclass(frozen=True)
@@ -47,14 +45,14 @@ def networks(data: Path) -> list[Network]:
 def _network(x: Line) -> Network:
     sheet = sheet_of(_DEVICES[x["device"]])
     fused, train = x["extra"] == "fusion", x["mode"] == "train"
-    times = 1 + BACKWARD if train else 1.0
+    times = 1 + assumed("backward") if train else 1.0
     layers = int(float(x["num_layer"] or 0))
 
     def run(sheet: Sheet, without: frozenset[str]) -> tuple[float, float | None, float | None]:
         calls = eager(SHAPES[x["model"]], int(x["batch"]), int(x["seq"]), fused=fused, train=train, layers=layers)
         kernels = sum(c.times for c in calls)
         one = total(calls, sheet, without=without)
-        least = kernels * HOST_S
+        least = kernels * assumed("host_launch")
         return (
             times * max(one.time_s, least),
             one.time_low_s and times * one.time_low_s,

@@ -25,7 +25,7 @@ _DTYPE = {"bfloat16": "bfloat16", "fp8": "float8", "fp8_block": "float8_block", 
 _SYSTEM = {"a100_sxm": "a100-sxm-80gb", "h100_sxm": "h100-sxm", "h200_sxm": "h200-sxm", "b200_sxm": "b200-sxm", "b300_sxm": "b300-sxm",
            "gb200": "gb200", "gb300": "gb300"}  # fmt: skip
 _LEAST_POWER_S = 1e-4
-_SORT = {"layernorm": "norm", "gelu": "activation"}
+_SORT = {"layernorm": "norm", "ln": "norm", "gelu": "activation"}
 
 
 def gemm(data: Path) -> list[Set]:
@@ -191,9 +191,8 @@ def vector_operators(data: Path) -> list[Set]:
                               group=group, **how))  # fmt: skip
         else:
             lines, width = number(some, "B"), number(some, "H")
-            name = {"ln": "norm"}.get(name, name)
             rows = {"bytes": 8 * lines * width, "rows": lines}
-            found.append(make("vector-operators", "stream", _GPU[device], f"PyTorch 2.1 {name}", "float32", rows, value, host=True,
+            found.append(make("vector-operators", "stream", _GPU[device], f"PyTorch 2.1 {_SORT.get(name, name)}", "float32", rows, value, host=True,
                               group=[lines, width], **how))  # fmt: skip
     return found
 

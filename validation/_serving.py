@@ -15,13 +15,12 @@ from picojoule.devices._predict import predict
 from picojoule.devices._store import knowledge
 
 from ._sets import Line, lines_of
-from ._sheets import sheet_of
+from ._sheets import assumed, sheet_of
 from ._transformers import SHAPES, Shape
 
 _MODELS = {"Llama 3.3 70B Instruct": "Llama 3.3 70B", "Llama 3.1 8B Instruct": "Llama 3.1 8B", "Qwen 3 8B": "Qwen 3 8B",
            "Qwen 3 VL 8B Instruct": "Qwen 3 8B"}  # fmt: skip
-# recalled: mean prompt lengths are not in the set; 250 of a chat and 300 of a question were assumed before any score
-_PROMPT = {"lm-arena-chat": 250.0, "gpqa": 300.0}
+_TASKS = ("lm-arena-chat", "gpqa")
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def steps(data: Path) -> list[Step]:
     """Every 16-bit dense point of the text tasks."""
     found = []
     for x in lines_of(data / "ml_energy.csv"):
-        if x["nickname"] in _MODELS and x["weight_precision"] == "bfloat16" and x["task"] in _PROMPT:
+        if x["nickname"] in _MODELS and x["weight_precision"] == "bfloat16" and x["task"] in _TASKS:
             found.append(_step(x))
     return found
 
@@ -96,7 +95,7 @@ def _dense(shape: Shape, tokens: float, parallel: int, times: float) -> list[Cal
 
 def _step(x: Line) -> Step:
     shape, batch, out = SHAPES[_MODELS[x["nickname"]]], float(x["avg_batch_size"]), float(x["avg_output_len"])
-    parallel, prompt = int(float(x["tensor_parallel"])), _PROMPT[x["task"]]
+    parallel, prompt = int(float(x["tensor_parallel"])), assumed("prompt_" + x["task"])
     sheet = sheet_of({"H100": "h100-sxm", "B200": "b200-sxm", "H200": "h200-sxm"}[x["gpu_model"]])
     calls = step_calls(shape, batch, prompt + out / 2, parallel, batch / out, prompt)
     one = total([c for c in calls if c.kind != "all_reduce"], sheet, without=frozenset({sheet.name}))
@@ -158,13 +157,9 @@ def quiet_w(sheet: Sheet) -> float:
 
 def _reduce_s(size: float, devices: int, sheet: Sheet) -> float:
     """All-reduce of a serving library's own kernel: one shot, no agreement. Its latency was fitted by others on this set."""
-    return REDUCE_S + 2 * (devices - 1) / devices * size / (REDUCE_SHARE * (sheet.link_bytes_per_s or np.nan))
-
-
-REDUCE_S, REDUCE_SHARE = (
-    8e-6,
-    0.7,
-)  # recalled: 7 to 12 us a call in the research notes; share of NVLink as large messages reach
+    return assumed("reduce_latency") + 2 * (devices - 1) / devices * size / (
+        assumed("reduce_share") * (sheet.link_bytes_per_s or np.nan)
+    )
 
 
 __all__ = ["Step", "predict", "server", "step_calls", "step_s", "steps", "token_j", "work"]

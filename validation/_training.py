@@ -9,7 +9,7 @@ import numpy as np
 from picojoule.devices import Call, Sheet, predict, total
 
 from ._sets import lines_of
-from ._sheets import sheet_of
+from ._sheets import assumed, sheet_of
 
 # recalled, of arXiv:2205.05198 Table 3: layers, width, heads, pipeline stages, sequences of a step, micro-batch, chunks
 _MEGATRON = {
@@ -64,16 +64,13 @@ def _megatron(model: str, recompute: str, measured: float, peer: float, sheet: S
         ).time_s
     )
     slot = layer * layers / stages
-    send = 2 * tokens * width / _TENSOR / _NETWORK_BYTES_PER_S + _NETWORK_S
+    send = 2 * tokens * width / _TENSOR / assumed("network_bandwidth") + assumed("network_latency")
     step = (count + (stages - 1) / chunks) * (slot + 2 * chunks * send * (stages > 1)) + count * head
     operations = (
         (4 if recompute == "full" else 3) * sequences * _LENGTH * layers * (24 * width**2 + 4 * _LENGTH * width)
     )
     plain = operations / (_TENSOR * stages) / sheet.peak("bfloat16")
     return Training(f"{model} {recompute}", sheet.name, measured, step, plain, peer, model)
-
-
-_NETWORK_BYTES_PER_S, _NETWORK_S = 20e9, 10e-6  # recalled: one 200 Gb/s port a device, less what protocols take
 
 
 def _layer(tokens: float, width: float, heads: float, batch: float, sequence_parallel: bool) -> list[Call]:

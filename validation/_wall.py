@@ -8,7 +8,7 @@ import numpy as np
 from picojoule.devices._power import slow_down
 
 from ._sets import lines_of
-from ._sheets import sheet_of
+from ._sheets import assumed, sheet_of
 
 # maximum board power [W]: the library's, by the name that the results use; longest name first
 _BOARDS = (("H100-SXM", "h100-sxm"), ("H100-PCIe", "h100-pcie"), ("H200-SXM", "h200-sxm"), ("A100-SXM", "a100-sxm-80gb"),
@@ -32,7 +32,7 @@ def walls(data: Path) -> list[Point]:
         name = next((device for word, device in _BOARDS if word.lower() in x["accelerator"].lower()), None)
         count = float(x["n_accel_per_node"] or 0)
         if name and count == 8 and x["power_unit"] == "Watts" and x["scenario"] in ("Offline", "Server"):
-            limit = sheet_of(name).max_power_w if name != "h100-pcie" else 350.0
+            limit = sheet_of(name).max_power_w if name != "h100-pcie" else assumed("h100_pcie_power")
             rows.append((name, count * float(limit or np.nan), float(x["power"])))
     found = []
     for board in dict.fromkeys(r[0] for r in rows):
@@ -57,6 +57,6 @@ def limits(data: Path) -> list[Point]:
         free = max(some)
         for limit, time, power in some:
             if limit < free[0]:
-                factor, drawn = slow_down(np.array([free[2]]), 0.95 * limit, sheet)
+                factor, drawn = slow_down(np.array([free[2]]), assumed("power_limit_held") * limit, sheet)
                 found.append(Point(gpu, time * power, free[1] * float(factor[0] * drawn[0]), free[1] * free[2]))
     return found

@@ -139,5 +139,5 @@ def test_evidence_survives_its_file() -> None:
                                   '{"format": "picojoule/device/1", "evidence": [{"law": "nothing"}]}'])  # fmt: skip
 def test_a_broken_file_is_named(text: str) -> None:
     """Message: not JSON, another form, an entry that lacks its fields, a law that does not exist."""
-    with pytest.raises(InputError, match="device.json"):
+    with pytest.raises(InputError, match=r"device\.json"):
         parse_evidence(text, "device.json")

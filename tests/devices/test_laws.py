@@ -20,7 +20,8 @@ ONE = {
     "attention_decode": {"batch": 30, "context": 1000, "heads": 32, "kv_heads": 8, "head_dim": 128, "window": 0, "kv_bytes": 2},
     "stream": {"bytes": 1e8, "rows": 4096},
     "convolution": {"batch": 4, "cin": 64, "cout": 96, "kernel": 3, "size": 28, "stride": 1, "padding": 1, "groups": 1},
-    "experts": {"tokens": 64, "hidden": 2048, "inter": 768, "top_k": 8, "experts": 128, "tensor_parallel": 1, "expert_parallel": 1, "skew": 0},
+    "experts": {"tokens": 64, "hidden": 2048, "inter": 768, "top_k": 8, "experts": 128, "tensor_parallel": 1,
+                "expert_parallel": 1, "skew": 0},
     "all_reduce": {"bytes": 1e7, "devices": 8}, "all_gather": {"bytes": 1e7, "devices": 8}, "send": {"bytes": 1e7, "devices": 2},
     "reduce_scatter": {"bytes": 1e7, "devices": 8}, "all_to_all": {"bytes": 1e7, "devices": 8},
 }  # fmt: skip

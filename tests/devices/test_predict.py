@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from picojoule.devices import LAWS, Call, Sheet, learn, predict, sheet, total
 from picojoule.devices._interval import band_of, bands, combined, conformal, widest
 from picojoule.devices._store import shipped
-from picojoule.formats import load_hardware
-from picojoule.formats import read_references
+from picojoule.formats import load_hardware, read_references
 from picojoule.quantity import PROVENANCES, InputError
 
 from .machines import ROUND
@@ -131,13 +130,17 @@ def test_conformal_quantiles_of_nineteen() -> None:
     assert conformal(np.arange(1.0, 20.0)) == (1.0, 19.0)
 
 
-@given(st.integers(0, 10_000))
-def test_conformal_bands_keep_their_word(seed: int) -> None:
-    """Bound: drawn from one law, whatever it is, the band of 199 rows holds 90 % of others: at least 80 % of 400 of them."""
-    draw = np.random.default_rng(seed)
-    rest = np.exp(draw.standard_normal(599)) - 1 if seed % 2 else draw.standard_cauchy(599)
-    low, high = conformal(rest[:199])
-    assert np.mean((rest[199:] >= low) & (rest[199:] <= high)) >= 0.8
+@pytest.mark.parametrize("law", ["standard_normal", "standard_cauchy", "standard_exponential"])
+@pytest.mark.parametrize("rows", [39, 199])
+def test_conformal_bands_keep_their_word(law: str, rows: int) -> None:
+    """Bound: whatever the law of residuals, bands of many calibration sets hold 90 to 95 % of new rows on the mean."""
+    draw = np.random.default_rng(0)
+    shares = []
+    for _ in range(400):
+        rest = getattr(draw, law)(rows + 400)
+        low, high = conformal(rest[:rows])
+        shares.append(np.mean((rest[rows:] >= low) & (rest[rows:] <= high)))
+    assert 0.895 <= np.mean(shares) <= 0.955
 
 
 def test_the_widest_band_holds_all() -> None:
@@ -151,9 +154,9 @@ def test_the_widest_band_holds_all() -> None:
     for at in (1e-6, 1e-4, 1e-2):
         low, high = whole.at(np.array([at]))
         for part in parts:
-            l, h = part.at(np.array([at]))
-            assert low[0] <= l[0]
-            assert high[0] >= h[0]
+            least, most = part.at(np.array([at]))
+            assert low[0] <= least[0]
+            assert high[0] >= most[0]
 
 
 def test_knowing_more_makes_bands_narrower() -> None:

@@ -39,13 +39,21 @@ def _lines(law: str, dtype: str, one: "object") -> list[str]:
     from picojoule.devices import LAWS, POWERS, Fitted
 
     assert isinstance(one, Fitted)
-    held = "too few shape groups to hold any out" if one.held_out is None else f"{one.held_out:.1f} % on shape groups held out"
-    lines = [f"{law} {dtype}: {one.evidence.rows} rows; mean error {one.before:.1f} % by the sheet, {one.after:.1f} % fitted, {held}"]
+    held = (
+        "too few shape groups to hold any out"
+        if one.held_out is None
+        else f"{one.held_out:.1f} % on shape groups held out"
+    )
+    lines = [
+        f"{law} {dtype}: {one.evidence.rows} rows; mean error {one.before:.1f} % by the sheet, {one.after:.1f} % fitted, "
+        f"{held}"
+    ]
     parameters = {**LAWS, **POWERS}[law].parameters
     width = max(len(p.name) for p in parameters)
     for parameter, theta, sigma in zip(parameters, one.evidence.theta, one.evidence.sigma, strict=True):
         spread = math.exp(1.6448536269514722 * sigma)
-        lines.append(f"  {parameter.name:<{width}}  {math.exp(theta):<10.4g} x/÷ {spread:<5.2f} {parameter.unit}: {parameter.about}")
+        value = f"{math.exp(theta):<10.4g} x/÷ {spread:<5.2f} {parameter.unit}"
+        lines.append(f"  {parameter.name:<{width}}  {value}: {parameter.about}")
     return lines
 
 

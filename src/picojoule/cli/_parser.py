@@ -23,7 +23,8 @@ _EXAMPLES = {
     "compare": "picojoule compare resnet50 --on h100,xeon --batch 1,8,64", "zoo": "picojoule zoo",
     "explain": "picojoule explain h100.hbm.read", "hardware": "picojoule hardware list", "job": "picojoule job examples/job.yaml",
     "methods": "picojoule methods resnet50,bert-base --on h100", "diff": "picojoule diff resnet50 resnet101",
-    "fit": "picojoule fit timings.csv --device h100 -o device.json", "exercise": "picojoule exercise 2.2", "errata": "picojoule errata --lang zh",
+    "fit": "picojoule fit timings.csv --device h100 -o device.json",
+    "exercise": "picojoule exercise 2.2", "errata": "picojoule errata --lang zh",
 }  # fmt: skip
 
 
@@ -211,7 +212,9 @@ def _fill_fit(p: argparse.ArgumentParser) -> None:
     p.add_argument("data", metavar="DATA.csv", help="timings: kind, dtype, shapes, time_s in seconds, power_w if known")
     p.add_argument("--device", required=True, metavar="DEVICE", help="the machine they are of: a name or a YAML file")
     p.add_argument("--stack", default="own", metavar="NAME", help="the library that ran them: a word for the file")
-    p.add_argument("--multiprocessors", type=_number, metavar="N", help="units that take one tile each, if the file lacks them")
+    p.add_argument(
+        "--multiprocessors", type=_number, metavar="N", help="units that take one tile each, if the file lacks them"
+    )
     p.add_argument("-o", "--output", metavar="FILE", help="write what was learnt: device.json")
     p.add_argument("--json", action="store_true", help="print JSON")
     p.set_defaults(run=_lazy("fit", "_fit"))

@@ -19,9 +19,9 @@ from ._predict import Prediction as Prediction
 from ._predict import Total as Total
 from ._predict import predict as predict
 from ._predict import total as total
-from ._sheet import Sheet as Sheet
-from ._sheet import sheet as sheet
 from ._rows import Fitted as Fitted
 from ._rows import fit_device as fit_device
+from ._sheet import Sheet as Sheet
+from ._sheet import sheet as sheet
 from ._store import read_evidence as read_evidence
 from ._store import write_evidence as write_evidence

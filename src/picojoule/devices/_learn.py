@@ -5,8 +5,10 @@ prior is the law's start, twice as wide. `calibrate` fits under what all devices
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ._evidence import Evidence, Knowledge, first, power_for_work, traits
 from ._law import Array, Law, Rows
@@ -32,7 +34,7 @@ class Measured:
     dtype: str
     host: bool = False
 
-    def take(self, chosen: Array) -> "Measured":
+    def take(self, chosen: NDArray[Any]) -> "Measured":
         """The rows at the positions or under the mask `chosen`."""
         return Measured({k: np.asarray(v)[chosen] for k, v in self.rows.items()}, self.value[chosen], self.sheet,
                         self.dtype, self.host)  # fmt: skip

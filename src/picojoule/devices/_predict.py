@@ -7,6 +7,7 @@ import numpy as np
 
 from picojoule.quantity import InputError
 
+from ._constants import constant
 from ._evidence import Evidence, launch_of
 from ._interval import State, band_for, band_key, combined
 from ._law import Array, Law, Rows
@@ -58,16 +59,26 @@ class Total:
 
 
 def predict(
-    kind: str, rows: Rows, dtype: str, sheet: Sheet, *, stack: str | None = None, sort: str | None = None, host: bool = False, queued: bool = False,
-    limit_w: float | None = None, own: Sequence[Evidence] = (), without: frozenset[str] = frozenset(),
-) -> Prediction:  # fmt: skip
+    kind: str,
+    rows: Rows,
+    dtype: str,
+    sheet: Sheet,
+    *,
+    stack: str | None = None,
+    sort: str | None = None,
+    host: bool = False,
+    queued: bool = False,
+    limit_w: float | None = None,
+    own: Sequence[Evidence] = (),
+    without: frozenset[str] = frozenset(),
+) -> Prediction:
     """Time and energy of operators of one class on the device of `sheet`.
 
     `kind` is a key of LAWS; `rows` its columns. Where this device was measured in such a format (in `stack`, or in the
-    library with most rows), that speaks; else the sheet and what other devices have in common. `host` says that the host
-    launches every call; `queued` that launches hide behind the kernels before, as in a network. `sort` is the sort of kernel within
-    a class (norm, softmax, addition, activation, linear, bmm). `limit_w` holds the board
-    to less power. `own` is the user's evidence, from `calibrate`; `without` leaves devices out, for validation.
+    library with most rows), that speaks; else the sheet and what other devices have in common. `sort` is the sort of
+    kernel within a class (norm, softmax, addition, activation, linear, bmm). `host` says that the host launches every
+    call; `queued` that launches hide behind the kernels before, as in a network. `limit_w` holds the board to less
+    power. `own` is the user's evidence, from `calibrate`; `without` leaves devices out, for validation.
 
     Raises InputError for an unknown class, format or column, and for a fact that the sheet lacks.
     """
@@ -80,8 +91,12 @@ def predict(
         power = _values(POWERS[f"power_{law.name}"], rates, dtype, sheet, None, None, host, False, own, without)[0]
     if limit_w is not None:
         if power is None:
-            raise InputError("a power limit needs a maximum power", where=sheet.name, expected="max_power in its file",
-                             example="max_power: 700 W")  # fmt: skip
+            raise InputError(
+                "a power limit needs a maximum power",
+                where=sheet.name,
+                expected="max_power in its file",
+                example="max_power: 700 W",
+            )
         factor, power = slow_down(power, limit_w, sheet)
         time = time * factor
     low, high = _bounds(band_key(law.name, family(dtype)), state, sheet.name, used, time)
@@ -90,12 +105,19 @@ def predict(
     return Prediction(time, low, high, power, energy, energy_low, energy_high, state, by)
 
 
-def total(calls: Sequence[Call], sheet: Sheet, *, host: bool = False, overhead_s: float = 0.0, own: Sequence[Evidence] = (),
-          without: frozenset[str] = frozenset()) -> Total:  # fmt: skip
+def total(
+    calls: Sequence[Call],
+    sheet: Sheet,
+    *,
+    host: bool = False,
+    overhead_s: float = 0.0,
+    own: Sequence[Evidence] = (),
+    without: frozenset[str] = frozenset(),
+) -> Total:
     """Operators one after another, launches hidden behind the kernels before; `overhead_s` is the host's own time.
 
-    Calls of one class and format are predicted at once. The interval: half of each band is the device's own and moves
-    all operators together, the rest averages out (see `combined`).
+    Calls of one class and format are predicted at once. The interval: a share of each band is the device's own
+    and moves all operators together, the rest averages out (see `combined`).
     """
     groups: dict[tuple[str, str, str | None, str | None], list[int]] = {}
     for i, call in enumerate(calls):
@@ -115,19 +137,29 @@ def total(calls: Sequence[Call], sheet: Sheet, *, host: bool = False, overhead_s
         bounded = one.time_low_s is not None and one.time_high_s is not None
         half[index] = np.log(one.time_high_s / one.time_low_s) / 2 if bounded else np.nan  # type: ignore[operator]
     whole = float(time.sum()) + overhead_s
-    width = combined(time, half, SHARED * float(time @ half / time.sum()))
+    width = combined(time, half, constant("shared_width") * float(time @ half / time.sum()))
     bound = np.isfinite(width)
-    return Total(whole, whole * float(np.exp(-width)) if bound else None, whole * float(np.exp(width)) if bound else None,
-                 float(energy.sum()) if np.isfinite(energy).all() else None, tuple(found))  # fmt: skip
-
-
-SHARED = 0.5  # of a band's half-width, what a device's operators share: between none and all, checked on whole networks
+    return Total(
+        whole,
+        whole * float(np.exp(-width)) if bound else None,
+        whole * float(np.exp(width)) if bound else None,
+        float(energy.sum()) if np.isfinite(energy).all() else None,
+        tuple(found),
+    )
 
 
 def _values(
-    law: Law, rows: Rows, dtype: str, sheet: Sheet, stack: str | None, sort: str | None, host: bool, queued: bool, own: Sequence[Evidence],
+    law: Law,
+    rows: Rows,
+    dtype: str,
+    sheet: Sheet,
+    stack: str | None,
+    sort: str | None,
+    host: bool,
+    queued: bool,
+    own: Sequence[Evidence],
     without: frozenset[str],
-) -> tuple[Array, State, str, str]:  # fmt: skip
+) -> tuple[Array, State, str, str]:
     seen = None if sheet.name in without else measured_on(law, sheet.name, dtype, stack, own, sort)
     if seen is not None and np.isfinite(seen.theta).all():
         theta, left, state = seen.theta.copy(), seen.surface.at(law.place(rows, sheet)), "calibrated"
@@ -142,13 +174,12 @@ def _values(
     at = launch_of(law)
     if queued and at is not None and law.family in _SHORT:
         launch_s = float(np.exp(theta[at])) / sheet.clock_hz
-        kept_s = min(launch_s, QUEUED_CYCLES / sheet.clock_hz)
+        kept_s = min(launch_s, constant("queued_launch") / sheet.clock_hz)
         found = np.maximum(found - (launch_s - kept_s), kept_s)
     return np.asarray(found), state, by, used  # type: ignore[return-value]
 
 
 _SHORT = frozenset({"gemm", "stream", "convolution"})  # laws whose launch is one kernel's
-QUEUED_CYCLES = 5000.0
 
 
 def _bounds(key: str, state: State, device: str, stack: str, time: Array) -> tuple[Array | None, Array | None]:

@@ -133,8 +133,12 @@ def _groups(
         found.setdefault((kind, dtype, line.get("host", "") in ("1", "true", "yes")), []).append((number, line))
     for (kind, dtype, _), some in found.items():
         if len(some) < LEAST:
-            raise InputError(f"{len(some)} rows of {kind} in {family(dtype)}", where=where, expected=f"at least {LEAST} of different sizes; "
-                             "12 to 25 recover most of what hundreds do", example=EXAMPLE)  # fmt: skip
+            raise InputError(
+                f"{len(some)} rows of {kind} in {family(dtype)}",
+                where=where,
+                expected=f"at least {LEAST} of different sizes; 12 to 25 recover most of what hundreds do",
+                example=EXAMPLE,
+            )
     if not found:
         raise InputError("holds no rows", where=where, expected="a line for each timing", example=EXAMPLE)
     return found

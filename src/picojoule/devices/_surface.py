@@ -41,7 +41,7 @@ def krige(places: Array, rest: Array, *, length: float = 4.0, noise: float = 0.1
     found: Array = np.zeros(len(centres))
     for _ in range(3):
         system = near.T @ (weights[:, None] * near) + noise * among + 1e-8 * np.eye(len(centres))
-        found = np.linalg.solve(system, near.T @ (weights * rest))
+        found = np.asarray(np.linalg.solve(system, near.T @ (weights * rest)), float)
         weights = np.asarray(1 / np.sqrt(1 + ((rest - near @ found) / _SCALE) ** 2), float)
     return Surface(centres, found, length)
 
