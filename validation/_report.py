@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 
+from . import _plot
 from ._sets import HOME, Set
 from ._table import Row, as_dicts
 
@@ -56,6 +57,7 @@ def write(rows: Sequence[Row], sets: Sequence[Set], *, full: bool) -> None:
     ACCEPTED.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     if full:
         PAGE.write_text(page(rows, sets), encoding="utf-8")
+        PAGE.with_suffix(".svg").write_text(_plot.svg(sets), encoding="utf-8")
 
 
 def page(rows: Sequence[Row], sets: Sequence[Set]) -> str:
@@ -120,6 +122,8 @@ Reached: {reached} of {targets} lines that have a target.
 
 {head}
 {body}
+
+![Predicted against measured, one panel a class, with 90 % intervals](validation.svg)
 
 ## Lines that are missed, and why
 

@@ -40,7 +40,7 @@ class Row:
 
 CLASSES: dict[str, tuple[Callable[[Set], bool], float | None, float | None]] = {
     "GEMM, 16-bit": (lambda s: s.kind == "gemm" and s.data.dtype != "float32" and s.folder != "blocks", 8, 15),
-    "GEMM of LLM blocks, 16-bit, another collector": (lambda s: s.folder == "blocks", None, None),
+    "GEMM of LLM blocks, 16-bit": (lambda s: s.folder == "blocks", None, None),
     "GEMM, fp8, fp4, int8": (lambda s: s.kind == "gemm_quantised", 15, None),
     "GEMM, fp32": (lambda s: s.kind == "gemm" and s.data.dtype == "float32", None, None),
     "Attention, prefill": (lambda s: s.kind == "attention_prefill", 11, 18),

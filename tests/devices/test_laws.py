@@ -205,6 +205,8 @@ def test_messages_name_what_is_missing() -> None:
         LAWS["gemm"].prepare(rows("gemm"), ROUND, "bf17")
     with pytest.raises(InputError, match="no column 'k'"):
         LAWS["gemm"].prepare({"m": np.array([1.0]), "n": np.array([1.0])}, ROUND, "bfloat16")
+    with pytest.raises(InputError, match="does nothing"):
+        LAWS["gemm"].prepare(rows("gemm", m=0), ROUND, "bfloat16")
     with pytest.raises(InputError, match="negative"):
         LAWS["stream"].prepare({"bytes": np.array([-1.0]), "rows": np.array([1.0])}, ROUND, "bfloat16")
     with pytest.raises(InputError, match="below what round draws"):

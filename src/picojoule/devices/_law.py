@@ -84,6 +84,9 @@ FORMATS: Mapping[str, Format] = {
 }
 
 
+MAY_BE_ZERO = frozenset({"window", "padding", "skew", "context", "operations_per_s", "bytes_per_s"})
+
+
 def number_format(dtype: str) -> Format:
     """The storage of `dtype`. Raises InputError for one that no law knows."""
     if dtype not in FORMATS:
@@ -103,6 +106,9 @@ def columns(rows: Rows, names: tuple[str, ...]) -> tuple[Array, ...]:
         if not np.isfinite(column).all() or (column < 0).any():
             raise InputError(f"column {name!r} has a number that is negative or not finite", where="devices",
                              expected="sizes of 0 or more", example=f"{name}=[1024]")  # fmt: skip
+        if name not in MAY_BE_ZERO and (column == 0).any():
+            raise InputError(f"column {name!r} has a zero: such an operator does nothing", where="devices",
+                             expected="sizes above 0; leave idle operators out", example=f"{name}=[1024]")  # fmt: skip
         found.append(column)
     return tuple(found)
 
