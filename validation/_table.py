@@ -9,7 +9,7 @@ import numpy as np
 from picojoule.devices._interval import band_for, band_key
 from picojoule.devices._laws import family
 
-from . import _end_to_end, _serving, _training, _wall
+from . import _end_to_end, _published, _serving, _training, _wall
 from ._bands import covered, sheet_bands
 from ._score import by_sheet, calibrated, roofline
 from ._sets import HOME, Set
@@ -179,6 +179,18 @@ def network_rows(data: Path) -> tuple[list[Row], list[str]]:
         found.append(simple("Energy of training under a power limit, given the run without", "sheet",
                             [p.predicted / p.measured for p in points], [p.plain / p.measured for p in points],
                             [p.group for p in points], None))  # fmt: skip
+    if place := have("vitis_ai_dpu.csv"):
+        for title, points in zip(
+            ("DPU overlay on FPGA: network held out", "DPU overlay on FPGA: board held out"),
+            _published.overlays(place),
+            strict=True,
+        ):
+            found.append(simple(title, "sheet", [p.predicted / p.measured for p in points], [p.plain / p.measured for p in points],
+                                [p.group for p in points], None))  # fmt: skip
+    if place := have("validation_points.csv"):
+        points = _published.tpu_runs(place)
+        found.append(simple("Energy of TPU v3 training runs, given the achieved rate", "sheet", [p.predicted / p.measured for p in points],
+                            [p.plain / p.measured for p in points], [p.group for p in points], None))  # fmt: skip
     return found, skipped
 
 
