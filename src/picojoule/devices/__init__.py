@@ -14,6 +14,7 @@ from ._learn import Measured as Measured
 from ._learn import calibrate as calibrate
 from ._learn import learn as learn
 from ._learn import predict_by as predict_by
+from ._operators import calls as calls
 from ._predict import Call as Call
 from ._predict import Prediction as Prediction
 from ._predict import Total as Total

@@ -4,8 +4,9 @@
 
 t_direct is the time of a product with m = batch·out², n = cout/groups, k = cin/groups·kernel², `groups` times, whose
 operands are read once as images. t_winograd, for 3×3 kernels of stride 1, is 16 products with k = cin on 2×2 outputs
-(2.25 times fewer multiplications) at `winograd_share` of the rate, and the passes that transform images. w says how
-well the library picks: it cannot time every algorithm. A. Lavin, S. Gray, CVPR 2016, arXiv:1509.09308.
+(2.25 times fewer multiplications) at `winograd_share` of the rate, and the passes that transform images. With groups a
+third way computes each output straight from its window, at `grouped_share` of the peak or of the bandwidth: what
+depthwise layers run by. w says how well the library picks: it cannot time every algorithm. A. Lavin, S. Gray, CVPR 2016, arXiv:1509.09308.
 
 Left out: FFT, TF32 on matrix units unless the dtype says so, the layout changes between two libraries' formats.
 """
@@ -26,6 +27,7 @@ PARAMETERS = (
     Parameter("step_cycles", "cycles", "latency of one element of k", 1e-2, 60),
     Parameter("winograd_share", "1", "rate of the transformed products, over that of a direct one", 0.05, 1.5),
     Parameter("choice", "1", "how sharply the library picks the faster algorithm", 1, 20),
+    Parameter("grouped_share", "1", "share of the sheet's peak that a grouped kernel reaches", 0.01, 1),
     Parameter("transform_passes", "1", "passes over the images to transform them", 0.2, 20),
 )
 
@@ -46,18 +48,21 @@ def prepare(rows: Rows, sheet: Sheet, dtype: str) -> Time:
     transformed = _gemm.prepare({"m": b * small, "n": cout, "k": cin, "batch": np.full(len(b), 16.0)}, sheet, dtype)
     element = number_format(dtype).a_bytes
     pass_s = element * b * (cin * size**2 + cout * out**2) / sheet.bandwidth_bytes_per_s
+    operations, moved = work(rows, dtype)
+    straight_s, moved_s = operations / sheet.peak(number_format(dtype).peak), moved / sheet.bandwidth_bytes_per_s
     able = (kernel == 3) & (stride == 1) & (groups == 1)
     hertz = sheet.clock_hz
 
     def time(theta: Array) -> Array:
-        compute, memory, launch, power, edge, step, winograd, choice, passes = np.exp(theta)
+        compute, memory, launch, power, edge, step, winograd, choice, grouped, passes = np.exp(theta)
         inner = np.log([compute, memory, 1e-9, power, edge, 1e4, step, 1.0, 1.0, 1.0])
         one = direct(inner)
         faster = inner.copy()
         faster[0] = np.log(compute * winograd)
         other = np.where(able, transformed(faster) + passes * pass_s / memory, np.inf)
-        least = np.minimum(one, other)
-        chosen = least * ((one / least) ** -choice + (other / least) ** -choice) ** (-1 / choice)
+        third = np.where(groups > 1, np.maximum(straight_s / grouped, moved_s / memory), np.inf)
+        least = np.minimum(np.minimum(one, other), third)
+        chosen = least * sum((way / least) ** -choice for way in (one, other, third)) ** (-1 / choice)
         return np.asarray(chosen + launch / hertz)
 
     return time
