@@ -76,7 +76,13 @@ def page(rows: Sequence[Row], sets: Sequence[Set]) -> str:
                         f"{len([s for s in sets if s.folder == folder])} | {sum(len(s.data.value) for s in sets if s.folder == folder)} |"
                         for folder in dict.fromkeys(s.folder for s in sets))  # fmt: skip
     return PAGE_TEXT.format(
-        head=head, body=body, reached=len(reached), targets=len(reached) + len(missed), why=why, sources=sources, coverage=coverage()
+        head=head,
+        body=body,
+        reached=len(reached),
+        targets=len(reached) + len(missed),
+        why=why,
+        sources=sources,
+        coverage=coverage(),
     )
 
 

@@ -9,10 +9,11 @@ import numpy as np
 from picojoule.devices._interval import band_for, band_key
 from picojoule.devices._laws import family
 
-from . import _end_to_end, _published, _serving, _training, _wall
+from . import _cnn, _end_to_end, _published, _serving, _training, _wall
 from ._bands import covered, sheet_bands
 from ._score import by_sheet, calibrated, roofline
 from ._sets import HOME, Set
+from ._sheets import sheet_of
 
 COLLECTIVES = ("all_reduce", "all_gather", "reduce_scatter", "all_to_all")
 _LEAST = 30
@@ -175,6 +176,43 @@ def network_rows(data: Path) -> tuple[list[Row], list[str]]:
         found.append(simple("Wall power of 8-GPU servers", "sheet", [p.predicted / p.measured for p in points],
                             [p.plain / p.measured for p in points], [p.group for p in points], 12))  # fmt: skip
     if place := have("zeus_training.csv"):
+        steps = _cnn.resnet_steps(place)
+        device, plain = [q.device for q in steps], [q.roofline_s / q.measured_s for q in steps]
+        limit = [q.measured_s * (sheet_of(q.device).max_power_w or np.nan) / q.measured_j for q in steps]
+        found += [
+            simple(
+                "CNN total: training step of ResNet-50",
+                "calibrated",
+                [q.calibrated_s / q.measured_s for q in steps],
+                plain,
+                device,
+                12,
+            ),
+            simple(
+                "CNN total: training step of ResNet-50",
+                "sheet",
+                [q.sheet_s / q.measured_s for q in steps],
+                plain,
+                device,
+                20,
+            ),
+            simple(
+                "Energy of a training step of ResNet-50",
+                "calibrated",
+                [q.calibrated_j / q.measured_j for q in steps],
+                limit,
+                device,
+                None,
+            ),
+            simple(
+                "Energy of a training step of ResNet-50",
+                "sheet",
+                [q.sheet_j / q.measured_j for q in steps],
+                limit,
+                device,
+                None,
+            ),
+        ]
         points = _wall.limits(place)
         found.append(simple("Energy of training under a power limit, given the run without", "sheet",
                             [p.predicted / p.measured for p in points], [p.plain / p.measured for p in points],

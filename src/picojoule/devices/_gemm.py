@@ -51,15 +51,28 @@ QUANTISED = (
 )
 
 
-def prepare(rows: Rows, sheet: Sheet, dtype: str) -> Time:
-    """Seconds of each row as a function of the parameters. Columns: m, n, k, batch."""
+def prepare(
+    rows: Rows,
+    sheet: Sheet,
+    dtype: str,
+    read_bytes: Array | None = None,
+    tiles_of: tuple[tuple[int, int], ...] = TILES,
+    splits: tuple[int, ...] = SPLITS,
+) -> Time:
+    """Seconds of each row as a function of the parameters. Columns: m, n, k, batch.
+
+    `read_bytes` replaces the bytes of A and B where they are not stored as matrices: a convolution's image. `tiles_of` and
+    `splits` are what the library chooses from.
+    """
     m, n, k, batch = (x[:, None] for x in columns(rows, COLUMNS))
     store = number_format(dtype)
-    tm, tn, split = (np.array(x, float) for x in zip(*[(a, b, c) for a, b in TILES for c in SPLITS], strict=True))
+    tm, tn, split = (np.array(x, float) for x in zip(*[(a, b, c) for a, b in tiles_of for c in splits], strict=True))
     tiles = batch * np.ceil(m / tm) * np.ceil(n / tn) * split
     one = 2 * tm * tn * 64 * np.ceil(k / split / 64) * sheet.multiprocessors / sheet.peak(store.peak)
     work_s = np.ceil(tiles / sheet.multiprocessors) * one
     read, written = batch * (store.a_bytes * m * k + store.b_bytes * k * n), batch * store.c_bytes * m * n
+    if read_bytes is not None:
+        read = read_bytes[:, None]
     size = read + written
     asked = sheet.bandwidth_bytes_per_s * np.sqrt(np.minimum(1, 3 * tiles / sheet.multiprocessors))
     read_s, written_s = (read + np.where(split > 1, 4 * batch * m * n * split, 0)) / asked, written / asked

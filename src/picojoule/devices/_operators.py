@@ -68,11 +68,16 @@ def _product(operator: Operator) -> dict[str, float]:
 
 def _square(workload: Workload, operator: Operator) -> dict[str, float] | None:
     """Columns of a convolution of square images, kernels, strides and padding; None for any other."""
-    extents, image = operator.extents, operator.inputs[0]
-    shape = workload.tensors[image.tensor].shape
-    names = {"b", "g", "m", "c", "p0", "p1", "r0", "r1"}
-    if set(extents) != names or len(shape) != 4 or len(image.axes) != 4:
+    extents = operator.extents
+    images = [
+        a
+        for a in (*operator.inputs, *operator.outputs)
+        if len(a.axes) == 4 and {"p0", "r0"} <= {d for d, _ in a.axes[2]}
+    ]
+    if set(extents) != {"b", "g", "m", "c", "p0", "p1", "r0", "r1"} or not images:
         return None
+    image = images[0]  # of a backward pass it is the result, or the first operand
+    shape = workload.tensors[image.tensor].shape
     strides = [dict(axis) for axis in image.axes[2:]]
     if any(set(s) != {f"p{i}", f"r{i}"} or s[f"r{i}"] != 1 for i, s in enumerate(strides)):
         return None
