@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from picojoule.devices import FORMATS, LAWS, POWERS, Law
+from picojoule.devices import FORMATS, LAWS, POWERS, Law, _convolution, _gemm
 from picojoule.devices._evidence import first
 from picojoule.devices._power import slow_down
 from picojoule.quantity import InputError
@@ -97,13 +97,14 @@ def test_a_window_as_long_as_the_past_is_none(kind: str) -> None:
 
 
 def test_a_convolution_of_one_by_one_is_a_product() -> None:
-    """Equality: a 1x1 convolution is the product of pixels by channels, apart from its launch."""
+    """Equality: a 1x1 convolution is the product of pixels by channels in the same tiles, apart from its launch."""
     theta = at_start(LAWS["convolution"])
     known = dict(zip((p.name for p in LAWS["convolution"].parameters), np.exp(theta), strict=True))
     same = gemm_theta(
         **{k: known[k] for k in ("compute_share", "memory_share", "blend", "edge", "step_cycles")}, split_cycles=1e4
     )
-    product = seconds("gemm", same, m=4 * 28 * 28, n=96, k=64, batch=1)
+    shape = rows("gemm", m=4 * 28 * 28, n=96, k=64, batch=1)
+    product = float(_gemm.prepare(shape, ROUND, "bfloat16", None, _convolution.TILES, (1,))(same)[0])
     found = seconds("convolution", theta, kernel=1, padding=0)
     assert found - known["launch_cycles"] / 2e9 == pytest.approx(product, rel=1e-6)
 

@@ -1,12 +1,13 @@
-"""Time of a convolution on a GPU: the cheaper of an implicit matrix product and a Winograd transform.
+"""Time of a convolution on a GPU: the cheapest of an implicit matrix product, a Winograd transform and a direct kernel.
 
-    t = t0 + (t_direct^−w + t_winograd^−w)^(−1/w)
+    t = t0 + (t_direct^−w + t_winograd^−w + t_grouped^−w)^(−1/w)
 
-t_direct is the time of a product with m = batch·out², n = cout/groups, k = cin/groups·kernel², `groups` times, whose
-operands are read once as images. t_winograd, for 3×3 kernels of stride 1, is 16 products with k = cin on 2×2 outputs
-(2.25 times fewer multiplications) at `winograd_share` of the rate, and the passes that transform images. With groups a
-third way computes each output straight from its window, at `grouped_share` of the peak or of the bandwidth: what
-depthwise layers run by. w says how well the library picks: it cannot time every algorithm. A. Lavin, S. Gray, CVPR 2016, arXiv:1509.09308.
+t_direct is the time of a product with m = batch·out², n = cout/groups, k = cin/groups·kernel², `groups` times, in the
+tiles that FP32 kernels name, sums not split, whose operands are read once as images. t_winograd, for 3×3 kernels of
+stride 1, is 16 products with k = cin on 2×2 outputs (2.25 times fewer multiplications) at `winograd_share` of the rate,
+and the passes that transform images. With groups a third way computes each output straight from its window, at
+`grouped_share` of the peak or of the bandwidth: what depthwise layers run by. w says how well the library picks: it
+cannot time every algorithm. A. Lavin, S. Gray, CVPR 2016, arXiv:1509.09308.
 
 Left out: FFT, TF32 on matrix units unless the dtype says so, the layout changes between two libraries' formats.
 """
