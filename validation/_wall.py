@@ -10,9 +10,9 @@ from picojoule.devices._power import slow_down
 from ._sets import lines_of
 from ._sheets import assumed, sheet_of
 
-# maximum board power [W]: the library's, by the name that the results use; longest name first
+# boards by the name that the results use, longest name first
 _BOARDS = (("H100-SXM", "h100-sxm"), ("H100-PCIe", "h100-pcie"), ("H200-SXM", "h200-sxm"), ("A100-SXM", "a100-sxm-80gb"),
-           ("A100-PCIe", "a100-pcie-80gb"))  # fmt: skip
+           ("A100-PCIe", "a100-pcie-80gb"), ("NVIDIA A30", "a30"), ("NVIDIA L4", "l4"))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -26,20 +26,23 @@ class Point:
 
 
 def walls(data: Path) -> list[Point]:
-    """Servers of eight: host + share · boards · maximum power, fitted on the other boards. All runs are MaxQ ones."""
+    """Servers of eight: host + share · boards · maximum power, fitted on servers of any size with other boards.
+
+    All runs are tuned for efficiency (MaxQ). `plain` is boards · maximum power.
+    """
     rows = []
     for x in lines_of(data / "mlperf_power.csv"):
         name = next((device for word, device in _BOARDS if word.lower() in x["accelerator"].lower()), None)
         count = float(x["n_accel_per_node"] or 0)
-        if name and count == 8 and x["power_unit"] == "Watts" and x["scenario"] in ("Offline", "Server"):
+        if name and count > 0 and x["power_unit"] == "Watts" and x["scenario"] in ("Offline", "Server"):
             limit = sheet_of(name).max_power_w if name != "h100-pcie" else assumed("h100_pcie_power")
-            rows.append((name, count * float(limit or np.nan), float(x["power"])))
+            rows.append((name, count, count * float(limit or np.nan), float(x["power"])))
     found = []
-    for board in dict.fromkeys(r[0] for r in rows):
-        others = np.array([[b, w] for n, b, w in rows if n != board])
-        table = np.stack([np.ones(len(others)), others[:, 0]], axis=1) / others[:, 1:]
+    for board in dict.fromkeys(r[0] for r in rows if r[1] == 8):
+        others = np.array([r[1:] for r in rows if r[0] != board])
+        table = np.stack([np.ones(len(others)), others[:, 1]], axis=1) / others[:, 2:]
         host, share = np.linalg.lstsq(table, np.ones(len(others)), rcond=None)[0]
-        found += [Point(board, w, host + share * b, b) for n, b, w in rows if n == board]
+        found += [Point(board, w, host + share * b, b) for n, count, b, w in rows if n == board and count == 8]
     return found
 
 
