@@ -120,6 +120,11 @@ def test_sum_of_calls() -> None:
     apart = [total([c], of("h200-sxm")).time_s for c in calls]
     assert both.time_s == pytest.approx(sum(apart))
     assert total(calls[::-1], of("h200-sxm")).time_s == pytest.approx(both.time_s)
+    assert both.times_s == pytest.approx(apart)
+    assert both.energy_j == pytest.approx(float(both.energies_j.sum()))
+    assert [word.split(":")[0] for word in both.by] == ["gemm", "stream"]
+    with pytest.raises(InputError, match="no operators to add up"):
+        total([], of("h200-sxm"))
     assert both.time_low_s is not None
     assert both.time_high_s is not None
     assert both.time_low_s < both.time_s < both.time_high_s
@@ -191,6 +196,14 @@ def test_every_shipped_number_has_a_source() -> None:
             assert entry["source"] in known, (place.name, entry["source"])
             assert entry["provenance"] in PROVENANCES
     assert shipped("gemm")
+
+
+def test_a_send_is_known_by_the_other_collectives() -> None:
+    """Bound: no send was measured; between two H100 it moves 1 GB at no more than the link's rate and no less than half of it."""
+    one = predict("send", {"bytes": np.array([1e9]), "devices": np.array([2.0])}, "bfloat16", of("h100-sxm"))
+    assert one.state == "sheet"
+    assert one.time_low_s is None
+    assert 0.5 * 450e9 < 1e9 / one.time_s[0] <= 450e9
 
 
 def test_messages() -> None:

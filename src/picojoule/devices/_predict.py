@@ -49,13 +49,22 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """A sequence of operators: sums, with intervals in which operators of one device are wrong together."""
+    """A sequence of operators: sums, with intervals in which operators of one device are wrong together.
+
+    `times_s` and `energies_j` (NaN where unknown) hold one number for each call, all its runs together; `by` says what
+    each hangs on. Bounds are None where any operator has none. `host_s` is time beside the operators, in `time_s` too.
+    """
 
     time_s: float
     time_low_s: float | None
     time_high_s: float | None
     energy_j: float | None
-    calls: tuple[Prediction, ...]
+    energy_low_j: float | None
+    energy_high_j: float | None
+    times_s: Array
+    energies_j: Array
+    by: tuple[str, ...]
+    host_s: float = 0.0
 
 
 def predict(
@@ -119,33 +128,42 @@ def total(
     Calls of one class and format are predicted at once. The interval: a share of each band is the device's own
     and moves all operators together, the rest averages out (see `combined`).
     """
+    if not calls:
+        raise InputError("no operators to add up", where="devices", expected="at least one call",
+                         example='Call("gemm", {"m": 1, "n": 512, "k": 512, "batch": 1}, "bfloat16")')  # fmt: skip
     groups: dict[tuple[str, str, str | None, str | None], list[int]] = {}
     for i, call in enumerate(calls):
         groups.setdefault((call.kind, call.dtype, call.stack, call.sort), []).append(i)
-    found: list[Prediction] = []
-    time, half, energy = np.zeros(len(calls)), np.zeros(len(calls)), np.zeros(len(calls))
+    time, energy = np.full(len(calls), np.nan), np.full(len(calls), np.nan)
+    half_time, half_energy = time.copy(), time.copy()
+    by = [""] * len(calls)
     for (kind, dtype, stack, sort), index in groups.items():
         names = calls[index[0]].rows
         rows = {name: np.array([float(calls[i].rows[name]) for i in index]) for name in names}
         one = predict(
             kind, rows, dtype, sheet, stack=stack, sort=sort, host=host, queued=True, own=own, without=without
         )
-        found.append(one)
         times = np.array([calls[i].times for i in index])
-        time[index] = one.time_s * times
-        energy[index] = np.nan if one.energy_j is None else one.energy_j * times
-        bounded = one.time_low_s is not None and one.time_high_s is not None
-        half[index] = np.log(one.time_high_s / one.time_low_s) / 2 if bounded else np.nan  # type: ignore[operator]
-    whole = float(time.sum()) + overhead_s
-    width = combined(time, half, constant("shared_width") * float(time @ half / time.sum()))
-    bound = np.isfinite(width)
-    return Total(
-        whole,
-        whole * float(np.exp(-width)) if bound else None,
-        whole * float(np.exp(width)) if bound else None,
-        float(energy.sum()) if np.isfinite(energy).all() else None,
-        tuple(found),
-    )
+        time[index], half_time[index] = one.time_s * times, _half(one.time_low_s, one.time_high_s)
+        if one.energy_j is not None:
+            energy[index], half_energy[index] = one.energy_j * times, _half(one.energy_low_j, one.energy_high_j)
+        for i in index:
+            by[i] = one.by
+    whole, joules = float(time.sum()) + overhead_s, float(energy.sum())
+    low, high = _around(whole, time, half_time)
+    energy_low, energy_high = _around(joules, energy, half_energy)
+    return Total(whole, low, high, joules if np.isfinite(joules) else None, energy_low, energy_high, time, energy, tuple(by),
+                 overhead_s)  # fmt: skip
+
+
+def _half(low: Array | None, high: Array | None) -> Array | float:
+    """Half the width of bounds, in logarithms."""
+    return np.nan if low is None or high is None else np.asarray(np.log(high / low) / 2)
+
+
+def _around(whole: float, parts: Array, halves: Array) -> tuple[float | None, float | None]:
+    width = combined(parts, halves, constant("shared_width") * float(parts @ halves / parts.sum()))
+    return (whole * float(np.exp(-width)), whole * float(np.exp(width))) if np.isfinite(width) else (None, None)
 
 
 def _values(

@@ -15,6 +15,7 @@ import numpy as np
 
 from picojoule.quantity import InputError
 
+from ._collective import VOLUMES
 from ._evidence import Z_90, Evidence, Knowledge, gather
 from ._law import Law
 from ._laws import LAWS, POWERS, family
@@ -102,6 +103,8 @@ def knowledge(
         every = [e for name in POWERS for e in shipped(name) if e.device not in without]
         same = [e for e in every if e.law == law.name]
         return gather(law, same or every)
+    if law.family == "collective" and not every:  # a send starts and moves as the others do
+        every = [e for name in VOLUMES for e in shipped(name) if e.device not in without]
     same = [e for e in every if family(e.dtype) == family(dtype)]
     return gather(law, _of_sort(same or every, sort))
 
