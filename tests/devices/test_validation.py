@@ -74,6 +74,16 @@ def test_accepted_table_covers_samples_and_full_sets() -> None:
         assert f"| {r['mean']:.1f} |" in page
 
 
+def test_the_command_passes_and_names_what_it_skips(capsys: pytest.CaptureFixture[str]) -> None:
+    """Published: whole networks, serving and training are as accepted too; each set that is not kept here is skipped with a word."""
+    assert main([]) == 0
+    out = capsys.readouterr().out
+    for word in ("zeus_training.csv", "mlperf_power.csv", "llm_foundry_mfu.csv"):
+        assert f"{word}: not in the folder that --data names; skipped" in out
+    assert "Serving: joules per token" in out
+    assert "Training step, Megatron Table 5" in out
+
+
 def test_a_wrong_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Message: exit code 2 for a folder that is not there, and for fitting without one."""
     assert main(["--data", str(tmp_path / "none")]) == 2
