@@ -198,6 +198,17 @@ def test_every_shipped_number_has_a_source() -> None:
     assert shipped("gemm")
 
 
+def test_a_format_never_measured_goes_by_its_peak() -> None:
+    """Bound: TF32 on an A100 has half the peak of 16 bits and twice the bytes: a large product takes 1.6 to 2.6 times as long."""
+    shape = {k: np.array([8192.0]) for k in ("m", "n", "k")} | {"batch": np.ones(1)}
+    a100 = of("a100-sxm-80gb")
+    narrow, wide = (
+        predict("gemm", shape, d, a100, without=frozenset({"a100-sxm-80gb"})).time_s[0]
+        for d in ("bfloat16", "tfloat32")
+    )
+    assert 1.6 < wide / narrow < 2.6
+
+
 def test_a_send_is_known_by_the_other_collectives() -> None:
     """Bound: no send was measured; between two H100 it moves 1 GB at no more than the link's rate and no less than half of it."""
     one = predict("send", {"bytes": np.array([1e9]), "devices": np.array([2.0])}, "bfloat16", of("h100-sxm"))

@@ -16,7 +16,7 @@ import numpy as np
 from picojoule.quantity import InputError
 
 from ._collective import VOLUMES
-from ._evidence import Z_90, Evidence, Knowledge, gather
+from ._evidence import Z_90, Evidence, Knowledge, gather, is_vector
 from ._law import Law
 from ._laws import LAWS, POWERS, family
 from ._surface import Surface
@@ -106,7 +106,8 @@ def knowledge(
     if law.family == "collective" and not every:  # a send starts and moves as the others do
         every = [e for name in VOLUMES for e in shipped(name) if e.device not in without]
     same = [e for e in every if family(e.dtype) == family(dtype)]
-    return gather(law, _of_sort(same or every, sort))
+    alike = [e for e in every if e.vector == is_vector(dtype)]  # a format never measured: by units of the same sort
+    return gather(law, _of_sort(same or alike or every, sort))
 
 
 def measured_on(
