@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from picojoule.devices import learn, predict_by
-from picojoule.devices._interval import FORMAT, Band, band_key, band_of, widest
+from picojoule.devices._interval import FORMAT, Band, band_key, band_of, stretched, widest
 from picojoule.devices._laws import family
 
 from ._score import by_sheet, calibrated, law_of_set
@@ -48,7 +48,7 @@ def sheet_bands(sets: Sequence[Set], without: str = "") -> dict[str, Band]:
             key = band_key(one.kind, family(data.dtype))
             rest, time = np.log(data.value / found), _length(one, data.rows, found)
             parts.setdefault(key, []).append(band_of(key, "sheet", one.device, one.stack, time, rest))
-    return {key: widest(some) for key, some in parts.items()}
+    return {key: stretched(widest(some), len({b.device for b in some})) for key, some in parts.items()}
 
 
 def covered(band: Band, one: Set, found: np.ndarray, data_value: np.ndarray, rows: dict[str, np.ndarray]) -> float:

@@ -165,6 +165,7 @@ Reached: {reached} of {targets} lines that have a target.
   the power a third high.
 - Attention of llm-foundry on H100 is slowed to the 335 TFLOP/s that FlashAttention-2 published for that chip (recalled):
   the kernels known here are later ones. The need for it showed in the residuals; without it the H100 line is 21 %.
+- Kernels that quantise were measured on one device alone: by a sheet their prediction has no ground, and its interval fails.
 - Precision and library of the ResNet-50 runs are not stated; FP32 is assumed.
 - Power is a meter's one-second mean: rows of kernels shorter than 0.1 ms are left out, longer ones still carry some
   neighbour. Energy errors are errors of those labels too.

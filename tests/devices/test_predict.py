@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from picojoule.devices import LAWS, Call, Sheet, learn, predict, sheet, total
-from picojoule.devices._interval import band_of, bands, combined, conformal, widest
+from picojoule.devices._interval import band_of, bands, combined, conformal, stretched, widest
 from picojoule.devices._store import shipped
 from picojoule.formats import load_hardware, read_references
 from picojoule.quantity import PROVENANCES, InputError
@@ -162,6 +162,14 @@ def test_the_widest_band_holds_all() -> None:
             least, most = part.at(np.array([at]))
             assert low[0] <= least[0]
             assert high[0] >= most[0]
+
+
+def test_few_devices_promise_less() -> None:
+    """By hand: of one device the logarithms double, of two they grow by 4/3, of three or more they stay."""
+    one = band_of("gemm 16-bit", "sheet", "a", "", np.full(100, 1e-3), np.linspace(-0.1, 0.2, 100))
+    for devices, by in ((1, 2.0), (2, 4 / 3), (3, 1.0), (9, 1.0)):
+        assert np.log(stretched(one, devices).high) == pytest.approx(by * np.log(one.high), abs=2e-4)
+        assert np.log(stretched(one, devices).low) == pytest.approx(by * np.log(one.low), abs=2e-4)
 
 
 def test_knowing_more_makes_bands_narrower() -> None:

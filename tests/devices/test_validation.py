@@ -75,7 +75,7 @@ def test_accepted_table_covers_samples_and_full_sets() -> None:
 
 
 def test_the_command_passes_and_names_what_it_skips(capsys: pytest.CaptureFixture[str]) -> None:
-    """Published: whole networks, serving and training are as accepted too; each set that is not kept here is skipped with a word."""
+    """Published: whole networks, serving and training are as accepted too; a set not kept here is skipped with a word."""
     assert main([]) == 0
     out = capsys.readouterr().out
     for word in ("zeus_training.csv", "mlperf_power.csv", "llm_foundry_mfu.csv"):

@@ -11,7 +11,7 @@ and the rows leave open, and is part of the residuals above; it is never added t
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final, Literal
@@ -84,6 +84,18 @@ def conformal(rest: Array) -> tuple[float, float]:
     above = min(n - 1, int(np.ceil((n + 1) * (1 - tail))) - 1)
     below = max(0, int(np.floor((n + 1) * tail)) - 1)
     return float(ordered[below]), float(ordered[above])
+
+
+def stretched(band: Band, devices: int) -> Band:
+    """The band for a device never measured, from that which holds `devices` others.
+
+    The widest of n holds the next with probability n/(n + 1): with fewer than three that is below three quarters, so
+    there the logarithms grow by 4/(n + 1).
+    """
+    by = max(1.0, 4 / (devices + 1))
+    return replace(
+        band, low=tuple(float(f"{x**by:.4g}") for x in band.low), high=tuple(float(f"{x**by:.4g}") for x in band.high)
+    )
 
 
 @cache
