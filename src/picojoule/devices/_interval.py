@@ -90,12 +90,13 @@ def stretched(band: Band, devices: int) -> Band:
     """The band for a device never measured, from that which holds `devices` others.
 
     The widest of n holds the next with probability n/(n + 1): with fewer than three that is below three quarters, so
-    there the logarithms grow by 4/(n + 1).
+    there the logarithms grow by 4/(n + 1), to both sides alike: one or two devices do not tell which way a third errs.
     """
-    by = max(1.0, 4 / (devices + 1))
-    return replace(
-        band, low=tuple(float(f"{x**by:.4g}") for x in band.low), high=tuple(float(f"{x**by:.4g}") for x in band.high)
-    )
+    if devices >= 3:
+        return band
+    by = 4 / (devices + 1)
+    high = tuple(max(h, 1 / low) ** by for low, h in zip(band.low, band.high, strict=True))
+    return replace(band, low=tuple(float(f"{1 / h:.4g}") for h in high), high=tuple(float(f"{h:.4g}") for h in high))
 
 
 @cache
@@ -117,8 +118,8 @@ def band_for(law: str, state: State, device: str, stack: str) -> Band | None:
 
 
 def band_key(law: str, formats: str) -> str:
-    """Products differ by the units that compute them: their bands are kept by family of formats."""
-    return f"{law} {formats}" if law in ("gemm", "power_gemm") else law
+    """Products and streams differ by the units and libraries behind a format: their bands are kept by family of formats."""
+    return f"{law} {formats}" if law in ("gemm", "power_gemm", "stream") else law
 
 
 def combined(times: Array, halves: Array, common: float) -> float:
