@@ -99,7 +99,7 @@ def streams_eager(data: Path) -> list[Set]:
 
 
 def block_streams(data: Path) -> list[Set]:
-    """Norms, activations, additions and rotations of Llama and phi-2 blocks; the A40 is held out for good."""
+    """Norms, activations, additions and rotations of Llama and phi-2 blocks."""
     parts: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
     for x in lines_of(data / "llm_block_ops.csv"):
         t, d, parallel = float(x["num_tokens"]), float(x["n_embd"]), float(x["num_tensor_parallel_workers"])
@@ -115,7 +115,7 @@ def block_streams(data: Path) -> list[Set]:
         table = np.array(cells)
         found.append(make("streams-16", "stream", {"a40": "a40", "a100": "a100-sxm-80gb", "h100": "h100-sxm"}[device], f"Vidur {name}",
                           "float16", {"bytes": table[:, 0], "rows": table[:, 1]}, table[:, 2], source="vidur2024",
-                          where="llm_block_ops.csv", learn=device != "a40", group=[table[:, 1]]))  # fmt: skip
+                          where="llm_block_ops.csv", group=[table[:, 1]]))  # fmt: skip
     return found
 
 
@@ -224,7 +224,7 @@ def convolutions(data: Path) -> list[Set]:
 
 
 def blocks(data: Path) -> list[Set]:
-    """Products of Llama and phi-2 blocks on A40 and A100 by another collector; the A40 is held out for good."""
+    """Products of Llama and phi-2 blocks on A40 and A100 by another collector."""
     found = []
     for (device,), some in by(lines_of(data / "llm_block_ops.csv"), "device").items():
         rows: dict[str, list[float]] = {c: [] for c in ("m", "n", "k", "batch")}
@@ -237,7 +237,7 @@ def blocks(data: Path) -> list[Set]:
         name = {"a40": "a40", "a100": "a100-sxm-80gb", "h100": "h100-sxm"}[device]
         arrays = {c: np.array(v) for c, v in rows.items()}
         found.append(make("blocks", "gemm", name, "Vidur PyTorch", "float16", arrays, np.array(value), source="vidur2024",
-                          where="llm_block_ops.csv", learn=name != "a40"))  # fmt: skip
+                          where="llm_block_ops.csv"))  # fmt: skip
     return found
 
 

@@ -169,7 +169,7 @@ Reached: {reached} of {targets} lines that have a target.
 - Precision and library of the ResNet-50 runs are not stated; FP32 is assumed.
 - Power is a meter's one-second mean: rows of kernels shorter than 0.1 ms are left out, longer ones still carry some
   neighbour. Energy errors are errors of those labels too.
-- Sheets of P4, A40, A100 PCIe 40GB and one die of an MI250 are recalled and serve validation alone.
+- Sheets of P4, A40, A100 PCIe 40GB and one die of an MI250 are recalled: what was learnt on them, in shares of the sheet, carries that.
 - Prompt lengths of the serving sets (250, 300 tokens), host time of a launched kernel, the latency of a serving
   library's all-reduce and the rate between Megatron's nodes are recalled.
 

@@ -165,7 +165,7 @@ def test_the_widest_band_holds_all() -> None:
 
 
 def test_few_devices_promise_less() -> None:
-    """By hand: of one device the larger logarithm doubles, of two it grows by 4/3, to both sides; three or more stay as they are."""
+    """By hand: of one device the larger logarithm doubles, of two it grows by 4/3, to both sides; of three it stays."""
     one = band_of("gemm 16-bit", "sheet", "a", "", np.full(100, 1e-3), np.linspace(-0.1, 0.2, 100))
     for devices, by in ((1, 2.0), (2, 4 / 3)):
         assert np.log(stretched(one, devices).high) == pytest.approx(by * np.log(one.high), abs=5e-4)
