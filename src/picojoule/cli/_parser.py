@@ -28,6 +28,7 @@ _EXAMPLES = {
     "fpga": "picojoule fpga resnet50 --on zcu102",
     "asm": "picojoule asm net.asm -o net.pjx", "disasm": "picojoule disasm net.pjx",
     "time": "picojoule time net.pjx --on textbook-core", "trace": "picojoule trace net.pjx -o trace.json",
+    "fit": "picojoule fit timings.csv --device h100 -o device.json",
     "exercise": "picojoule exercise 2.2", "errata": "picojoule errata --lang zh",
 }  # fmt: skip
 
@@ -322,6 +323,18 @@ def _fill_calibrate(p: argparse.ArgumentParser) -> None:
     p.set_defaults(run=_lazy("calibrate", "_tools"))
 
 
+def _fill_fit(p: argparse.ArgumentParser) -> None:
+    p.add_argument("data", metavar="DATA.csv", help="timings: kind, dtype, shapes, time_s in seconds, power_w if known")
+    p.add_argument("--device", required=True, metavar="DEVICE", help="the machine they are of: a name or a YAML file")
+    p.add_argument("--stack", default="own", metavar="NAME", help="the library that ran them: a word for the file")
+    p.add_argument(
+        "--multiprocessors", type=_number, metavar="N", help="units that take one tile each, if the file lacks them"
+    )
+    p.add_argument("-o", "--output", metavar="FILE", help="write what was learnt: device.json")
+    p.add_argument("--json", action="store_true", help="print JSON")
+    p.set_defaults(run=_lazy("fit", "_fit"))
+
+
 def _fill_check(p: argparse.ArgumentParser) -> None:
     _model(p)
     _estimating(p)
@@ -409,6 +422,7 @@ _VERBS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...] =
     ("trace", "every instruction of a program in time, for Perfetto", _fill_trace),
     ("measure", "energy of a command by this machine's sensors", _fill_measure),
     ("calibrate", "measure this machine as a hardware file", _fill_calibrate),
+    ("fit", "a device's parameters from its own timings", _fill_fit),
     ("check", "run an ONNX file and set it beside the prediction", _fill_check),
     ("job", "every stage of a whole job: load, prepare, move, train or infer", _fill_job),
     ("hardware", "the machines of the library", _fill_hardware),

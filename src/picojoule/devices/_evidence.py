@@ -1,0 +1,173 @@
+"""What measured devices say of a law, and through it of a device of which only the sheet is known."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from picojoule.quantity import InputError
+
+from ._constants import constant, starts
+from ._law import Array, Law, Rows, number_format
+from ._sheet import Sheet
+from ._solve import Prior
+from ._surface import Surface
+
+Z_90: Final = 1.6448536269514722
+START_WEIGHT: Final = 0.5  # the law's start counts as half a device: two devices do not make a sure prior
+KIN: Final = 4.0
+REACH: Final = 0.25  # how far apart, in logarithms of the traits, chips still count as kin
+_SHRINK: Final = 1.0  # surfaces of others are drawn to zero as if one device had left nothing over
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Parameters of one law that one device and its library showed, in logarithms; NaN where its rows say nothing.
+
+    It was fitted without any other measured device, so that leaving a device out leaves all of it out. `sigma` is
+    how sure each parameter is. `host` says that the host launched every call instead of replaying a captured graph.
+    """
+
+    law: str
+    device: str
+    stack: str
+    dtype: str
+    traits: Array
+    power: float  # power_for_work of its sheet
+    theta: Array
+    sigma: Array
+    surface: Surface
+    rows: int
+    host: bool = False
+    source: str = ""
+    where: str = ""
+
+    @property
+    def vector(self) -> bool:
+        """Whether it ran on vector units."""
+        return is_vector(self.dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """All evidence for one law in one family of formats.
+
+    The parameters expected of a device are a mean over the devices measured, each with the weight
+    1 + KIN·exp(−d²/2·REACH²): d is how far apart two sheets are, so a chip's sibling speaks louder than a stranger.
+    `trend` is the slope with the power that the limit leaves for an operation; `host_launch_s` replaces the launch
+    where the host starts every call.
+    """
+
+    law: Law
+    evidence: tuple[Evidence, ...]
+    sigma: Array
+    trend: Array
+    host_launch_s: float
+
+    def prior(self, sheet: Sheet, dtype: str, *, host: bool = False) -> Prior:
+        """Where the parameters of a device are expected that is known by its sheet alone."""
+        law, at, here = self.law, launch_of(self.law), traits(sheet)
+        mean, _ = first(law)
+        for j in range(len(mean)):
+            seen = [e for e in self.evidence if np.isfinite(e.theta[j]) and not (j == at and e.host)]
+            if not seen:
+                continue
+            weight = _weights(seen, here)
+            level = np.array([e.theta[j] - self.trend[j] * e.power for e in seen])
+            mean[j] = (weight @ level + START_WEIGHT * mean[j]) / (weight.sum() + START_WEIGHT)
+        mean = np.clip(mean + self.trend * power_for_work(sheet, dtype), law.low, law.high)
+        if host and at is not None:
+            mean[at] = np.clip(np.log(self.host_launch_s * sheet.clock_hz), law.low[at], law.high[at])
+        return Prior(mean, self.sigma)
+
+    def left_over(self, rows: Rows, sheet: Sheet) -> Array:
+        """ln(measured / law) that other devices left over at these shapes; zero unless devices are alike there."""
+        seen = [e for e in self.evidence if len(e.surface.weights)]
+        places = self.law.place(rows, sheet)
+        if not (self.law.alike and seen):
+            return np.zeros(len(places))
+        weight = _weights(seen, traits(sheet))
+        return np.asarray(
+            sum(w * e.surface.at(places) for w, e in zip(weight, seen, strict=True)) / (weight.sum() + _SHRINK)
+        )
+
+
+def first(law: Law) -> tuple[Array, Array]:
+    """(logarithms, standard deviations) of the parameters before any device was measured."""
+    pairs = np.log([starts(law.family, p.name) for p in law.parameters])
+    return np.clip(pairs[:, 0], law.low, law.high), pairs[:, 1] / Z_90
+
+
+def gather(law: Law, evidence: Sequence[Evidence]) -> Knowledge:
+    """Spread and trend over devices. A spread is never below the law's own: two devices that agree prove little."""
+    start, sigma = first(law)
+    trend, at, host_launch = np.zeros(len(start)), launch_of(law), constant("host_launch")
+    for j, parameter in enumerate(law.parameters):
+        use = [e for e in evidence if np.isfinite(e.theta[j]) and not (j == at and e.host)]
+        hosts = [e for e in evidence if e.host and j == at and np.isfinite(e.theta[j])]
+        if hosts:
+            host_launch = float(np.exp(np.mean([e.theta[j] - e.traits[0] for e in hosts])))
+        if not use:
+            continue
+        x, y = np.array([e.power for e in use]), np.array([e.theta[j] for e in use])
+        if parameter.name == "compute_share" and law.family != "power":
+            trend[j] = 1.0 if any(e.vector for e in use) else _slope(x, y)
+        level = y - trend[j] * x
+        mean = (level.sum() + START_WEIGHT * start[j]) / (len(level) + START_WEIGHT)
+        if len(use) > 1:
+            sigma[j] = max(sigma[j], float(np.sqrt(np.sum((level - mean) ** 2) / (len(level) - 1))))
+    return Knowledge(law, tuple(evidence), sigma, trend, host_launch)
+
+
+def traits(sheet: Sheet) -> Array:
+    """Where a chip stands among chips: logarithms of its clock, multiprocessors, and operations each does a cycle."""
+    rates = sheet.matrix or sheet.vector
+    peak = next((rates[d] for d in ("bfloat16", "float16", "float32") if d in rates), max(rates.values(), default=1.0))
+    if not sheet.matrix:
+        peak = sheet.vector.get("float32", peak)
+    return np.log([sheet.clock_hz, sheet.multiprocessors, peak / sheet.clock_hz / sheet.multiprocessors])
+
+
+def power_for_work(sheet: Sheet, dtype: str) -> float:
+    """How the power limit bears on the share of peak, in logarithms; 0 where the sheet does not say.
+
+    Matrix units: ln((max power / peak) / reference), to be multiplied by the trend. Vector units: the share of peak
+    that the energy of an operation, growing with the node, allows under the limit: a law by itself, with slope one.
+    """
+    try:
+        peak = sheet.peak(number_format(dtype).peak)
+    except InputError:
+        return 0.0
+    if sheet.max_power_w is None:
+        return 0.0
+    if not is_vector(dtype):
+        return float(np.log(sheet.max_power_w / peak / constant("reference")))
+    node = (sheet.node_m or constant("vector_node")) / constant("vector_node")
+    one = constant("vector_energy") * node ** constant("vector_exponent")
+    allowed = constant("vector_power_share") * sheet.max_power_w / (one * peak) / constant("vector_best")
+    return float(np.log(min(1.0, allowed)))
+
+
+def is_vector(dtype: str) -> bool:
+    """Whether the format runs on vector units."""
+    return dtype == "float32"
+
+
+def launch_of(law: Law) -> int | None:
+    """Which parameter of the law is its launch."""
+    return next((i for i, p in enumerate(law.parameters) if p.name == "launch_cycles"), None)
+
+
+def _weights(seen: Sequence[Evidence], here: Array) -> Array:
+    """Each device once, however many libraries were measured on it, and kin more than strangers."""
+    each = {e.device: sum(1 for other in seen if other.device == e.device) for e in seen}
+    return np.array(
+        [(1 + KIN * np.exp(-0.5 * np.sum((e.traits - here) ** 2) / REACH**2)) / each[e.device] for e in seen]
+    )
+
+
+def _slope(x: Array, y: Array) -> float:
+    """Slope of y over x, drawn to the trend of the library as if half a device had shown it one unit away."""
+    dx, dy = x - x.mean(), y - y.mean()
+    return float((np.sum(dx * dy) + 0.5 * constant("trend")) / (np.sum(dx * dx) + 0.5))

@@ -1,0 +1,223 @@
+"""The one call: operator class, shapes, number format, device → seconds, joules, interval, and where they come from."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from picojoule.quantity import InputError
+
+from ._constants import constant
+from ._evidence import Evidence, launch_of
+from ._interval import State, band_for, band_key, combined
+from ._law import Array, Law, Rows
+from ._laws import POWERS, family, law_of
+from ._power import slow_down
+from ._sheet import Sheet
+from ._store import knowledge, measured_on
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One number for each row. Bounds hold 90 % of held-out measurements; None where none was ever held out.
+
+    `energy_j` is of the board, None where the sheet states no maximum power. `by` names what was measured.
+    """
+
+    time_s: Array
+    time_low_s: Array | None
+    time_high_s: Array | None
+    power_w: Array | None
+    energy_j: Array | None
+    energy_low_j: Array | None
+    energy_high_j: Array | None
+    state: State
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One operator of a network: its class, the shapes of one row, and how many times it runs."""
+
+    kind: str
+    rows: Mapping[str, float]
+    dtype: str
+    times: float = 1.0
+    stack: str | None = None
+    sort: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """A sequence of operators: sums, with intervals in which operators of one device are wrong together.
+
+    `times_s` and `energies_j` (NaN where unknown) hold one number for each call, all its runs together; `by` says what
+    each hangs on. Bounds are None where any operator has none. `host_s` is time beside the operators, in `time_s` too.
+    """
+
+    time_s: float
+    time_low_s: float | None
+    time_high_s: float | None
+    energy_j: float | None
+    energy_low_j: float | None
+    energy_high_j: float | None
+    times_s: Array
+    energies_j: Array
+    by: tuple[str, ...]
+    host_s: float = 0.0
+
+
+def predict(
+    kind: str,
+    rows: Rows,
+    dtype: str,
+    sheet: Sheet,
+    *,
+    stack: str | None = None,
+    sort: str | None = None,
+    host: bool = False,
+    queued: bool = False,
+    limit_w: float | None = None,
+    own: Sequence[Evidence] = (),
+    without: frozenset[str] = frozenset(),
+) -> Prediction:
+    """Time and energy of operators of one class on the device of `sheet`.
+
+    `kind` is a key of LAWS; `rows` its columns. Where this device was measured in such a format (in `stack`, or in the
+    library with most rows), that speaks; else the sheet and what other devices have in common. `sort` is the sort of
+    kernel within a class (norm, softmax, addition, activation, linear, bmm). `host` says that the host launches every
+    call; `queued` that launches hide behind the kernels before, as in a network. `limit_w` holds the board to less
+    power. `own` is the user's evidence, from `calibrate`; `without` leaves devices out, for validation.
+
+    Raises InputError for an unknown class, format or column, and for a fact that the sheet lacks.
+    """
+    law = law_of(kind, dtype)
+    time, state, by, used = _values(law, rows, dtype, sheet, stack, sort, host, queued, own, without)
+    power = None
+    if sheet.max_power_w is not None:
+        operations, size = law.work(rows, dtype)
+        rates = {"operations_per_s": operations / time, "bytes_per_s": size / time, "time_s": time}
+        power = _values(POWERS[f"power_{law.name}"], rates, dtype, sheet, None, None, host, False, own, without)[0]
+    if limit_w is not None:
+        if power is None:
+            raise InputError(
+                "a power limit needs a maximum power",
+                where=sheet.name,
+                expected="max_power in its file",
+                example="max_power: 700 W",
+            )
+        factor, power = slow_down(power, limit_w, sheet)
+        time = time * factor
+    low, high = _bounds(band_key(law.name, family(dtype)), state, sheet.name, used, time)
+    energy = None if power is None else time * power
+    energy_low, energy_high = _energy_bounds(law.name, family(dtype), state, sheet.name, used, time, energy)
+    return Prediction(time, low, high, power, energy, energy_low, energy_high, state, by)
+
+
+def total(
+    calls: Sequence[Call],
+    sheet: Sheet,
+    *,
+    host: bool = False,
+    overhead_s: float = 0.0,
+    own: Sequence[Evidence] = (),
+    without: frozenset[str] = frozenset(),
+) -> Total:
+    """Operators one after another, launches hidden behind the kernels before; `overhead_s` is the host's own time.
+
+    Calls of one class and format are predicted at once. The interval: a share of each band is the device's own
+    and moves all operators together, the rest averages out (see `combined`).
+    """
+    if not calls:
+        raise InputError("no operators to add up", where="devices", expected="at least one call",
+                         example='Call("gemm", {"m": 1, "n": 512, "k": 512, "batch": 1}, "bfloat16")')  # fmt: skip
+    groups: dict[tuple[str, str, str | None, str | None], list[int]] = {}
+    for i, call in enumerate(calls):
+        groups.setdefault((call.kind, call.dtype, call.stack, call.sort), []).append(i)
+    time, energy = np.full(len(calls), np.nan), np.full(len(calls), np.nan)
+    half_time, half_energy = time.copy(), time.copy()
+    by = [""] * len(calls)
+    for (kind, dtype, stack, sort), index in groups.items():
+        names = calls[index[0]].rows
+        rows = {name: np.array([float(calls[i].rows[name]) for i in index]) for name in names}
+        one = predict(
+            kind, rows, dtype, sheet, stack=stack, sort=sort, host=host, queued=True, own=own, without=without
+        )
+        times = np.array([calls[i].times for i in index])
+        time[index], half_time[index] = one.time_s * times, _half(one.time_low_s, one.time_high_s)
+        if one.energy_j is not None:
+            energy[index], half_energy[index] = one.energy_j * times, _half(one.energy_low_j, one.energy_high_j)
+        for i in index:
+            by[i] = one.by
+    whole, joules = float(time.sum()) + overhead_s, float(energy.sum())
+    low, high = _around(whole, time, half_time)
+    energy_low, energy_high = _around(joules, energy, half_energy)
+    return Total(whole, low, high, joules if np.isfinite(joules) else None, energy_low, energy_high, time, energy, tuple(by),
+                 overhead_s)  # fmt: skip
+
+
+def _half(low: Array | None, high: Array | None) -> Array | float:
+    """Half the width of bounds, in logarithms."""
+    return np.nan if low is None or high is None else np.asarray(np.log(high / low) / 2)
+
+
+def _around(whole: float, parts: Array, halves: Array) -> tuple[float | None, float | None]:
+    width = combined(parts, halves, constant("shared_width") * float(parts @ halves / parts.sum()))
+    return (whole * float(np.exp(-width)), whole * float(np.exp(width))) if np.isfinite(width) else (None, None)
+
+
+def _values(
+    law: Law,
+    rows: Rows,
+    dtype: str,
+    sheet: Sheet,
+    stack: str | None,
+    sort: str | None,
+    host: bool,
+    queued: bool,
+    own: Sequence[Evidence],
+    without: frozenset[str],
+) -> tuple[Array, State, str, str]:
+    seen = None if sheet.name in without else measured_on(law, sheet.name, dtype, stack, own, sort)
+    if seen is not None and np.isfinite(seen.theta).all():
+        theta, left, state = seen.theta.copy(), seen.surface.at(law.place(rows, sheet)), "calibrated"
+        used = seen.stack
+        by = f"{law.name}: {seen.rows} rows of {seen.stack} on {seen.device}"
+    else:
+        known = knowledge(law, dtype, without=without, own=own, sort=sort)
+        theta = known.prior(sheet, dtype, host=host and not queued).mean
+        left, state, used = known.left_over(rows, sheet), "sheet", ""
+        by = f"{law.name}: the sheet of {sheet.name}, and {len({e.device for e in known.evidence})} other devices"
+    found = law.prepare(rows, sheet, dtype)(theta) * np.exp(left)
+    at = launch_of(law)
+    if queued and at is not None and law.family in _SHORT:
+        launch_s = float(np.exp(theta[at])) / sheet.clock_hz
+        kept_s = min(launch_s, constant("queued_launch") / sheet.clock_hz)
+        found = np.maximum(found - (launch_s - kept_s), kept_s)
+    return np.asarray(found), state, by, used  # type: ignore[return-value]
+
+
+_SHORT = frozenset({"gemm", "stream", "convolution"})  # laws whose launch is one kernel's
+
+
+def _bounds(key: str, state: State, device: str, stack: str, time: Array) -> tuple[Array | None, Array | None]:
+    band = band_for(key, state, device, stack)
+    if band is None:
+        return None, None
+    low, high = band.at(time)
+    return time * low, time * high
+
+
+def _energy_bounds(
+    law: str, formats: str, state: State, device: str, stack: str, time: Array, energy: Array | None
+) -> tuple[Array | None, Array | None]:
+    """The bounds of time and power together, in quadrature of logarithms: they miss for reasons of their own."""
+    clock = band_for(band_key(law, formats), state, device, stack)
+    watts = band_for(band_key(f"power_{law}", formats), state, device, stack)
+    if energy is None or clock is None or watts is None:
+        return None, None
+    (low, high), (watts_low, watts_high) = clock.at(time), watts.at(time)
+    return (
+        energy * np.exp(-np.hypot(np.log(low), np.log(watts_low))),
+        energy * np.exp(np.hypot(np.log(high), np.log(watts_high))),
+    )

@@ -1,0 +1,152 @@
+"""Fits: what was put in comes out, wrong rows do not pull, surfaces fade, kin speak louder."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from picojoule.devices import LAWS, Evidence, Measured, gather, learn, predict_by
+from picojoule.devices._evidence import first, power_for_work, traits
+from picojoule.devices._learn import calibrate
+from picojoule.devices._solve import Prior, solve
+from picojoule.devices._store import parse_evidence, write_evidence
+from picojoule.devices._surface import Surface, krige
+from picojoule.quantity import InputError
+
+from .machines import ROUND
+
+RNG = np.random.default_rng
+
+
+def timings(count: int, seed: int, **known: float) -> tuple[Measured, np.ndarray]:
+    """Made-up timings by the law of products with known parameters."""
+    law, draw = LAWS["gemm"], RNG(seed)
+    theta = first(law)[0]
+    for i, p in enumerate(law.parameters):
+        if p.name in known:
+            theta[i] = np.log(known[p.name])
+    rows = {c: np.floor(2 ** draw.uniform(4, 13, count)) for c in ("m", "n", "k")} | {"batch": np.ones(count)}
+    return Measured(rows, law.prepare(rows, ROUND, "bfloat16")(theta), ROUND, "bfloat16"), theta
+
+
+@settings(max_examples=10)
+@given(compute=st.floats(0.4, 1.0), memory=st.floats(0.5, 1.1), launch=st.floats(2000, 20000), seed=st.integers(0, 99))
+def test_a_fit_finds_what_made_the_rows(compute: float, memory: float, launch: float, seed: int) -> None:
+    """Round trip: fitted to timings made by the law, it predicts other shapes of that device within three per cent."""
+    data, _ = timings(300, seed, compute_share=compute, memory_share=memory, launch_cycles=launch)
+    seen, rest = data.take(np.arange(200)), data.take(np.arange(200, 300))
+    found = learn(LAWS["gemm"], seen, stack="made up", centres=1)
+    predicted = predict_by(LAWS["gemm"], found.theta, None, rest.rows, ROUND, "bfloat16")
+    assert float(np.mean(np.abs(predicted / rest.value - 1))) < 0.03
+
+
+def test_parameters_that_rows_depend_on_come_back() -> None:
+    """Round trip: shares and launch of a device between the extremes come back within two per cent."""
+    data, theta = timings(300, 1, compute_share=0.7, memory_share=0.8, launch_cycles=6000)
+    found = learn(LAWS["gemm"], data, stack="made up", centres=1).theta
+    assert np.exp(found[:3]) == pytest.approx(np.exp(theta[:3]), rel=0.02)
+
+
+def test_wrong_rows_do_not_pull() -> None:
+    """Bound: a tenth of rows ten times too slow moves the parameters by less than four per cent."""
+    data, theta = timings(300, 1, compute_share=0.7)
+    spoilt = data.value.copy()
+    spoilt[::10] *= 10
+    found = learn(LAWS["gemm"], replace(data, value=spoilt), stack="made up", centres=1).theta
+    assert np.exp(found[:3]) == pytest.approx(np.exp(theta[:3]), rel=0.04)
+
+
+def test_solver_stays_between_its_bounds_and_near_its_prior() -> None:
+    """By hand: y = exp(θ) with y = 10 and bound ln 5 stops there; a prior far surer than one row wins."""
+    model = lambda t: np.exp(t[:1])  # noqa: E731
+    low, high = np.log([1.0]), np.log([5.0])
+    assert solve(model, np.array([10.0]), np.log([2.0]), low, high) == pytest.approx(high)
+    prior = Prior(np.log([2.0]), np.array([1e-4]))
+    assert solve(model, np.array([4.0]), np.log([2.0]), low, high, prior=prior) == pytest.approx(
+        np.log([2.0]), abs=1e-3
+    )
+
+
+@settings(max_examples=20)
+@given(seed=st.integers(0, 999), length=st.floats(1, 6))
+def test_a_surface_goes_through_rows_and_fades(seed: int, length: float) -> None:
+    """Bound: near its rows the surface is near them, far from all it is zero."""
+    draw = RNG(seed)
+    places = draw.uniform(0, 20, (30, 3))
+    rest = 0.2 * np.sin(places[:, 0] / 4)
+    found = krige(places, rest, length=length, noise=1e-3, most=30)
+    assert np.abs(found.at(places) - rest).max() < 0.05
+    assert np.abs(found.at(places + 1000)).max() < 1e-6
+
+
+def test_few_rows_help() -> None:
+    """Metamorphic: a dozen timings of a device unlike the others bring the mean error down by half at least."""
+    others, _ = timings(200, 2, compute_share=0.85, memory_share=0.9)
+    known = gather(LAWS["gemm"], [learn(LAWS["gemm"], others, stack="made up")])
+    mine, _ = timings(400, 3, compute_share=0.55, memory_share=0.6, launch_cycles=9000)
+    few = calibrate(known, mine.take(np.arange(12)), stack="own")
+    rest = mine.take(np.arange(12, 400))
+
+    def error(theta: np.ndarray) -> float:
+        return float(
+            np.mean(np.abs(predict_by(LAWS["gemm"], theta, None, rest.rows, ROUND, "bfloat16") / rest.value - 1))
+        )
+
+    assert error(few.theta) < 0.5 * error(known.prior(ROUND, "bfloat16").mean)
+
+
+def _evidence(device: str, shift: float, moved: float) -> Evidence:
+    law = LAWS["gemm"]
+    theta = first(law)[0] + np.where(np.arange(len(law.parameters)) == 1, shift, 0.0)
+    none = Surface(np.zeros((0, 1)), np.zeros(0), 1.0)
+    return Evidence("gemm", device, "made up", "bfloat16", traits(ROUND) + moved, power_for_work(ROUND, "bfloat16"), theta,
+                    np.full(len(theta), 0.1), none, 100)  # fmt: skip
+
+
+def test_kin_speak_louder_than_strangers() -> None:
+    """Metamorphic: of two devices that disagree, the one whose sheet is alike decides more; alike devices count the same."""
+    near, far = _evidence("sibling", -0.3, 0.0), _evidence("stranger", 0.1, 2.0)
+    start = first(LAWS["gemm"])[0][1]
+    toward = gather(LAWS["gemm"], [near, far]).prior(ROUND, "bfloat16").mean[1]
+    away = gather(LAWS["gemm"], [_evidence("a", -0.3, 2.0), _evidence("b", 0.1, 0.0)]).prior(ROUND, "bfloat16").mean[1]
+    same = gather(LAWS["gemm"], [_evidence("a", -0.3, 2.0), _evidence("b", 0.1, 2.0)]).prior(ROUND, "bfloat16").mean[1]
+    assert toward < same < away
+    assert same == pytest.approx((2 * start - 0.2 + 0.5 * start) / 2.5, abs=1e-6)
+
+
+def test_a_second_library_does_not_outvote_a_device() -> None:
+    """Equality: one device measured with three libraries that agree weighs as much as with one."""
+    one, other = _evidence("a", -0.3, 2.0), _evidence("b", 0.1, 2.0)
+    once = gather(LAWS["gemm"], [one, other]).prior(ROUND, "bfloat16").mean
+    thrice = (
+        gather(LAWS["gemm"], [one, replace(one, stack="x"), replace(one, stack="y"), other])
+        .prior(ROUND, "bfloat16")
+        .mean
+    )
+    assert thrice == pytest.approx(once)
+
+
+def test_evidence_survives_its_file() -> None:
+    """Round trip: written and read, the predictions agree to a per mille."""
+    data, _ = timings(80, 4)
+    noisy = replace(data, value=data.value * np.exp(0.1 * np.sin(np.arange(80))))
+    before = learn(LAWS["gemm"], noisy, stack="made up", source="own")
+    (after,) = parse_evidence(write_evidence([before]), "file")
+    assert (after.device, after.stack, after.dtype, after.rows) == (
+        before.device,
+        before.stack,
+        before.dtype,
+        before.rows,
+    )
+    a, b = (predict_by(LAWS["gemm"], e.theta, e.surface, data.rows, ROUND, "bfloat16") for e in (before, after))
+    assert a == pytest.approx(b, rel=5e-3)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"format": "picojoule/device/1", "evidence": [{"law": "gemm"}]}',
+                                  '{"format": "picojoule/device/1", "evidence": [{"law": "nothing"}]}'])  # fmt: skip
+def test_a_broken_file_is_named(text: str) -> None:
+    """Message: not JSON, another form, an entry that lacks its fields, a law that does not exist."""
+    with pytest.raises(InputError, match=r"device\.json"):
+        parse_evidence(text, "device.json")

@@ -1,0 +1,65 @@
+"""Power at the wall of servers with several boards, and training under power limits."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from picojoule.devices._power import slow_down
+
+from ._sets import lines_of
+from ._sheets import assumed, sheet_of
+
+# boards by the name that the results use, longest name first
+_BOARDS = (("H100-SXM", "h100-sxm"), ("H100-PCIe", "h100-pcie"), ("H200-SXM", "h200-sxm"), ("A100-SXM", "a100-sxm-80gb"),
+           ("A100-PCIe", "a100-pcie-80gb"), ("NVIDIA A30", "a30"), ("NVIDIA L4", "l4"))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Point:
+    """One measured power or ratio beside a prediction."""
+
+    group: str
+    measured: float
+    predicted: float
+    plain: float
+
+
+def walls(data: Path) -> list[Point]:
+    """Servers of eight: host + share · boards · maximum power, fitted on servers of any size with other boards.
+
+    All runs are tuned for efficiency (MaxQ). `plain` is boards · maximum power.
+    """
+    rows = []
+    for x in lines_of(data / "mlperf_power.csv"):
+        name = next((device for word, device in _BOARDS if word.lower() in x["accelerator"].lower()), None)
+        count = float(x["n_accel_per_node"] or 0)
+        if name and count > 0 and x["power_unit"] == "Watts" and x["scenario"] in ("Offline", "Server"):
+            limit = sheet_of(name).max_power_w if name != "h100-pcie" else assumed("h100_pcie_power")
+            rows.append((name, count, count * float(limit or np.nan), float(x["power"])))
+    found = []
+    for board in dict.fromkeys(r[0] for r in rows if r[1] == 8):
+        others = np.array([r[1:] for r in rows if r[0] != board])
+        table = np.stack([np.ones(len(others)), others[:, 1]], axis=1) / others[:, 2:]
+        host, share = np.linalg.lstsq(table, np.ones(len(others)), rcond=None)[0]
+        found += [Point(board, w, host + share * b, b) for n, count, b, w in rows if n == board and count == 8]
+    return found
+
+
+def limits(data: Path) -> list[Point]:
+    """Epoch times under a power limit, given the run without one: the law of `slow_down`, fitted elsewhere."""
+    runs: dict[tuple[str, ...], list[tuple[float, float, float]]] = {}
+    for x in lines_of(data / "zeus_training.csv"):
+        key = (x["gpu"], x["dataset"], x["network"], x["batch_size"], x["optimizer"])
+        runs.setdefault(key, []).append(
+            (float(x["power_limit"]), float(x["time_per_epoch"]), float(x["average_power"]))
+        )
+    found = []
+    for (gpu, *_), some in runs.items():
+        sheet = sheet_of({"p100": "p100-pcie", "v100": "v100-pcie"}[gpu])
+        free = max(some)
+        for limit, time, power in some:
+            if limit < free[0]:
+                factor, drawn = slow_down(np.array([free[2]]), assumed("power_limit_held") * limit, sheet)
+                found.append(Point(gpu, time * power, free[1] * float(factor[0] * drawn[0]), free[1] * free[2]))
+    return found
