@@ -23,6 +23,7 @@ _EXAMPLES = {
     "compare": "picojoule compare resnet50 --on h100,xeon --batch 1,8,64", "zoo": "picojoule zoo",
     "explain": "picojoule explain h100.hbm.read", "hardware": "picojoule hardware list", "job": "picojoule job examples/job.yaml",
     "methods": "picojoule methods resnet50,bert-base --on h100", "diff": "picojoule diff resnet50 resnet101",
+    "predict": "picojoule predict resnet50 --on a100 --batch 64",
     "compile": "picojoule compile net.onnx -o net.pjx", "run": "picojoule run net.pjx --input x.npy --output y.npy",
     "map": "picojoule map resnet50 --on eyeriss",
     "fpga": "picojoule fpga resnet50 --on zcu102",
@@ -218,6 +219,14 @@ def _fill_map(p: argparse.ArgumentParser) -> None:
     p.set_defaults(run=_lazy("map_", "_mapping"))
 
 
+def _fill_predict(p: argparse.ArgumentParser) -> None:
+    _model(p, many=True)
+    _estimating(p)
+    p.add_argument("--json", action="store_true", help="print JSON, by a published schema")
+    _strict(p)
+    p.set_defaults(run=_lazy("predict", "_predict"))
+
+
 def _fill_compile(p: argparse.ArgumentParser) -> None:
     p.add_argument("model", help="an .onnx file with its weights")
     p.add_argument(
@@ -407,6 +416,7 @@ _VERBS: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None]], ...] =
     ("count", "what the mathematics of a model demands", _fill_count),
     ("estimate", "energy, time and traffic of a model on machines", _fill_estimate),
     ("compare", "models, machines and batch sizes side by side, per sample", _fill_compare),
+    ("predict", "a model on GPUs by models of their kernels, with intervals", _fill_predict),
     ("explain", "where a total or a price comes from", _fill_explain),
     ("methods", "the counts of the literature side by side, shares of energy", _fill_methods),
     ("diff", "two networks or checkpoints: structure, counts, distance", _fill_diff),

@@ -44,7 +44,7 @@ def estimate(options: argparse.Namespace) -> int:
     options.batch = batches[0]
     with Progress(f"estimating {options.model}"):
         workload = read(options)
-        estimates = [run(options, workload, machine) for machine in _machines(options.on)]
+        estimates = [run(options, workload, machine) for machine in machines(options.on)]
     if options.html:
         _write_page(options, workload, estimates)
     if options.json:
@@ -63,14 +63,14 @@ def estimate(options: argparse.Namespace) -> int:
 
 def compare(options: argparse.Namespace) -> int:
     """`picojoule compare A,B --on C,D --batch 1,8`."""
-    machines = _machines(options.on)
+    chosen = machines(options.on)
     workloads, estimates = [], []
     with Progress(f"comparing {options.model}"):
         for model in options.model.split(","):
             for batch in options.batch or [None]:
                 workload = read(options, model, batch)
                 workloads.append(workload)
-                estimates += [run(options, workload, machine) for machine in machines]
+                estimates += [run(options, workload, machine) for machine in chosen]
     if options.json:
         print_json({"schema": "picojoule/compare/1", "runs": [estimate_json([e], dtype=options.dtype)
                                                               for e in estimates]})  # fmt: skip
@@ -297,7 +297,8 @@ def run(options: argparse.Namespace, workload: Workload, machine: api.Hardware) 
                         seed=options.seed, objective=options.objective, dataflow=options.dataflow)  # fmt: skip
 
 
-def _machines(text: str) -> list[api.Hardware]:
+def machines(text: str) -> list[api.Hardware]:
+    """The machines that `--on` names."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     if not names:
         raise InputError(
