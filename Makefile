@@ -23,15 +23,20 @@ check: $(VENV)/check            ## format, lint, types, layers, tests: what a co
 
 bench: $(VENV)/bench            ## start-up, estimate and pricing speed beside peers, in one run
 	$(BIN)/python benchmarks/run.py
+	$(BIN)/python benchmarks/mapping.py
+	$(BIN)/python benchmarks/processor.py
+	PYTHONPATH=. $(BIN)/python benchmarks/compiler.py
 	$(BIN)/python benchmarks/peers.py
 
-validate: $(VENV)/installed        ## predictions beside published silicon; remakes docs/validation-*.md
+validate: $(VENV)/installed            ## predictions beside published measurements; fails where one is worse than accepted
+	$(BIN)/python -m validation
 	$(BIN)/python -m validation.silicon
 	$(BIN)/python -m validation.fpga
 
-fuzz: $(VENV)/installed            ## 10,000 mutated ONNX files and 2,000 mutated configs: no traceback, hang or stray file
+fuzz: $(VENV)/installed            ## mutated ONNX files, configs and programs: no traceback, hang or stray file
 	$(BIN)/python tools/fuzz_onnx.py
 	$(BIN)/python tools/fuzz_configs.py
+	$(BIN)/python tools/fuzz_programs.py
 
 library: $(VENV)/installed            ## rebuild what is generated from the library's YAML
 	$(BIN)/python tools/build_library.py
@@ -53,6 +58,6 @@ $(VENV)/check: $(VENV)/test
 	touch $@
 
 $(VENV)/bench: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 transformers==5.23.0 \
-		torchinfo fvcore ptflops thop calflops deepspeed torchlens onnx-tool
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[fast]' torch==2.13.0 transformers==5.23.0 \
+		onnxruntime torchinfo fvcore ptflops thop calflops deepspeed torchlens onnx-tool
 	touch $@

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from picojoule.levels import in_native_dtype
@@ -43,15 +44,13 @@ def predict(options: argparse.Namespace) -> int:
 
 def _row(workload: Workload, machine: str, found: "Total", roofline_s: float, roofline_j: float) -> dict[str, Any]:
     """One run in SI units, of the whole batch; null is unknown, and so are bounds that no held-out data stand behind."""
-    known = dict.fromkeys(found.by, 0)
-    for text in found.by:
-        known[text] += 1
+    known = Counter(found.by)
     return {
         "model": workload.name, "hardware": machine, "batch": workload.batch,
         "time_s": {"nominal": found.time_s, "low": found.time_low_s, "high": found.time_high_s},
         "energy_j": {"nominal": found.energy_j, "low": found.energy_low_j, "high": found.energy_high_j},
         "roofline_time_s": roofline_s, "roofline_energy_j": roofline_j, "operators": len(found.by),
-        "known_by": [{"by": text, "operators": n} for text, n in sorted(known.items(), key=lambda pair: -pair[1])],
+        "known_by": [{"by": text, "operators": n} for text, n in known.most_common()],
     }  # fmt: skip
 
 
