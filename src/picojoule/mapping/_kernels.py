@@ -14,10 +14,12 @@ import numpy as np
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """`numba.njit`, kept on disk where there is a place to write, without reordering of sums."""
+    made: Callable[..., Any]
     try:
-        return numba.njit(cache=True, fastmath=False)(function)  # type: ignore[no-any-return]
+        made = numba.njit(cache=True, fastmath=False)(function)
     except RuntimeError:  # no folder can be written: compile in every process
-        return numba.njit(cache=False, fastmath=False)(function)  # type: ignore[no-any-return]
+        made = numba.njit(cache=False, fastmath=False)(function)
+    return made
 
 
 @compiled
