@@ -114,9 +114,9 @@ def test_without_numba(monkeypatch):
 def test_late(monkeypatch):
     """Equality: a search that changes over from NumPy to the kernels after 0 … 40 solves says the same."""
     pytest.importorskip("numba", reason=WORDS)
-    machine, layer = eyeriss_like(), conv("layer", 24, 10, 20, 3)
+    machine, layer = eyeriss_like(), conv("layer", 64, 64, 56, 3)
     whole = said((layer, machine, weights_of(machine), None, None), "edp", "numpy")
-    assert whole["solved"] > 10
+    assert whole["solved"] > 7  # or nothing would change over in the middle
     for late in (0, 1, 7, 40):
         monkeypatch.setattr(_engine, "LATE", late)
         monkeypatch.setattr(_engine, "_solved", [0])
