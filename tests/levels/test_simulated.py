@@ -82,7 +82,7 @@ def test_every_sort_of_operator_has_a_program(op: str) -> None:
     net = net_of(op)
     found = simulate(net)
     assert not [note for note in found.notes if "not simulated" in note]
-    assert any(term.resource == "program" and term.seconds > 0 for term in found.cost.activities[0].terms)
+    assert any(term.key == "program" and term.seconds > 0 for term in found.cost.activities[0].terms)
     assert found.cost.total_time_s.nominal >= simulate(net, "mapped").cost.total_time_s.nominal
 
 

@@ -104,7 +104,7 @@ def _phase(p: argparse.ArgumentParser) -> None:
 
 def _estimating(p: argparse.ArgumentParser) -> None:
     p.add_argument("--on", required=True, metavar="A,B,…", help="machines by name, or YAML files")
-    p.add_argument("--level", default="roofline", metavar="LEVEL", help="count, roofline (default) or mapped")
+    p.add_argument("--level", default="roofline", metavar="LEVEL", help="count, roofline (default), mapped, simulated")
     _search(p)
     p.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the draws (default 0)")
     p.add_argument("--draws", type=_number, default=1000, metavar="N", help="draws of the intervals (default 1000)")
@@ -167,7 +167,7 @@ def _fill_explain(p: argparse.ArgumentParser) -> None:
     p.add_argument("--dtype", metavar="TYPE", help="replace the floating-point formats")
     p.add_argument("--input", action="append", default=[], metavar="NAME=N,N,…", help="shape of one input")
     _phase(p)
-    p.add_argument("--level", default="roofline", metavar="LEVEL", help="count, roofline (default) or mapped")
+    p.add_argument("--level", default="roofline", metavar="LEVEL", help="count, roofline (default), mapped, simulated")
     _search(p)
     p.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the draws (default 0)")
     p.add_argument("--draws", type=_number, default=1000, metavar="N", help="draws of the intervals (default 1000)")
@@ -179,7 +179,7 @@ def _fill_methods(p: argparse.ArgumentParser) -> None:
     _model(p, many=True)
     p.add_argument("--on", metavar="DEVICE", help="also show the shares of energy on this machine")
     p.add_argument("--blocks", type=_number, metavar="DEPTH", help="with --on: shares of the modules at this depth")
-    p.add_argument("--level", default="roofline", metavar="LEVEL", help="count, roofline (default) or mapped")
+    p.add_argument("--level", default="roofline", metavar="LEVEL", help="count, roofline (default), mapped, simulated")
     _search(p)
     p.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the draws (default 0)")
     p.add_argument("--draws", type=_number, default=1000, metavar="N", help="draws of the intervals (default 1000)")

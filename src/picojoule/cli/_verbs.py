@@ -382,6 +382,12 @@ def _cite(estimates: Sequence[Estimate]) -> None:
     sys.stdout.write("\n".join(reference(key).bibtex for key in keys) + "\n")
 
 
+def _below(level: str) -> list[str]:
+    """The levels a page shows beside its own: the two that every machine has, and all below."""
+    order = ["count", "roofline", "mapped", "simulated"]
+    return [name for name in order[: max(2, order.index(level) if level in order else 0)] if name != level]
+
+
 def _write_page(options: argparse.Namespace, workload: Workload, estimates: Sequence[Estimate]) -> None:
     """The report as one file."""
     from picojoule.report import count as counted
@@ -389,8 +395,9 @@ def _write_page(options: argparse.Namespace, workload: Workload, estimates: Sequ
 
     other = {
         level: [api.estimate(workload, api.Hardware(e.architecture, e.technology), level=level, dtype=options.dtype,
-                             draws=options.draws, seed=options.seed) for e in estimates]
-        for level in ("count", "roofline") if level != options.level
+                             draws=options.draws, seed=options.seed, objective=options.objective,
+                             dataflow=options.dataflow) for e in estimates]
+        for level in _below(options.level)
     }  # fmt: skip
     command = f"picojoule estimate {options.model} --on {options.on} --level {options.level}"
     text = page(estimates, count=counted(estimates[0].workload), lang=options.lang, other_levels=other, command=command,

@@ -11,6 +11,8 @@ Operators without a rule run on the CPU of the host: they are taken at the roofl
 Left out: fusion of operators, of which `picojoule compile` knows; several cores.
 """
 
+from typing import Final
+
 from picojoule.cost import Term
 from picojoule.quantity import InputError
 
@@ -18,6 +20,8 @@ from ._count import Outcome, add
 from ._demand import Demand
 from ._mapped import mapped
 from ._setting import Setting
+
+PROGRAM: Final = "program"  # the key of the term that the program gives
 
 
 def simulated(demand: Demand, setting: Setting) -> Outcome:
@@ -46,5 +50,7 @@ def simulated(demand: Demand, setting: Setting) -> Outcome:
     for verb in ("read", "write"):
         least = below.counts.get((outer, verb), 0)
         counts[outer, verb] = max(counts.get((outer, verb), 0), least)
-    program = Term("program", timing.seconds * demand.repeats)
+    # What the program waits for is what bounds it below: the cycles it adds are of order and of fill and drain.
+    waits = max(below.terms, key=lambda term: term.seconds).resource if below.terms else "compute"
+    program = Term(waits, timing.seconds * demand.repeats, PROGRAM)
     return Outcome({key: n for key, n in counts.items() if n}, (*below.terms, program), below.overhead, below.nest)
