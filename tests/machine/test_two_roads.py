@@ -70,9 +70,9 @@ class Writer:
             if (place["k"], place["n"]) != self.weight:
                 self.weight = place["k"], place["n"]
                 self.move(True, 65536, 0, "k", "n", place["k"], place["n"], scope="wram")
-            x = dict((block, i) for i, block in self.blocks("m", "k", at))[place["m"], place["k"]]
+            x = {block: i for i, block in self.blocks("m", "k", at)}[place["m"], place["k"]]
             block = place["m"], place["n"]
-            y = dict((block, i) for i, block in self.blocks("m", "n", at))[block]
+            y = {block: i for i, block in self.blocks("m", "n", at)}[block]
             acc = " acc=1" if block in self.begun else ""
             self.begun.add(block)
             self.say(f"mm y={y_base + y * y_size} x={x * x_size} w=0 m={self.tile['m']} k={self.tile['k']} "
