@@ -43,7 +43,7 @@ def format_quantity(value: float, unit: str, digits: int = 3) -> str:
     Beyond exa it is written with an exponent.
     """
     if value == 0:
-        return f"0 {unit}"
+        return f"0 {unit}".rstrip()
     for index, (prefix, power) in enumerate(_PREFIXES):
         scaled = value / 10.0**power
         text = _significant(scaled, digits)
@@ -53,7 +53,7 @@ def format_quantity(value: float, unit: str, digits: int = 3) -> str:
             if abs(float(text)) >= 1000:  # 999.96 rounds up into the next prefix
                 above, larger = _PREFIXES[index - 1]
                 return f"{_significant(value / 10.0**larger, digits)} {above}{unit}"
-            return f"{text} {prefix}{unit}"
+            return f"{text} {prefix}{unit}".rstrip()
     raise AssertionError("unreachable: the last prefix always answers")
 
 
