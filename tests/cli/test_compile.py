@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.cli.test_cli import validate
 
 import picojoule as pj
 from picojoule.cli import main
@@ -44,9 +45,13 @@ def test_compile_then_run_gives_the_network_s_values(net: Path, capsys: pytest.C
     """Equality: the program of a file, run from its file, gives the network's values; cycles are those of compile."""
     program, out, x = net.with_suffix(".pjx"), net.with_name("y.npy"), net.with_name("x.npy")
     assert main(["compile", str(net), "-o", str(program), "--json"]) == 0
-    compiled = json.loads(capsys.readouterr().out)
+    text = capsys.readouterr().out
+    validate(text, "compile")
+    compiled = json.loads(text)
     assert main(["run", str(program), "--input", str(x), "--output", str(out), "--json"]) == 0
-    run = json.loads(capsys.readouterr().out)
+    text = capsys.readouterr().out
+    validate(text, "run")
+    run = json.loads(text)
     assert np.load(out) == pytest.approx(by_numpy(net, np.load(x)), rel=1e-5)
     assert run["cycles"] == compiled["cycles"]
     assert run["counts"]["matrix.mac_float32"] == 8 * 27 * 144 + 32

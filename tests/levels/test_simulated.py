@@ -95,3 +95,12 @@ def test_what_has_no_program_is_named() -> None:
     architecture, technology = load_hardware("h100")
     with pytest.raises(InputError, match="no machine for programs"):
         estimate(one_conv(), architecture, technology, level="simulated")
+
+
+def test_another_format_is_not_timed_as_float32() -> None:
+    """Message: programs of single operators are in float32; a network in int8 is taken at the level below, and it says so."""
+    net = one_conv().with_dtype("int8")
+    found, below = simulate(net), simulate(net, "mapped")
+    assert any("not simulated" in note and "this is in int8" in note for note in found.notes)
+    assert found.cost.counts == below.cost.counts
+    assert found.cost.total_time_s.nominal == below.cost.total_time_s.nominal

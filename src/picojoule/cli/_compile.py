@@ -25,15 +25,15 @@ LARGEST = 1 << 32  # bytes of one array that is read
 
 def compile_(options: argparse.Namespace) -> int:
     """`picojoule compile NET.onnx -o NET.pjx`."""
+    if options.output and not Path(options.output).parent.is_dir():  # before the work, not after it
+        raise InputError(f"no folder {str(Path(options.output).parent)!r}", where="-o",
+                         expected="a file in a folder that exists", example="-o net.pjx")  # fmt: skip
     data = [arrays(options.calibrate, single="the input")] if options.calibrate else []
     with Progress(f"compiling {options.model}"):
         found = api.compile(options.model, options.on, dtype=options.dtype, calibration=_named(options, data),
                             per_channel=not options.per_tensor, batch=options.batch, inputs=shapes(options.input))  # fmt: skip
         timing = found.time()
     if options.output:
-        if not Path(options.output).parent.is_dir():
-            raise InputError(f"no folder {str(Path(options.output).parent)!r}", where="-o",
-                             expected="a file in a folder that exists", example="-o net.pjx")  # fmt: skip
         found.save(options.output)
     said: dict[str, Any] = {
         "schema": "picojoule/compile/1", "model": found.graph.name, "machine": found.machine.name,

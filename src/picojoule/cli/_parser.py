@@ -221,7 +221,7 @@ def _fill_map(p: argparse.ArgumentParser) -> None:
 
 def _fill_predict(p: argparse.ArgumentParser) -> None:
     _model(p, many=True)
-    _estimating(p)
+    p.add_argument("--on", required=True, metavar="A,B,…", help="GPUs by name, or YAML files")
     p.add_argument("--json", action="store_true", help="print JSON, by a published schema")
     _strict(p)
     p.set_defaults(run=_lazy("predict", "_predict"))

@@ -5,13 +5,14 @@ import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from picojoule import _api as api
 from picojoule.levels import in_native_dtype
 from picojoule.quantity import format_quantity
 from picojoule.report import fold, plain
 from picojoule.workload import Workload, dtype_name
 
 from ._progress import Progress
-from ._verbs import machines, print_json, read, run, talk
+from ._verbs import machines, print_json, read, talk
 
 if TYPE_CHECKING:
     from picojoule.devices import Total
@@ -21,20 +22,19 @@ def predict(options: argparse.Namespace) -> int:
     """`picojoule predict MODEL --on h100,a100 --batch 8,64`: time and energy as kernels of this device run."""
     from picojoule.devices import calls, sheet, total
 
+    dtype = dtype_name(options.dtype) if options.dtype else None
     rows, workloads = [], []
     with Progress(f"predicting {options.model}"):
-        for machine in machines(options.on):
-            about = sheet(machine.architecture)
-            for model in options.model.split(","):
-                for batch in options.batch or [None]:
-                    asked = read(options, model, batch)
-                    workload = in_native_dtype(asked, machine.architecture,
-                                               dtype_name(options.dtype) if options.dtype else None)  # fmt: skip
-                    workloads.append(workload)
+        boards = [(machine, sheet(machine.architecture)) for machine in machines(options.on)]
+        for model in options.model.split(","):
+            for batch in options.batch or [None]:
+                workloads.append(read(options, model, batch))
+                for machine, about in boards:
+                    workload = in_native_dtype(workloads[-1], machine.architecture, dtype)
                     found = total([call for _, call in calls(workload)], about)
-                    roofline = run(options, workload, machine).cost
-                    rows.append(_row(workload, machine.name, found, roofline.total_time_s.nominal,
-                                     roofline.total_energy_j.nominal))  # fmt: skip
+                    cost = api.estimate(workload, machine, draws=1).cost
+                    rows.append(_row(workload, machine.name, found, cost.total_time_s.nominal,
+                                     cost.total_energy_j.nominal))  # fmt: skip
     if options.json:
         print_json({"schema": "picojoule/predict/1", "runs": rows})
     else:
@@ -67,7 +67,7 @@ def _text(rows: list[dict[str, Any]]) -> str:
         f"{rows[-1]['hardware']} known by: " + "; ".join(f"{k['by']} ({k['operators']})" for k in last), rest="  "
     )
     lines += fold("board energy; kernels alone, as frameworks run them one by one: without loading, host and serving "
-                  "software. No interval: no held-out measurement of such a sum", rest="  ")  # fmt: skip
+                  "software. No interval where no measurement was held out", rest="  ")  # fmt: skip
     return "\n".join(lines) + "\n"
 
 

@@ -74,7 +74,10 @@ def program(workload: Workload, operator: Operator) -> Demand:
     """As `contraction`, with what a compiler needs of the operator."""
     from picojoule.machine.compiler import lone
 
-    asked, found = contraction(workload, operator), lone(workload, operator)
+    asked = contraction(workload, operator)
+    if asked.dtype != "float32":
+        return replace(asked, unmappable=f"programs of single operators are in float32, this is in {asked.dtype}")
+    found = lone(workload, operator)
     return replace(asked, unmappable=found) if isinstance(found, str) else replace(asked, lone=found)
 
 

@@ -124,7 +124,7 @@ def _spreads(problem: "Problem", dim: str, allowed: tuple[str, ...]) -> bool:
 
 def _names(problem: "Problem", dim: str) -> tuple[str, ...]:
     """What a dimension is called in a hardware file."""
-    if "c" in problem.dims or "r0" in problem.dims:  # a convolution has the file's own names
+    if "r0" in problem.dims:  # a convolution has the file's own names
         return (dim, dim.rstrip("0123456789"))
     place = problem.dims.index(dim)
     indexed = frozenset(operand.role for operand in problem.operands if place in operand.relevant)

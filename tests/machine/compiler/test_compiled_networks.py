@@ -129,7 +129,11 @@ def test_no_races(name: str, tmp_path: Path) -> None:
     compiled, inputs = compile_onnx(path, CORE), nets.feeds(path)
     (segment,) = compiled.steps
     given = {buffer: inputs[name] for name, buffer in segment.inputs.items()}  # type: ignore[union-attr]
-    find_races(compiled.program, CORE, given, range(3))
+    found = find_races(compiled.program, CORE, given, range(3))
+    alone = simulate(compiled.program, CORE, given)
+    assert {name: array.tobytes() for name, array in found.outputs.items()} == {
+        name: array.tobytes() for name, array in alone.outputs.items()
+    }
 
 
 def test_file_runs_alone(tmp_path: Path) -> None:
