@@ -23,7 +23,7 @@ from ._sheet import Sheet
 
 PREFILL_COLUMNS = ("batch", "length", "heads", "kv_heads", "head_dim", "window", "kv_bytes")
 DECODE_COLUMNS = ("batch", "context", "heads", "kv_heads", "head_dim", "window", "kv_bytes")
-_LONGEST_BLEND = 12
+_LONGEST_BLEND = 12  # exponent from which compute and memory overlap in full, to 6 % where they are equal
 
 PREFILL_PARAMETERS = (
     Parameter("compute_share", "1", "share of the sheet's peak at head size 128", 0.05, 1.2),

@@ -30,7 +30,9 @@ PARAMETERS = (
     Parameter("protocol_s", "s", "cost of one more octave of message", 1e-9, 5e-6),
     Parameter("pair_share", "1", "rate of two devices over that of eight", 0.5, 2.0),
 )
-_MESSAGE: Final = 16 * 1024.0
+_MESSAGE: Final = (
+    16 * 1024.0
+)  # bytes; where the octaves of `protocol_s` begin: a choice of form, what it is worth is fitted
 VOLUMES: Final[Mapping[str, tuple[float, float]]] = {  # times (n − 1)/n of the vector, steps times (n − 1)
     "all_reduce": (2.0, 2.0), "all_gather": (1.0, 1.0), "reduce_scatter": (1.0, 1.0), "all_to_all": (1.0, 1.0),
 }  # fmt: skip

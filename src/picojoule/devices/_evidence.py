@@ -16,7 +16,7 @@ from ._surface import Surface
 
 Z_90: Final = 1.6448536269514722
 START_WEIGHT: Final = 0.5  # the law's start counts as half a device: two devices do not make a sure prior
-KIN: Final = 4.0
+KIN: Final = 4.0  # how much louder than a stranger a sheet of the same traits speaks
 REACH: Final = 0.25  # how far apart, in logarithms of the traits, chips still count as kin
 _SHRINK: Final = 1.0  # surfaces of others are drawn to zero as if one device had left nothing over
 

@@ -29,7 +29,7 @@ from ._sheet import Sheet
 TILES = ((16, 128), (32, 64), (64, 64), (64, 128), (128, 64), (128, 128), (128, 256), (256, 128))
 SPLITS = (1, 2, 4, 8, 16)
 _LEAST_K = 128  # a part of k shorter than this is not worth a split
-_LARGEST = 1 / 256 + 1 / 128
+_LARGEST = 1 / 256 + 1 / 128  # edge 1/m + 1/n of the largest tile, 256 by 128: what loads are measured against
 COLUMNS = ("m", "n", "k", "batch")
 
 PARAMETERS = (

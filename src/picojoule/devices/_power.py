@@ -26,7 +26,7 @@ PARAMETERS = (
     Parameter("memory_share", "1", "drawn by memory at the sheet's bandwidth, over maximum power", 0.02, 3),
     Parameter("limit_share", "1", "power at which the board holds itself, over maximum power", 0.85, 1.02),
 )
-_SOFT = 8.0
+_SOFT = 8.0  # sharpness of the bend into the limit: a choice of form, not fitted
 
 
 def maximum_w(sheet: Sheet) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-_SCALE = 0.1
+_SCALE = 0.1  # a tenth in the logarithm: the width at which a residual starts to count less than its square
 
 
 @dataclass(frozen=True, slots=True)
