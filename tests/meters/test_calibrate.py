@@ -1,5 +1,6 @@
 import datetime
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from picojoule.levels import estimate
 from picojoule.meters import Calibration, Host, Rate, calibrate, calibration_json, calibration_text, calibration_yaml
 from picojoule.meters._host import read_host, sanitised
 from picojoule.meters._numpy_bench import copy_benches, gemm_benches, limit_blas, working_sets
+from picojoule.meters._paces import MeasuredFetch, MeasuredPace, Paces
+from picojoule.meters._probes import probes
 from picojoule.meters._timing import Bench, Timing, interference, refuse_noise, time_all
 from picojoule.quantity import InputError
 from picojoule.workload import Graph, ops
@@ -105,6 +108,60 @@ def test_file_is_read_by_the_library(tmp_path: Path, cache: int) -> None:
     # 2 · 64 · 1024² FLOP at 0.9 of 1e11, and one launch
     assert result.cost.total_time_s.nominal == pytest.approx(2 * 64 * 1024**2 / 9e10 + 2e-7)
     assert "its static power is unknown: the energy is without it" in result.notes
+
+
+def test_paces_come_back(tmp_path: Path) -> None:
+    """Round trip: paces and waits of a runtime are read from the file as they were measured."""
+    shown = Paces("some runtime, 1 thread", {"conv": MeasuredPace(2e11, None, 1.3, "64-64 56x56")},
+                  (MeasuredFetch(1000, None, None), MeasuredFetch(2000, 3e10, 9e10)))  # fmt: skip
+    path = tmp_path / "here.yaml"
+    path.write_text(calibration_yaml(replace(made(), paces=shown)))
+    runtime = read_hardware(path)[0].runtime
+    assert runtime is not None
+    assert runtime.name == "some runtime, 1 thread"
+    arithmetic = runtime.paces["conv"].arithmetic
+    assert arithmetic is not None
+    assert (arithmetic.nominal, arithmetic.spread, arithmetic.provenance) == (2e11, 1.3, "measured")
+    assert runtime.paces["conv"].stream is None
+    assert [(f.total.nominal, f.product and f.product.nominal) for f in runtime.fetches] == [(1000, None), (2000, 3e10)]
+
+
+@pytest.mark.parametrize(("old", "new", "message"), [
+    ("total: {value: 2000", "total: {value: 500", "the totals do not rise"),
+    ("arithmetic: {value: 2e+11 FLOP/s", "arithmetic: {value: 2e+11 s", "FLOP/s"),
+])  # fmt: skip
+def test_faulty_paces(tmp_path: Path, old: str, new: str, message: str) -> None:
+    """Message: totals that fall and rates in another unit are named with their line."""
+    shown = Paces(
+        "r",
+        {"conv": MeasuredPace(2e11, None, 1.3, "")},
+        (MeasuredFetch(1000, None, None), MeasuredFetch(2000, 3e10, None)),
+    )
+    text = calibration_yaml(replace(made(), paces=shown))
+    assert text.count(old) == 1
+    path = tmp_path / "here.yaml"
+    path.write_text(text.replace(old, new))
+    with pytest.raises(InputError, match=message) as error:
+        read_hardware(path)
+    assert "here.yaml:" in str(error.value)
+
+
+def test_a_calibration_with_onnxruntime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bound: with a few probes of this machine, every rate is positive and no product waits for less than nothing."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    few = [probe for probe in probes() if probe.kind in ("gemv", "softmax", "pool")]
+    monkeypatch.setattr("picojoule.meters._calibrate.probes", lambda: few)
+    monkeypatch.setattr("picojoule.meters._probes._LARGEST_CHAIN", 1 << 20)
+    c = calibrate(anyway=True, threads=1, gemm_sizes=(32,), largest_set=1 << 20)
+    assert c.paces is not None
+    assert set(c.paces.classes) == {"gemv", "softmax", "pool"}
+    for pace in c.paces.classes.values():
+        assert (pace.arithmetic or pace.stream or 0) > 0
+    assert all((fetch.product or 1) > 0 for fetch in c.paces.fetches)
+    path = tmp_path / "here.yaml"
+    path.write_text(calibration_yaml(c))
+    assert read_hardware(path)[0].runtime is not None
 
 
 def test_energies_like_a_machine_of_the_library(tmp_path: Path) -> None:

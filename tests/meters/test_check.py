@@ -6,7 +6,7 @@ import pytest
 from picojoule.hardware import Architecture, Attained, Compute, Memory, Technology
 from picojoule.levels import Estimate, estimate
 from picojoule.meters import Reading, calibrate, calibration_yaml, check, check_json, check_text
-from picojoule.meters._check import runtime_time
+from picojoule.meters._habits import runtime_time
 from picojoule.quantity import InputError, Value
 from picojoule.workload import Graph, Workload, ops
 

@@ -11,6 +11,7 @@ from ._array import array_of
 from ._faults import Faults
 from ._parse import parse
 from ._place import LIBRARY
+from ._runtime import runtime_of
 from ._yaml import Location, read_document
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class Converter:
             facts=self.facts(model.facts, ("facts",)),
             machine=model.machine,
             array=array_of(model, self.faults, self.value) if model.array else None,
+            runtime=runtime_of(model.runtime, self.faults, self.value) if model.runtime else None,
         )  # fmt: skip
 
 

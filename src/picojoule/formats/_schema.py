@@ -253,6 +253,29 @@ class TechnologyFile(TechnologyInline):
     name: str
 
 
+class PaceModel(Strict):
+    """One class of operators under a runtime: t = operations / arithmetic + bytes / stream."""
+
+    arithmetic: OperationsPerSecond | None = None
+    stream: BytesPerSecond | None = None
+
+
+class FetchModel(Strict):
+    """At which rate products wait for their parameters where all of a network are `total`; absent: they do not."""
+
+    total: Bytes
+    product: BytesPerSecond | None = None
+    vector: BytesPerSecond | None = None
+
+
+class RuntimeModel(Strict):
+    """A runtime as `picojoule calibrate` measured it on this machine; `picojoule check` predicts with it."""
+
+    name: str = Field(min_length=1)
+    classes: dict[str, PaceModel] = Field(min_length=1)
+    weights: list[FetchModel] = []
+
+
 class HardwareFile(Strict):
     """A machine: memories outermost first, compute units, links, what it attains, and what its actions cost."""
 
@@ -273,6 +296,7 @@ class HardwareFile(Strict):
     memories: list[MemoryModel] = Field(min_length=1)
     compute: list[ComputeModel] = Field(min_length=1)
     array: ArrayModel | None = None
+    runtime: RuntimeModel | None = None
     machine: str = Field("", description="the machine for programs that this is: textbook-core")
     links: list[LinkModel] = []
     facts: dict[str, Datum] = {}

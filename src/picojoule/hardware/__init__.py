@@ -11,6 +11,9 @@ from ._array import Dataflow as Dataflow
 from ._array import ProcessingArray as ProcessingArray
 from ._array import Role as Role
 from ._array import Store as Store
+from ._runtime import Fetch as Fetch
+from ._runtime import Pace as Pace
+from ._runtime import Runtime as Runtime
 from ._technology import STATIC as STATIC
 from ._technology import Action as Action
 from ._technology import Technology as Technology

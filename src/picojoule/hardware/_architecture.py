@@ -7,6 +7,7 @@ from typing import Literal
 from picojoule.quantity import Value
 
 from ._array import ProcessingArray
+from ._runtime import Runtime
 
 Kind = Literal["gpu", "cpu", "fpga", "npu"]
 Group = Literal["arithmetic", "registers", "network", "on-chip", "off-chip", "static"]
@@ -79,6 +80,7 @@ class Architecture:
     aliases: tuple[str, ...] = ()
     facts: Mapping[str, Value] = field(default_factory=dict)  # SM count, clock, DSP slices, PEs: name -> value
     array: ProcessingArray | None = None  # what loop nests are mapped onto; None: the file does not say
+    runtime: Runtime | None = None  # paces of a runtime that was measured on it; None: none was
     machine: str = ""  # the machine for programs that this is, in library/machines; "": none
 
     @property

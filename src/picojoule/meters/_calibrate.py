@@ -2,7 +2,7 @@
 
 import datetime
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import exp, log
 from pathlib import Path
@@ -16,6 +16,8 @@ from picojoule.quantity import InputError
 from . import _numpy_bench as numpy_bench
 from . import _ort
 from ._host import Host, load_average, read_host
+from ._paces import Paces, fetch_benches, pace_benches, paces
+from ._probes import Probe, probes
 from ._timing import LEAST_PASSES, Timing, interference, refuse_noise, time_all
 
 # A class of operators is seen at two shapes; networks have others.
@@ -52,6 +54,7 @@ class Calibration:
     passes: int
     threads: int
     timings: Mapping[str, Timing] = field(default_factory=dict)
+    paces: Paces | None = None
 
 
 def calibrate(
@@ -67,7 +70,7 @@ def calibrate(
     today: datetime.date | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Calibration:
-    """Measure this CPU, in half a minute: least of `runs` · `passes` runs.
+    """Measure this CPU, in about ten seconds: least of `runs` · `passes` runs.
 
     `threads` 0 is all that this process may use; on a machine that others use too, 1 is far steadier.
     Raises InputError when the median run is more than 1.3 times the least, unless `anyway`.
@@ -81,6 +84,9 @@ def calibrate(
     benches = [*numpy_bench.gemm_benches(gemm_sizes), *numpy_bench.copy_benches(sets, workers)]
     benches += [_ort.bench_of(one, workers) for one in small]
     benches += _ort.chain_benches(workers) if with_ort else [numpy_bench.call_bench()]
+    shown = probes() if with_ort else []
+    benches += pace_benches(shown, workers)
+    benches += fetch_benches(host.last_cache, workers) if with_ort else []
     timings = time_all(benches, runs=runs, passes=passes, tell=tell)
     found = interference(list(timings.values()))
     refuse_noise(found, anyway=anyway)
@@ -98,8 +104,13 @@ def calibrate(
         launch, _shares(small, timings, peak["float32"], launch, noise, gemm["float32"]), found,
         max(((name, t.interference) for name, t in timings.items()), key=lambda pair: pair[1]), load,
         f"numpy {np.__version__}" + (f", onnxruntime {_ort.version()}" if with_ort else ", no onnxruntime"),
-        runs, passes, workers, timings,
+        runs, passes, workers, timings, _paces(shown, timings, noise, host.last_cache, workers) if with_ort else None,
     )  # fmt: skip
+
+
+def _paces(shown: Sequence[Probe], timings: Mapping[str, Timing], noise: float, last_cache: int, workers: int) -> Paces:
+    return paces(shown, timings, call_s=timings["chain 1"].best, noise=noise, last_cache=last_cache,
+                 name=f"onnxruntime {_ort.version()}, {workers} thread{'s' if workers > 1 else ''}")  # fmt: skip
 
 
 def _limit_blas(threads: int, cores: int) -> None:

@@ -7,31 +7,29 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
-from picojoule.cost import Activity, Interval
+from picojoule.cost import Interval
 from picojoule.levels import Estimate
 from picojoule.quantity import InputError, format_quantity
-from picojoule.workload import Workload
 
 from . import _ort
 from ._find import NO_SENSOR, find_meters
+from ._habits import runtime_interval
 from ._measure import Measurement, measure
 from ._reading import Label, Meter
 from ._render import WIDTH
 from ._timing import LEAST_PASSES, Bench, Timing, time_all
 
 ENERGY_WINDOW_S: Final = 2.0
-_BASES: Final = ("conv", "depthwise", "matmul")
-_FUSED: Final = ("relu", "clip", "relu6", "leaky_relu", "sigmoid", "tanh", "hard_sigmoid")
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Prediction and measurement of one model on this machine. `as_run_s`: with the runtime's habits (`habits`)."""
+    """Prediction and measurement of one model on this machine. `as_run`: as the runtime would do it, see `habits`."""
 
     model: str
     estimate: Estimate
     timing: Timing
-    as_run_s: float
+    as_run: Interval
     habits: tuple[str, ...]
     energy: Measurement
     runs_of_energy: int
@@ -45,7 +43,7 @@ class Check:
     @property
     def time_ratio(self) -> float:
         """Predicted over measured, with the runtime's habits."""
-        return self.as_run_s / self.timing.best
+        return self.as_run.nominal / self.timing.best
 
     @property
     def predicted_label(self) -> Label:
@@ -60,13 +58,6 @@ class Check:
         """Calibrated if every price that was used was measured, else of a data sheet."""
         prices = self.estimate.cost.prices.values()
         return "calibrated" if all(price.provenance == "measured" for price in prices) else "data sheet"
-
-    @property
-    def as_run(self) -> Interval:
-        """Time with the runtime's habits, and an interval as wide as that of the estimate."""
-        time = self.predicted_s
-        factor = self.as_run_s / time.nominal if time.nominal else 1.0
-        return Interval(self.as_run_s, time.low * factor, time.high * factor)
 
     @property
     def inside(self) -> bool:
@@ -113,70 +104,8 @@ def check(
     chosen = find_meters() if meters is None else tuple(meters)
     n = max(1, round(energy_window_s / timing.best)) if chosen else 1
     energy = _energy(bench.call, n, chosen)
-    return Check(str(Path(model).name), estimate, timing, *runtime_time(estimate), energy, n,
+    return Check(str(Path(model).name), estimate, timing, *runtime_interval(estimate), energy, n,
                  f"onnxruntime {_ort.version()}, CPU, {threads or 'its own number of'} threads")  # fmt: skip
-
-
-def runtime_time(estimate: Estimate) -> tuple[float, tuple[str, ...]]:
-    """Nominal seconds with three habits of ONNX Runtime on CPUs, and a sentence for each that applies here.
-
-    Activations that fit in half the last cache do not cross the outer memory. An activation function or a batch norm
-    that alone reads a convolution or a matrix product is fused into it and costs nothing. Once the weights of the
-    network exceed the last cache, each operator fetches its own first, and the fetch is not hidden behind arithmetic:
-    t = time without weights + weight bytes / bandwidth.
-    """
-    net, machine = estimate.workload, estimate.architecture
-    fused = _fused(net)
-    outer = machine.memories[0]
-    cache = max((m.size.nominal for m in machine.memories[1:] if m.group == "on-chip" and m.size), default=0.0)
-    rate = outer.bandwidth.nominal if outer.bandwidth else 0.0
-    streams = bool(rate and cache) and sum(t.bytes_of(t.elements) for t in net.parameters) > cache
-    total, kept = 0.0, False
-    for operator, activity in zip(net.operators, estimate.cost.activities, strict=True):
-        if operator.name in fused:
-            continue
-        bytes_by_role = net.traffic(operator, weights_once=True)
-        fetch = bytes_by_role.bytes_weights / rate if streams and operator.work.macs else 0.0
-        stays = 0 < bytes_by_role.bytes_in + bytes_by_role.bytes_out <= cache / 2
-        kept = kept or stays
-        total += _without(activity, outer.name, float("inf") if stays else fetch) + fetch
-    notes = ["activations that fit in half the last cache stay there"] if kept else []
-    if fused:
-        notes.append(f"{len(fused)} activations and batch norms are fused into the operators before them")
-    if streams:
-        notes.append("weights exceed the last cache: each operator fetches its own first")
-    return total, tuple(notes)
-
-
-def _fused(net: Workload) -> frozenset[str]:
-    """Names of the operators that ONNX Runtime runs as a part of the one before."""
-    readers: dict[str, int] = {}
-    for operator in net.operators:
-        for access in operator.inputs:
-            root = net.tensors[access.tensor].root
-            readers[root] = readers.get(root, 0) + 1
-    makers: dict[str, str] = {}  # tensor -> kind of the operator that it may be fused into
-    found = set()
-    for operator in net.operators:
-        data = [net.tensors[a.tensor].root for a in operator.inputs if not _is_parameter(net, a.tensor)]
-        into = makers.get(data[0], "") if len(data) == 1 and readers[data[0]] == 1 else ""
-        out = net.tensors[operator.outputs[0].tensor].root if operator.outputs else ""
-        if operator.kind in _BASES:
-            makers[out] = "base"
-        elif into and (operator.op in _FUSED or (operator.op == "batch_norm" and into == "base")):
-            found.add(operator.name)
-            makers[out] = "" if operator.op in _FUSED else "base"
-    return frozenset(found)
-
-
-def _is_parameter(net: Workload, tensor: str) -> bool:
-    return net.tensors[tensor].role not in ("input", "activation")
-
-
-def _without(activity: Activity, outer: str, fetch: float) -> float:
-    """Time of one operator that has `fetch` seconds less to wait for the outer memory."""
-    terms = [max(0.0, t.seconds - fetch) if t.resource == outer else t.seconds for t in activity.terms]
-    return max(terms, default=0.0) + (activity.overhead.seconds if activity.overhead else 0.0)
 
 
 def _session(model: Path | str, threads: int) -> Any:
@@ -217,7 +146,7 @@ def check_text(c: Check) -> str:
     lines += [f"{'':<8}{'predicted':>12}{'90 %':>24}{'measured':>14}   {'label':<10}"]
     lines += [_row("time", time.nominal, time, c.timing.best, "s", "measured")]
     if c.habits:
-        lines += [_row("  as run", c.as_run_s, c.as_run, c.timing.best, "s", "measured")]
+        lines += [_row("  as run", c.as_run.nominal, c.as_run, c.timing.best, "s", "measured")]
     lines += [_row("energy", energy.nominal, energy, c.measured_j, "J", c.energy_label), ""]
     notes = [f"predicted / measured time: {time.nominal / c.timing.best:.2f}, as run {c.time_ratio:.2f}; "
              "the measured time lies "
@@ -252,7 +181,9 @@ def check_json(c: Check) -> dict[str, Any]:
         "time_s": {
             "predicted": time.nominal,
             "predicted_label": c.predicted_label,
-            "as_run": c.as_run_s,
+            "as_run": c.as_run.nominal,
+            "as_run_low": c.as_run.low,
+            "as_run_high": c.as_run.high,
             "low": time.low,
             "high": time.high,
             "measured": c.timing.best,

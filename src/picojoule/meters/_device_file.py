@@ -9,6 +9,7 @@ from picojoule.hardware import STATIC, Architecture, Technology
 from picojoule.quantity import InputError, Value, format_quantity
 
 from ._calibrate import Calibration, Rate
+from ._paces import NETWORKS_DIFFER
 from ._render import WIDTH
 
 Like = tuple[Architecture, Technology]
@@ -48,6 +49,7 @@ def calibration_yaml(c: Calibration, *, name: str = "here", like: Like | None = 
     lines += ["compute:", "  - name: simd", "    unit: vector", "    peak:"]
     lines += [f"      {dtype}: {_datum(rate, 'FLOP/s', c)}" for dtype, rate in c.peak.items()]
     lines += _attained(c)
+    lines += _runtime(c)
     lines += ["technology:", *_technology(c, like)]
     lines += ["facts:", f"  cores: {{value: {c.host.cores}, provenance: seen, spread: 1}}", "notes:"]
     lines += [f"  - {quoted(note)}" for note in _notes(c, like)]
@@ -59,6 +61,26 @@ def _attained(c: Calibration) -> list[str]:
     lines = ["attained:", "  base: cpu-generic", "  classes:"]
     for kind, rate in c.shares.items():
         lines += [f"    {kind}:", f"      compute: {_datum(rate, '', c)}", f"      memory: {one}"]
+    return lines
+
+
+def _runtime(c: Calibration) -> list[str]:
+    if c.paces is None:
+        return []
+    lines = ["runtime:", f"  name: {quoted(c.paces.name)}", "  classes:"]
+    for kind, pace in c.paces.classes.items():
+        lines.append(f"    {kind}:")
+        for key, value, unit in (("arithmetic", pace.arithmetic, "FLOP/s"), ("stream", pace.stream, "B/s")):
+            if value is not None:
+                lines.append(f"      {key}: {_datum(Rate(value, pace.spread, pace.where), unit, c)}")
+    lines.append("  weights:")
+    for fetch in c.paces.fetches:
+        total = f"{{value: {fetch.total} B, provenance: derived, spread: 1, where: parameters of a chain of products}}"
+        lines.append(f"    - total: {total}")
+        for key, value in (("product", fetch.product), ("vector", fetch.vector)):
+            if value is not None:
+                rate = Rate(value, NETWORKS_DIFFER, "what each product of a chain takes longer than one alone")
+                lines.append(f"      {key}: {_datum(rate, 'B/s', c)}")
     return lines
 
 
