@@ -7,7 +7,7 @@ from tests.strategies import value
 
 from picojoule.formats import list_dataflows, load_dataflow, load_hardware
 from picojoule.hardware import Architecture, Attained, Axis, Compute, Memory, ProcessingArray, Store, Technology
-from picojoule.levels import Search, estimate
+from picojoule.levels import Search, Setting, estimate, map_network
 from picojoule.quantity import InputError
 from picojoule.workload import Graph, Workload, ops
 
@@ -110,3 +110,20 @@ def test_a_bias_crosses_every_memory_once() -> None:
     biased = estimate(g.workload(), MACHINE, PRICES, level="mapped").cost.counts
     assert biased["dram", "read"] == plain["dram", "read"] + 6
     assert biased["buffer", "read"] == plain["buffer", "read"] + 6
+
+
+@pytest.mark.parametrize(("hardware", "per_step"), [("aics-core", 1 / 256), ("eyeriss-v1", 1.0), ("simba", 1 / 64)])
+def test_cycles_are_those_of_the_clock(hardware: str, per_step: float) -> None:
+    """By hand: an element that stands for 256 multipliers takes 256 steps a cycle; 64 in a PE of Simba, one in Eyeriss."""
+    dtype = {"eyeriss-v1": "int16", "simba": "int8"}.get(hardware, "float32")
+    g = Graph("net", dtype=dtype)
+    ops.linear(g, g.input("x", (64, 512)), g.parameter("w", (512, 512)), name="fc")
+    architecture, technology = load_hardware(hardware)
+    ((found, _),) = map_network(g.workload(), Setting(architecture, technology, Search("edp"))).layers
+    assert found.clock_cycles == pytest.approx(found.cycles * per_step, rel=1e-3)
+    clock = architecture.compute[0].clock
+    assert clock is not None
+    time = estimate(
+        g.workload(), architecture, technology, level="mapped", search=Search("edp")
+    ).cost.total_time_s.nominal
+    assert found.clock_cycles / clock.nominal <= time * (1 + 1e-3)

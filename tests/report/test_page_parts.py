@@ -8,6 +8,7 @@ from picojoule.quantity import Value
 from picojoule.report.page._fold import common_name, fold
 from picojoule.report.page._format import decades, percent, round_marks, si, span, steps, times, times_span
 from picojoule.report.page._html import clean
+from picojoule.report.page._roofline import _box, _crossed
 from picojoule.report.page._values import key_texts, number
 
 NN = "\u202f"
@@ -97,3 +98,21 @@ def test_numbers_without_unit() -> None:
     assert number(Value(0.62, "1", 1.1, "s")) == "0.62"
     assert number(Value(2.35e12, "B/s · 1", 1.5, "s")) == f"2.35{NN}TB/s"
     assert number(Value(0.5, "", 1.1, "s")) == "0.5"
+
+
+def test_names_keep_off_the_roof() -> None:
+    """By hand: a roof at half height strikes a name on it, none above or below; a steep one passes a corner only."""
+    flat = [50.0] * 101
+    assert _crossed((10, 30, 47, 53), flat) == 1.0
+    assert _crossed((10, 30, 54, 60), flat) == 0.0
+    steep = [4.0 * step for step in range(101)]
+    assert _crossed((10, 30, 37, 43), steep) == pytest.approx(1 / 21)
+    assert _crossed((10.2, 10.8, 0, 100), flat) == 0.0
+
+
+@pytest.mark.parametrize("side", ["right", "left", "under", "over"])
+def test_a_name_stands_beside_its_mark(side: str) -> None:
+    """Bound: the box of a name never holds the middle of its mark, and is as wide as the name."""
+    box = _box(side, 50, 50, 20, 40)
+    assert not (box[0] < 50 < box[1] and box[2] < 50 < box[3])
+    assert box[1] - box[0] == pytest.approx(20)

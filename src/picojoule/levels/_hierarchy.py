@@ -114,8 +114,16 @@ def accelerator_of(
     )
     words = tuple((role, bits.of(role)) for role in ("input", "weight", "output"))
     return Accelerator(
-        architecture.name, levels, Array(array.below, axes, array.multicast, array.reduction, whole), words
-    )
+        architecture.name, levels, Array(array.below, axes, array.multicast, array.reduction, whole), words,
+        cycles_per_step(architecture, array, dtype),
+    )  # fmt: skip
+
+
+def cycles_per_step(architecture: Architecture, array: ProcessingArray, dtype: str) -> float:
+    """Cycles of the clock in one step; 1 where the sheet's peak is that, rounded to a hundredth, or states no clock."""
+    unit, _ = unit_of(architecture, array, dtype)
+    cycles = seconds_per_step(architecture, array, dtype) * unit.clock.nominal if unit.clock else 1.0
+    return 1.0 if abs(cycles - 1) < 0.01 else cycles
 
 
 def _spreads(problem: "Problem", dim: str, allowed: tuple[str, ...]) -> bool:

@@ -64,12 +64,17 @@ class Array:
 
 @dataclass(frozen=True, slots=True)
 class Accelerator:
-    """Levels outermost first; the first keeps everything. `word_bits` by role."""
+    """Levels outermost first; the first keeps everything. `word_bits` by role.
+
+    A step is one MAC in every element; `cycles_per_step` cycles of the clock pass in it: 1 / 256 where an element stands
+    for 256 multipliers.
+    """
 
     name: str
     levels: tuple[Level, ...]
     array: Array
     word_bits: tuple[tuple[str, int], ...]
+    cycles_per_step: float = 1.0
 
     def __post_init__(self) -> None:
         names = [level.name for level in self.levels]

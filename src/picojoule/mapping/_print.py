@@ -110,7 +110,7 @@ def text(found: Optimum) -> str:
         "",
         *traffic_lines(found.accelerator, found.traffic),
         "",
-        f"{found.cycles:,.0f} cycles, utilisation {100 * found.utilisation:.1f} %",
+        f"{found.clock_cycles:,.0f} cycles, utilisation {100 * found.utilisation:.1f} %",
         f"{left}factors {found.factors}, {rule}",
         proof_line(found),
     ])  # fmt: skip
@@ -122,7 +122,7 @@ def layer_dict(found: Optimum, count: int = 1) -> dict[str, Any]:
         "name": found.problem.name,
         "count": count,
         "energy_j": found.energy if found.weights.joules else None,
-        "cycles": found.cycles,
+        "cycles": found.clock_cycles,
         "utilisation": found.utilisation,
         "root_bound": found.root_bound,
         "gap": found.gap,

@@ -72,6 +72,11 @@ class Optimum:
         return 0.0 if self.value <= self.lower_bound * (1 + TIE) else self.value / self.lower_bound - 1
 
     @property
+    def clock_cycles(self) -> float:
+        """`cycles` are steps of the array; these are cycles of the machine's clock."""
+        return self.cycles * self.accelerator.cycles_per_step
+
+    @property
     def utilisation(self) -> float:
         """MACs / (cycles · PEs of the whole array)."""
         return self.problem.macs / (self.cycles * self.accelerator.array.size)

@@ -24,7 +24,7 @@ def front_json(fronts: Sequence[tuple["Front", int]], refused: Sequence[tuple[st
         "hardware": fronts[0][0].accelerator.name,
         "layers": [
             {"name": one.problem.name, "count": count, "exact": one.exact,
-             "points": [{"cycles": point.cycles, "energy_j": point.energy,
+             "points": [{"cycles": point.cycles * one.accelerator.cycles_per_step, "energy_j": point.energy,
                          "utilisation": one.problem.macs / (point.cycles * one.accelerator.array.size),
                          "nest": nest_levels(one.problem, one.accelerator, point.mapping)} for point in one.points]}
             for one, count in fronts

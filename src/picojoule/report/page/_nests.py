@@ -53,7 +53,7 @@ def _nest(w: Words, name: str, count: int, one: "Optimum", levels: Sequence[Mapp
             depth += 1
     return (
         f'<article class="nestbox"><h4>{esc(name)}{times}</h4><p class="dim">{si(one.energy, "J")} · '
-        f"{whole(round(one.cycles))} {w['cycles']} · {percent(one.utilisation)} {w['busy']} · {esc(one.objective)}: {proof}"
+        f"{whole(round(one.clock_cycles))} {w['cycles']} · {percent(one.utilisation)} {w['busy']} · {esc(one.objective)}: {proof}"
         f'</p><ol class="nest">{"".join(cards)}</ol></article>'
     )
 

@@ -91,6 +91,7 @@ def roofline(w: Words, blocks: Sequence[Block], device: Device) -> str:
     unit = "FLOP/s" if "float" in device.estimate.dtype else "OP/s"
     grid, ticks = _axes(frame)
     lines = ("" if _same(level, sheet) else _line(sheet, frame, "roof sheet")) + _line(level, frame, "roof")
+    slope, taken = _slope(level.bandwidth or sheet.bandwidth, level.ridge, dots, frame)
     axis = w["axis_ai"].format(memory=esc(device.outer, 24))
     label = w["a_roof"].format(device=esc(device.title))
     return (
@@ -98,7 +99,7 @@ def roofline(w: Words, blocks: Sequence[Block], device: Device) -> str:
         f'</p></figcaption><div class="plot tall" role="img" aria-label="{label}"><svg viewBox="0 0 {_WIDE} {_HIGH}" '
         f'preserveAspectRatio="none" aria-hidden="true">{grid}{lines}</svg>{ticks}'
         f"{''.join(_mark(dot, frame) for dot in sorted(dots, key=lambda d: -d.share))}"
-        f"{_notes(w, level, sheet, frame, unit)}{_labels(dots, frame)}</div>"
+        f"{_peaks(w, level, sheet, frame, unit)}{slope}{_labels(dots, frame, level, taken)}</div>"
         f'<div class="xt low" aria-hidden="true"><span>↑ {unit} · {axis}</span></div></figure>'
     )
 
@@ -178,58 +179,99 @@ def _says(w: Words, blocks: Sequence[Block], device: Device, dots: Sequence[_Dot
     return " · ".join(words)
 
 
-def _notes(w: Words, level: Roof, sheet: Roof, frame: _Frame, unit: str) -> str:
-    """The roofs by name: the peaks at the right end, the bandwidth along the slope."""
-    notes = []
+def _peaks(w: Words, level: Roof, sheet: Roof, frame: _Frame, unit: str) -> str:
+    """The peaks by name, at the right end."""
     highest = max(filter(None, (level.peak, sheet.peak)), default=None)
-    if highest:
-        text = w["reach"].format(x=si(highest, unit, 2))
-        if sheet.peak and level.peak and not _same_number(level.peak, sheet.peak):
-            text = w["reach_of"].format(x=si(level.peak, unit, 2), y=si(sheet.peak, unit, 2))
-        elif sheet.peak:
-            text = w["sheet"].format(x=si(sheet.peak, unit, 2))
-        notes.append(f'<span class="note" style="right:2px;bottom:{frame.y(highest) + 1:.1f}%">{text}</span>')
-    bandwidth = level.bandwidth or sheet.bandwidth
-    if bandwidth:
-        left, right = max(frame.x0, frame.y0 / bandwidth), level.ridge or frame.x1
-        x = left**0.62 * right**0.38
-        style = f"right:{100 - frame.x(x):.1f}%;bottom:{frame.y(x * bandwidth) + 2:.1f}%"
-        notes.append(f'<span class="note slope" style="{style}">{si(bandwidth, "B/s", 2)}</span>')
-    return "".join(notes)
+    if not highest:
+        return ""
+    text = w["reach"].format(x=si(highest, unit, 2))
+    if sheet.peak and level.peak and not _same_number(level.peak, sheet.peak):
+        text = w["reach_of"].format(x=si(level.peak, unit, 2), y=si(sheet.peak, unit, 2))
+    elif sheet.peak:
+        text = w["sheet"].format(x=si(sheet.peak, unit, 2))
+    return f'<span class="note" style="right:2px;bottom:{frame.y(highest) + 1:.1f}%">{text}</span>'
 
 
 _Box = tuple[float, float, float, float]  # left, right, bottom, top in per cent
-_SIDES: Final = ("right", "left", "under")
+_SIDES: Final = ("right", "left", "under", "over")
+_ALONG: Final = (0.38, 0.55, 0.2, 0.7, 0.1, 0.85)  # of the slope, the place that looks best first
+_STRUCK: Final = 0.3  # of a name's width that a roof may cross
 
 
-def _labels(dots: Sequence[_Dot], frame: _Frame) -> str:
+def _slope(bandwidth: float | None, ridge: float | None, dots: Sequence[_Dot], frame: _Frame) -> tuple[str, list[_Box]]:
+    """The bandwidth beside the slope, where no mark stands, and the box that it takes."""
+    if not bandwidth:
+        return "", []
+    left, right = max(frame.x0, frame.y0 / bandwidth), ridge or frame.x1
+    text, boxes = si(bandwidth, "B/s", 2), []
+    for share in _ALONG:
+        x = left ** (1 - share) * right**share
+        at = frame.x(x), frame.y(x * bandwidth)
+        box = (at[0] - 1.2 * len(text), at[0], at[1] + 1, at[1] + 7)
+        boxes.append((sum(_near(box, frame, dot) for dot in dots), at, box))
+    _, (x, y), box = min(boxes, key=lambda one: one[0])
+    style = f"right:{100 - x:.1f}%;bottom:{y + 2:.1f}%"
+    return f'<span class="note slope" style="{style}">{text}</span>', [box]
+
+
+def _near(box: _Box, frame: _Frame, dot: _Dot) -> bool:
+    x, y, half = frame.x(dot.x), frame.y(dot.y), _size(dot) / 2
+    return box[0] - half / 10 < x < box[1] + half / 10 and box[2] - half / 4 < y < box[3] + half / 4
+
+
+def _labels(dots: Sequence[_Dot], frame: _Frame, roof: Roof, taken: Sequence[_Box]) -> str:
     """The names of the slowest few, each on a side where nothing else stands; none where there is no room."""
     points = sorted({(round(frame.x(dot.x), 1), round(frame.y(dot.y), 1)) for dot in dots})
-    placed: list[_Box] = []
-    drawn = []
+    line = _heights(roof, frame)
+    placed = list(taken)
+    drawn: list[str] = []
     for dot in sorted(dots, key=lambda d: -d.share)[:60]:
         x, y = frame.x(dot.x), frame.y(dot.y)
         if len(dot.name) > 30:
             continue
         for side in _SIDES:
-            box = _box(side, x, y, 1.7 * len(dot.name))
-            inside = box[0] > 0 and box[1] < 100 and box[2] > 0
-            if inside and not any(_meet(box, other) for other in placed) and not any(_holds(box, p) for p in points):
+            box = _box(side, x, y, 0.8 * len(dot.name), _size(dot))
+            inside = box[0] > 0 and box[1] < 100 and box[2] > 0 and box[3] < 100
+            if (
+                inside
+                and _crossed(box, line) <= _STRUCK
+                and not any(_meet(box, other) for other in placed)
+                and not any(_holds(box, p) for p in points)
+            ):
                 placed.append(box)
                 style = f"left:{x:.1f}%;bottom:{y:.1f}%;--d:{_size(dot):.0f}px"
                 drawn.append(f'<span class="dl {side}" style="{style}">{esc(dot.name)}</span>')
                 break
-        if len(placed) == _LABELS:
+        if len(drawn) == _LABELS:
             break
     return "".join(drawn)
 
 
-def _box(side: str, x: float, y: float, width: float) -> _Box:
+def _heights(roof: Roof, frame: _Frame) -> list[float]:
+    """The roof's height at every per cent from the left, both in per cent; far below where there is none."""
+    found = []
+    for step in range(101):
+        top = roof.at(frame.x0 * (frame.x1 / frame.x0) ** (step / 100))
+        found.append(frame.y(top) if top else -100.0)
+    return found
+
+
+def _crossed(box: _Box, line: Sequence[float]) -> float:
+    """The part of a box's width in which the roof runs through it."""
+    steps = range(max(0, math.ceil(box[0])), min(100, math.floor(box[1])) + 1)
+    return sum(box[2] < line[step] < box[3] for step in steps) / len(steps) if steps else 0.0
+
+
+def _box(side: str, x: float, y: float, width: float, size: float) -> _Box:
+    """Where a name of `width` per cent stands beside a mark of `size` pixels, in a plot of about 1,000 by 400."""
+    dx, dy = size / 20 + 0.5, size / 8 + 0.5
     if side == "right":
-        return x + 1.5, x + 2 + width, y - 2.5, y + 2.5
+        return x + dx, x + dx + width, y - 2.5, y + 2.5
     if side == "left":
-        return x - 2 - width, x - 1.5, y - 2.5, y + 2.5
-    return x - width / 2, x + width / 2, y - 8, y - 2.6
+        return x - dx - width, x - dx, y - 2.5, y + 2.5
+    if side == "over":
+        return x - width / 2, x + width / 2, y + dy, y + dy + 5
+    return x - width / 2, x + width / 2, y - dy - 5, y - dy
 
 
 def _meet(a: _Box, b: _Box) -> bool:

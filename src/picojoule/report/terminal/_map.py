@@ -36,6 +36,7 @@ def _table(found: "MappedNetwork", paint: Paint) -> list[str]:
     cycles = sum(one.cycles * count for one, count in found.layers)
     macs = sum(one.problem.macs * count for one, count in found.layers)
     used = macs / (cycles * first.accelerator.array.size) if cycles else 0.0
+    cycles *= first.accelerator.cycles_per_step
     worst = max(one.gap for one, _ in found.layers)
     count = sum(count for _, count in found.layers)
     lines.append(paint.bold(_line("total", count, macs, joules, cycles, used, worst)))
@@ -47,7 +48,9 @@ def _table(found: "MappedNetwork", paint: Paint) -> list[str]:
 
 
 def _row(one: "Optimum", count: int) -> str:
-    return _line(plain(one.problem.name), count, one.problem.macs, one.energy, one.cycles, one.utilisation, one.gap)
+    return _line(
+        plain(one.problem.name), count, one.problem.macs, one.energy, one.clock_cycles, one.utilisation, one.gap
+    )
 
 
 def _line(name: str, count: int, macs: int, joules: float, cycles: float, used: float, gap: float) -> str:
@@ -93,7 +96,8 @@ def front_text(fronts: Sequence[tuple["Front", int]], paint: Paint) -> str:
             used = one.problem.macs / (point.cycles * one.accelerator.array.size)
             product = point.energy * point.cycles
             mark = "  least product" if product == best else ""
-            lines.append(f"{point.cycles:>14,.0f}{format_quantity(point.energy, 'J'):>12}{product / best:>17.3f}x"
+            cycles = point.cycles * one.accelerator.cycles_per_step
+            lines.append(f"{cycles:>14,.0f}{format_quantity(point.energy, 'J'):>12}{product / best:>17.3f}x"
                          f"{100 * used:>7.1f}%{mark}")  # fmt: skip
     exact = all(one.exact for one, _ in fronts)
     said = ("every mapping is covered: no other is better in both" if exact else
