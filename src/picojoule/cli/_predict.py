@@ -11,8 +11,8 @@ from picojoule.quantity import format_quantity
 from picojoule.report import fold, plain
 from picojoule.workload import Workload, dtype_name
 
+from ._common import machines, print_json, read, talk
 from ._progress import Progress
-from ._verbs import machines, print_json, read, talk
 
 if TYPE_CHECKING:
     from picojoule.devices import Total
