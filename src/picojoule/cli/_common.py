@@ -10,7 +10,7 @@ from typing import Any
 
 from picojoule import _api as api
 from picojoule.levels import Estimate
-from picojoule.quantity import InputError
+from picojoule.quantity import InputError, parse_quantity
 from picojoule.report.terminal import Paint
 from picojoule.workload import Workload
 
@@ -53,6 +53,21 @@ def shapes(given: Sequence[str]) -> dict[str, tuple[int, ...]]:
                              example="--input x=1,3,224,224")  # fmt: skip
         shapes[name] = tuple(int(part) for part in parts)
     return shapes
+
+
+def power_cap(text: str | None) -> float | None:
+    """`--power-cap 300W` in watts; None where it was not given."""
+    if text is None:
+        return None
+    try:
+        limit = parse_quantity(text, "W")
+    except ValueError as fault:
+        raise InputError(str(fault), where="--power-cap", expected="watts with their unit",
+                         example="--power-cap 300W") from None  # fmt: skip
+    if not 0 < limit < float("inf"):
+        raise InputError(f"{text!r} is no power to run under", where="--power-cap", expected="more than 0 W",
+                         example="--power-cap 300W")  # fmt: skip
+    return limit
 
 
 def terminal_paint() -> Paint:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from ._shared import Verb, data, estimating, lang, lazy, model, number, phase, search, strict
+from ._shared import Verb, data, estimating, lang, lazy, model, number, phase, power_cap, search, strict
 
 
 def _fill_count(p: argparse.ArgumentParser) -> None:
@@ -19,6 +19,7 @@ def _fill_estimate(p: argparse.ArgumentParser) -> None:
     data(p)
     strict(p)
     lang(p)
+    power_cap(p)
     p.add_argument("--html", metavar="FILE", help="write the report page, one file that works offline")
     p.add_argument("--all", action="store_true", help="list every operator")
     p.add_argument("--cite", action="store_true", help="print BibTeX of every source that was used")
@@ -37,6 +38,10 @@ def _fill_predict(p: argparse.ArgumentParser) -> None:
     model(p, many=True)
     p.add_argument("--on", required=True, metavar="A,B,…", help="GPUs by name, or YAML files")
     p.add_argument("--json", action="store_true", help="print JSON, by a published schema")
+    p.add_argument("--serving", nargs="?", const="", metavar="PROMPT+GENERATED",
+                   help="decode steps of a server: with the time of its software, and prompts of such requests: 250+640")  # fmt: skip
+    p.add_argument("--parallel", metavar="tensor=N", help="products split over N devices of one node, with all-reduces")
+    power_cap(p)
     strict(p)
     p.set_defaults(run=lazy("predict", "_predict"))
 

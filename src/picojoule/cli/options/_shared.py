@@ -73,6 +73,13 @@ def strict(p: argparse.ArgumentParser) -> None:
     p.add_argument("--strict", action="store_true", help="exit with 1 if any operator is uncounted")
 
 
+def power_cap(p: argparse.ArgumentParser) -> None:
+    """A board held to less power."""
+    p.add_argument(
+        "--power-cap", metavar="WATTS", help="power limit of each board: 300W; what would draw more runs slower"
+    )
+
+
 def number(text: str) -> int:
     try:
         number = int(text)
