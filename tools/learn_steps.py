@@ -117,6 +117,12 @@ def band(rest: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
     return grown.low[0], grown.high[0]
 
 
+def spread(whole: float, others: Sequence[float]) -> float:
+    """How far a fit on one model lies from that on all, as a factor, grown as for a band of so few."""
+    factor = max(max(o, whole) / max(min(o, whole), 1e-9) for o in others)
+    return float(f"{factor ** (4 / (len(others) + 1)):.3g}")
+
+
 def limits(path: Path) -> dict[str, list[NDArray[np.float64]]]:
     """ln(measured / law) of time and energy under limits that slow, by board."""
     runs: dict[tuple[str, ...], list[tuple[float, float, float]]] = {}
@@ -161,7 +167,7 @@ def main() -> None:
     where = "one serving library on an H100, 26 points of Qwen 3 8B and Llama 3.3 70B on four"
     document["server"] = {
         name: {"value": float(f"{whole[i]:.3g}"), "unit": "s", "source": "mlenergy2025", "provenance": "fitted",
-               "spread": float(f"{max(max(o[i], whole[i]) / max(min(o[i], whole[i]), 1e-9) for o in others.values()) ** (4 / 3):.3g}"),
+               "spread": spread(whole[i], [o[i] for o in others.values()]),
                "where": f"{where}; spread: the fit on one model over that on both, to the power 4/3 for two models"}
         for i, name in enumerate(("layer", "sequence"))
     }  # fmt: skip

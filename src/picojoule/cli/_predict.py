@@ -15,7 +15,7 @@ from ._common import machines, power_cap, print_json, read, talk
 from ._progress import Progress
 
 if TYPE_CHECKING:
-    from picojoule.devices import Requests, Sheet, Step
+    from picojoule.devices import Requests, Sheet, Step, Total
 
 Row = dict[str, Any]
 
@@ -59,26 +59,23 @@ def _row(
     """One run in SI units, of the whole batch and all devices; null is unknown, and so are bounds without held-out data."""
     from picojoule.devices import calls, published, served, step, total
 
+    found: Total | Step
+    parts = None
     if options.serving is None and devices == 1:
-        one = total([call for _, call in calls(workload)], about, limit_w=limit_w)
-        time, energy, parts = one, one, None
-        by = one.by
+        found = total([call for _, call in calls(workload)], about, limit_w=limit_w)
     else:
-        pass_ = served(workload, devices)
-        serving = options.serving is not None
-        step_: Step = step(pass_, about, batch=workload.batch, server=serving, requests=requests, limit_w=limit_w)
-        time = energy = step_
-        parts = {"operators": step_.operators_s, "collectives": step_.collectives_s, "prompts": step_.prompts_s,
-                 "server": step_.server_s}  # fmt: skip
-        by = step_.by
-    measured = published(workload.name, about.name, main_dtype(workload), options.phase, devices)
+        found = step(served(workload, devices), about, batch=workload.batch, server=options.serving is not None,
+                     requests=requests, limit_w=limit_w)  # fmt: skip
+        parts = {"operators": found.operators_s, "collectives": found.collectives_s, "prompts": found.prompts_s,
+                 "server": found.server_s}  # fmt: skip
+    measured = () if limit_w else published(workload.name, about.name, main_dtype(workload), options.phase, devices)
     return {
         "model": workload.name, "hardware": about.name, "batch": workload.batch, "devices": devices,
-        "power_cap_w": limit_w,
-        "time_s": {"nominal": time.time_s, "low": time.time_low_s, "high": time.time_high_s},
-        "energy_j": {"nominal": energy.energy_j, "low": energy.energy_low_j, "high": energy.energy_high_j},
-        "parts_s": parts, "operators": len(by),
-        "known_by": [{"by": text, "operators": n} for text, n in Counter(by).most_common()],
+        "phase": options.phase, "power_cap_w": limit_w,
+        "time_s": {"nominal": found.time_s, "low": found.time_low_s, "high": found.time_high_s},
+        "energy_j": {"nominal": found.energy_j, "low": found.energy_low_j, "high": found.energy_high_j},
+        "parts_s": parts, "operators": len(found.by),
+        "known_by": [{"by": text, "operators": n} for text, n in Counter(found.by).most_common()],
         "measured": [{"batch": p.batch, "energy_j_per_token": p.energy_j, "source": p.source, "provenance": p.provenance,
                       "where": p.where} for p in measured],
     }  # fmt: skip
@@ -128,7 +125,7 @@ def _plain_lines(rows: list[Row]) -> list[str]:
     lines = [f"{'run':<29}{'s a sample':>11}{'90 %':>17}{'J a sample':>11}{'roofline':>12}"]
     for row in rows:
         batch, time = row["batch"], row["time_s"]
-        lines.append(f"{pad_name(row, 28):<29}{format_quantity(time['nominal'] / batch, 's'):>11}"
+        lines.append(f"{_name(row, 28):<29}{format_quantity(time['nominal'] / batch, 's'):>11}"
                      f"{_range(time, batch, 's'):>17}{_quantity(row['energy_j']['nominal'], batch):>11}"
                      f"{format_quantity(row['roofline_time_s'] / batch, 's'):>12}")  # fmt: skip
     lines += _capped(rows)
@@ -137,17 +134,20 @@ def _plain_lines(rows: list[Row]) -> list[str]:
 
 
 def _served_lines(rows: list[Row]) -> list[str]:
-    lines = [f"{'run':<22}{'a step':>9}{'90 %':>14}{'J a sample':>11}{'90 %':>14}{'measured':>10}"]
+    """A block for each model and machine, a line for each batch, then what its time is made of."""
+    lines, item = [], "token" if rows[0]["phase"] == "decode" else "sample"
     for row in rows:
+        many = f", {row['devices']} devices" if row["devices"] > 1 else ""
+        title = f"{plain(row['model'], 30)} on {plain(row['hardware'], 24)}{many}"
+        if title not in lines:
+            lines += [title, f"{'batch':>7}{'a step':>10}{'90 %':>16}{'J a ' + item:>12}{'90 %':>18}{'measured':>10}"]
         batch, time, energy = row["batch"], row["time_s"], row["energy_j"]
         near = next((p for p in row["measured"] if abs(p["batch"] / batch - 1) < 0.05), None)
-        lines.append(f"{pad_name(row, 21):<22}{format_quantity(time['nominal'], 's'):>9}{_range(time, 1, 's'):>14}"
-                     f"{_quantity(energy['nominal'], batch):>11}{_range(energy, batch, 'J'):>14}"
+        lines.append(f"{batch:>7}{format_quantity(time['nominal'], 's'):>10}{_range(time, 1, 's'):>16}"
+                     f"{_quantity(energy['nominal'], batch):>12}{_range(energy, batch, 'J'):>18}"
                      f"{'–' if near is None else format_quantity(near['energy_j_per_token'], 'J'):>10}")  # fmt: skip
-    for row in rows:
-        parts = {name: s for name, s in row["parts_s"].items() if s}
-        shares = ", ".join(f"{_NAMES[name]} {s / row['time_s']['nominal']:.0%}" for name, s in parts.items())
-        lines.append(f"  b{row['batch']}: {shares}")
+        shares = (f"{_NAMES[name]} {s / time['nominal']:.0%}" for name, s in row["parts_s"].items() if s)
+        lines.append(f"{'':>9}{', '.join(shares)}")
     lines += _capped(rows)
     measured = next((p for row in rows for p in row["measured"]), None)
     if measured is not None:
@@ -170,9 +170,9 @@ def _capped(rows: list[Row]) -> list[str]:
                                        "of training runs under limits [zeus2023]", rest="  ")  # fmt: skip
 
 
-def pad_name(row: Row, width: int) -> str:
-    """`llama3-8b h100-sxm b8`, `… x8 b8` on eight devices; cut at the model's name."""
-    rest = f" {row['hardware']}{' x' + str(row['devices']) if row['devices'] > 1 else ''} b{row['batch']}"
+def _name(row: Row, width: int) -> str:
+    """`resnet50 h100-sxm b8`, cut at the model's name."""
+    rest = f" {row['hardware']} b{row['batch']}"
     return plain(row["model"], max(3, width - len(rest))) + rest
 
 

@@ -14,9 +14,12 @@ from ._learn import Measured as Measured
 from ._learn import calibrate as calibrate
 from ._learn import learn as learn
 from ._learn import predict_by as predict_by
+from ._limit import limit_band as limit_band
 from ._measured import Published as Published
 from ._measured import published as published
 from ._operators import calls as calls
+from ._power import limit_time as limit_time
+from ._power import still_w as still_w
 from ._predict import Call as Call
 from ._predict import Prediction as Prediction
 from ._predict import Total as Total

@@ -8,6 +8,7 @@ import numpy as np
 
 from picojoule.quantity import InputError
 
+from ._evidence import Z_90
 from ._law import Array
 from ._power import slow_down
 from ._sheet import Sheet
@@ -41,3 +42,9 @@ def widened(
     down = np.hypot(np.log(middle / low), slowed * np.log(band.low))
     up = np.hypot(np.log(high / middle), slowed * np.log(band.high))
     return np.asarray(middle * np.exp(-down)), np.asarray(middle * np.exp(up))
+
+
+def limit_band(of: str) -> float:
+    """Standard deviation, in logarithms, of what the law of limits misses on "time" or "energy"."""
+    band = around("limit", of)
+    return float(np.log(band.high / band.low) / 2 / Z_90)

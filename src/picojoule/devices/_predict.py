@@ -134,8 +134,9 @@ def total(
 ) -> Total:
     """Operators one after another, launches hidden behind the kernels before; `overhead_s` is the host's own time.
 
-    `limit_w` holds the board to less power. Calls of one class and format are predicted at once. The interval: a share of each band is the device's own
-    and moves all operators together, the rest averages out (see `combined`).
+    `limit_w` holds the board to less power. Calls of one class and format are predicted at once. The interval: a share
+    of each band is the device's own and moves all operators together, the rest averages out (see `combined`); a limit
+    adds what its law misses, to the share of the time that it slows.
     """
     if not calls:
         raise InputError("no operators to add up", where="devices", expected="at least one call",

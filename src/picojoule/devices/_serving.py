@@ -78,7 +78,7 @@ def step(
     times, energies = found.times_s, found.energies_j
     waiting_s = waiting_j = 0.0
     if server:  # the library's own all-reduce instead of the vendor's
-        base = base_w(sheet, without)
+        base = min(base_w(sheet, without), limit_w or np.inf)
         waiting_s = _waiting_s(one, batch, server_s)
         waiting_j, times = waiting_s * base, np.array([_reduced_s(c, sheet) * c.times for c in calls])
         energies = times * base
@@ -88,10 +88,10 @@ def step(
                     slowed=found.slowed * found.time_s / time)  # fmt: skip
     time_bounds, energy_bounds = _around_server(whole) if server else _of_operators(found)
     first, many = np.arange(len(calls)) < len(one.calls), one.devices
+    joules_all, low_j, high_j = (None if e is None else e * many for e in (whole.energy_j, *energy_bounds))
     return Step(
-        time, *time_bounds, *(None if e is None else e * many for e in (whole.energy_j, *energy_bounds)),
-        float(times[first & ~crossing].sum()), float(times[first & crossing].sum()), float(times[~first].sum()), waiting_s,
-        many, found.by,
+        time, *time_bounds, joules_all, low_j, high_j, float(times[first & ~crossing].sum()),
+        float(times[first & crossing].sum()), float(times[~first].sum()), waiting_s, many, found.by,
     )  # fmt: skip
 
 

@@ -39,7 +39,7 @@ def _fill_predict(p: argparse.ArgumentParser) -> None:
     p.add_argument("--on", required=True, metavar="A,B,…", help="GPUs by name, or YAML files")
     p.add_argument("--json", action="store_true", help="print JSON, by a published schema")
     p.add_argument("--serving", nargs="?", const="", metavar="PROMPT+GENERATED",
-                   help="decode steps of a server: with the time of its software, and prompts of such requests: 250+640")  # fmt: skip
+                   help="decode steps of a server: its software, and prompts of requests such as 250+640")  # fmt: skip
     p.add_argument("--parallel", metavar="tensor=N", help="products split over N devices of one node, with all-reduces")
     power_cap(p)
     strict(p)
