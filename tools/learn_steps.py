@@ -64,7 +64,7 @@ def points(path: Path = POINTS) -> list[Point]:
         place = Path(folder) / "qwen3-8b"
         place.mkdir()
         (place / "config.json").write_text(json.dumps(QWEN), encoding="utf-8")
-        for x in csv.DictReader(path.open(encoding="utf-8")):
+        for x in csv.DictReader(path.read_text("utf-8").splitlines()):
             if x["nickname"] not in MODELS or x["weight_precision"] != "bfloat16" or x["task"] not in PROMPTS:
                 continue
             name = MODELS[x["nickname"]]
@@ -126,7 +126,7 @@ def spread(whole: float, others: Sequence[float]) -> float:
 def limits(path: Path) -> dict[str, list[NDArray[np.float64]]]:
     """ln(measured / law) of time and energy under limits that slow, by board."""
     runs: dict[tuple[str, ...], list[tuple[float, float, float]]] = {}
-    for x in csv.DictReader(path.open(encoding="utf-8")):
+    for x in csv.DictReader(path.read_text("utf-8").splitlines()):
         key = tuple(x[k] for k in ("gpu", "dataset", "network", "batch_size", "optimizer"))
         runs.setdefault(key, []).append(
             (float(x["power_limit"]), float(x["time_per_epoch"]), float(x["average_power"]))

@@ -59,6 +59,10 @@ def _row(
     """One run in SI units, of the whole batch and all devices; null is unknown, and so are bounds without held-out data."""
     from picojoule.devices import calls, published, served, step, total
 
+    if devices > 1 and options.phase == "train":
+        raise InputError("a training step split over devices is not modelled here", where="--parallel",
+                         expected="--phase infer, prefill or decode; `picojoule job` has data-parallel training",
+                         example="--phase decode --parallel tensor=8")  # fmt: skip
     found: Total | Step
     parts = None
     if options.serving is None and devices == 1:

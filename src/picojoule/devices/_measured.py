@@ -1,9 +1,13 @@
-"""Published measurements of whole steps, shown beside predictions and fitted to nothing: library/devices/measured.csv."""
+"""Published measurements of whole steps, shown beside predictions: library/devices/measured.json.
 
-import csv
+`where` says which of them the time of serving software was fitted on.
+"""
+
+import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +23,16 @@ class Published:
 
 
 @cache
-def _rows() -> tuple[dict[str, str], ...]:
-    place = files("picojoule.library") / "devices" / "measured.csv"
-    return tuple(csv.DictReader(place.read_text("utf-8").splitlines()))
+def _points() -> tuple[dict[str, Any], ...]:
+    place = files("picojoule.library") / "devices" / "measured.json"
+    return tuple(json.loads(place.read_text("utf-8"))["points"])
 
 
 def published(model: str, device: str, dtype: str, phase: str, devices: int = 1) -> tuple[Published, ...]:
     """What was measured of this very model, device, format and phase, by batch; empty where nothing was."""
-    wanted = (model.lower(), device, dtype, phase, str(devices))
+    wanted = (model.lower(), device, dtype, phase, devices)
     return tuple(
-        Published(float(row["batch"]), float(row["energy_j_per_token"]), int(row["generated_tokens"]) if
-                  row["generated_tokens"] else None, row["source"], row["provenance"], row["where"])
-        for row in _rows()
-        if (row["model"], row["device"], row["dtype"], row["phase"], row["devices"]) == wanted
-    )  # fmt: skip
+        Published(p["batch"], p["energy_j_per_token"], p["generated_tokens"], p["source"], p["provenance"], p["where"])
+        for p in _points()
+        if (p["model"], p["device"], p["dtype"], p["phase"], p["devices"]) == wanted
+    )

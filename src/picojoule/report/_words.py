@@ -54,8 +54,9 @@ _EN: Final = {
     # Over batches
     "n_batches": "Batches", "h_batches": "What one more in the batch saves", "token": "token",
     "l_batches": "Energy of each item against the batch, both axes logarithmic. Bands are 90 % intervals; rings are published "
-                 "measurements, which nothing here was fitted to. The rest of this page is of the batch named first.",
-    "b_estimate": "Estimate", "b_predicted": "Prediction by device laws", "b_axis": "joules a {item}", "b_batch": "batch",
+                 "measurements of this very model, machine and format. The rest of this page is of the batch named first.",
+    "b_estimate": "Estimate", "b_predicted": "Prediction by device laws", "b_measured": "Measured",
+    "b_axis": "joules a {item}", "b_batch": "batch",
     "b_caption": "Joules a {item} by batch", "a_batches": "Joules a {item} against batch on {device}; the figures are in the "
                  "table below", "b_sees": "Each step makes one token that sees {n} tokens.",
     "b_by": "The prediction holds {by}.", "b_none": "No prediction: {why}.",
@@ -157,9 +158,9 @@ _ZH: Final = {
     "warn_uncounted": "<b>有 {n} 个算子无法计数</b>，因此所有总量都偏低：{list}",
     "warnings": "警告", "more": "另有 {n} 个",
     "n_batches": "批量", "h_batches": "批量每增加一份节省多少", "token": "词元",
-    "l_batches": "每份的能量随批量的变化，两轴均为对数。色带是 90 % 区间；圆环是已发表的实测值，未用于任何拟合。"
+    "l_batches": "每份的能量随批量的变化，两轴均为对数。色带是 90 % 区间；圆环是同一模型、同一机器、同一数制的已发表实测值。"
                  "本页其余部分以首先给出的批量为准。",
-    "b_estimate": "估算", "b_predicted": "器件定律的预测", "b_axis": "每{item}焦耳", "b_batch": "批量",
+    "b_estimate": "估算", "b_predicted": "器件定律的预测", "b_measured": "实测", "b_axis": "每{item}焦耳", "b_batch": "批量",
     "b_caption": "各批量下每{item}的焦耳数", "a_batches": "{device} 上每{item}焦耳数随批量的变化；数值见下表",
     "b_sees": "每一步生成一个词元，可见 {n} 个词元。",
     "b_by": "预测所含：{by}。", "b_none": "没有预测：{why}。",

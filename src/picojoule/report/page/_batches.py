@@ -98,7 +98,7 @@ def _lines(frame: _Frame, curve: Batches) -> str:
 def _marks(w: Words, frame: _Frame, curve: Batches) -> str:
     found = [("e", float(p.batch), p.estimated.nominal, w["b_estimate"]) for p in curve.points]
     found += [("p", float(p.batch), p.predicted.energy_j, w["b_predicted"]) for p in curve.points if p.predicted]
-    found += [("x", m.batch, m.energy_j, w["measured"]) for m in curve.measured]
+    found += [("x", m.batch, m.energy_j, w["b_measured"]) for m in curve.measured]
     return "".join(
         f'<i class="bm {kind}" style="left:{x:.1f}%;bottom:{y:.1f}%" title="{name}, {w["batch"].format(n=f"{batch:,.0f}")}: '
         f'{si(joules, "J")}"></i>'
@@ -110,7 +110,7 @@ def _marks(w: Words, frame: _Frame, curve: Batches) -> str:
 def _legend(w: Words, curve: Batches) -> str:
     names = [("e", w["b_estimate"])]
     names += [("p", w["b_predicted"])] if any(p.predicted for p in curve.points) else []
-    names += [("x", w["measured"])] if curve.measured else []
+    names += [("x", w["b_measured"])] if curve.measured else []
     return "".join(
         ('<p class="bl">', *(f'<span><i class="bm {kind}"></i>{name}</span>' for kind, name in names), "</p>")
     )
@@ -120,12 +120,14 @@ def _table(w: Words, curve: Batches, item: str) -> str:
     predicted = any(p.predicted for p in curve.points)
     head = [w["b_batch"], w["b_estimate"], w["interval"]]
     head += [w["b_predicted"], w["interval"]] if predicted else []
-    head += [w["measured"]] if curve.measured else []
+    head += [w["b_measured"]] if curve.measured else []
     body = "".join(f"<tr>{_row(curve, batch, predicted)}</tr>" for batch in _batches(curve))
     columns = "".join(f'<th scope="col"{" class=num" if n else ""}>{text}</th>' for n, text in enumerate(head))
     caption = w["b_caption"].format(item=item)
-    return (f'<div class="scroll"><table class="bt"><caption class="sr">{caption}</caption><thead><tr>{columns}</tr></thead>'
-            f"<tbody>{body}</tbody></table></div>")  # fmt: skip
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{caption}"><table class="bt"><thead>'
+        f"<tr>{columns}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
 
 
 def _batches(curve: Batches) -> list[float]:
