@@ -5,9 +5,9 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from tests.cli.test_cli import validate
 
 from picojoule.cli import main
+from tests.cli.test_cli import validate
 
 from .test_fit import timings
 
