@@ -78,11 +78,19 @@ def _row(
         "phase": options.phase, "power_cap_w": limit_w,
         "time_s": {"nominal": found.time_s, "low": found.time_low_s, "high": found.time_high_s},
         "energy_j": {"nominal": found.energy_j, "low": found.energy_low_j, "high": found.energy_high_j},
-        "parts_s": parts, "operators": len(found.by),
+        "parts_s": parts, "server": _server() if parts and parts["server"] else None, "operators": len(found.by),
         "known_by": [{"by": text, "operators": n} for text, n in Counter(found.by).most_common()],
         "measured": [{"batch": p.batch, "energy_j_per_token": p.energy_j, "source": p.source, "provenance": p.provenance,
                       "where": p.where} for p in measured],
     }  # fmt: skip
+
+
+def _server() -> dict[str, Any]:
+    """Seconds of serving software for each layer and sequence of a step, with spread and source."""
+    from picojoule.devices import server_constant
+
+    found = {f"{name}_s": server_constant(name) for name in ("layer", "sequence")}
+    return {name: {"value": c.value, "spread": c.spread, "source": c.source} for name, c in found.items()}
 
 
 def _devices(text: str | None) -> int:
@@ -157,9 +165,11 @@ def _served_lines(rows: list[Row]) -> list[str]:
     if measured is not None:
         lines += fold(f"measured: {measured['where']} [{measured['source']}, {measured['provenance']}]", rest="  ")
     words = "board energy of all devices. Kernels fused as a serving library fuses them"
-    if any(row["parts_s"]["server"] for row in rows):
-        words += ("; software is what such a library takes for layers and sequences, fitted on whole steps of one library "
-                  "on an H100 [mlenergy2025]; intervals from models held out there")  # fmt: skip
+    server = rows[0]["server"]
+    if server:
+        layer, sequence = (f"{format_quantity(c['value'], 's')} x/÷ {c['spread']:.1f}" for c in server.values())
+        words += (f"; software takes {layer} a layer and {sequence} a sequence, fitted on whole steps of one library on an "
+                  "H100 [mlenergy2025]; intervals from models held out there")  # fmt: skip
     else:
         words += "; collectives by the vendor's library; no time of serving software"
     return lines + fold(words, rest="  ")

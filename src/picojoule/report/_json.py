@@ -116,7 +116,7 @@ def batches_json(curves: "Sequence[Batches]") -> list[dict[str, Any]]:
     return [
         {
             "model": c.model, "hardware": c.device, "item": "token" if c.token else "sample", "context": c.context,
-            "predicted_by": c.by,
+            "why_not_predicted": c.why or None,
             "points": [
                 {"batch": p.batch, "energy_j": _interval(p.estimated),
                  "predicted_j": None if p.predicted is None else

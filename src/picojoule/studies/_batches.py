@@ -34,8 +34,10 @@ class AtBatch:
 class Batches:
     """One model on one machine over batches, smallest first.
 
-    `token`: each item is a token of a decode step, which sees `context` tokens; else a sample. `by` says what the
-    prediction holds, or why there is none. `measured` are the published points of this very model, machine and format.
+    `token`: each item is a token of a decode step, which sees `context` tokens, and a prediction holds kernels and serving
+    software without prompts of new requests; else it is a sample, and a prediction the kernels run one by one. `why` says
+    why there is no prediction, empty where there is. `measured` are the published points of this very model, machine and
+    format.
     """
 
     model: str
@@ -45,7 +47,7 @@ class Batches:
     context: int | None
     points: tuple[AtBatch, ...]
     measured: "tuple[Published, ...]"
-    by: str
+    why: str
 
 
 def by_batch(estimates: Sequence[Estimate], phase: str, limit_w: float | None = None) -> tuple[Batches, ...]:
@@ -77,7 +79,7 @@ def _curve(estimates: Sequence[Estimate], phase: str, limit_w: float | None) -> 
     name, machine = first.workload.name, first.architecture
     measured = published(name, machine.name, main_dtype(first.workload), phase) if limit_w is None else ()
     return Batches(name, machine.name, machine.title, token, _context(first) if token else None, tuple(points), measured,
-                   reasons[0])  # fmt: skip
+                   next(filter(None, reasons), ""))  # fmt: skip
 
 
 def _predicted(estimate: Estimate, token: bool, limit_w: float | None) -> tuple[Predicted | None, str]:
@@ -93,12 +95,11 @@ def _predicted(estimate: Estimate, token: bool, limit_w: float | None) -> tuple[
             found = total([call for _, call in calls(estimate.workload)], about, limit_w=limit_w)
     except InputError as fault:  # not a device with laws: the estimate stands alone, and says why
         return None, fault.what
-    by = "kernels and serving software, without prompts of new requests" if token else "kernels run one by one"
     joules = (found.energy_j, found.energy_low_j, found.energy_high_j)
     energy, low, high = (None if j is None else j / n for j in joules)
     if energy is None:
         return None, f"the maximum power of {about.name} is unknown"
-    return Predicted(energy, low, high), by
+    return Predicted(energy, low, high), ""
 
 
 def _context(estimate: Estimate) -> int | None:

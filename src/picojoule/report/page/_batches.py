@@ -59,14 +59,13 @@ def _panel(w: Words, curve: Batches) -> str:
 
 
 def _axes(frame: _Frame, curve: Batches) -> tuple[str, str]:
-    xs = list(dict.fromkeys(float(p.batch) for p in curve.points))
+    xs = sorted({float(p.batch) for p in curve.points} | {m.batch for m in curve.measured})
     ys = decades(frame.y0, frame.y1, 7) if frame.y1 / frame.y0 > 100 else round_marks(frame.y0, frame.y1)
+    xs = _apart(xs, frame)
     grid = "".join(f"M{10 * frame.at((x, 1))[0]:.0f} 0v{_HIGH}" for x in xs)
     grid += "".join(f"M0 {_HIGH - 4 * frame.at((1, y))[1]:.0f}h{_WIDE}" for y in ys)
     ticks = "".join(f'<span class="yt" style="bottom:{frame.at((1, y))[1]:.1f}%">{si(y, "J", 1)}</span>' for y in ys)
-    ticks += "".join(
-        f'<span class="xtick" style="left:{frame.at((x, 1))[0]:.1f}%">{x:,.0f}</span>' for x in _apart(xs, frame)
-    )
+    ticks += "".join(f'<span class="xtick" style="left:{frame.at((x, 1))[0]:.1f}%">{x:,.0f}</span>' for x in xs)
     return f'<path class="grid" d="{grid}"/>', ticks
 
 
@@ -119,11 +118,11 @@ def _legend(w: Words, curve: Batches) -> str:
 def _table(w: Words, curve: Batches, item: str) -> str:
     predicted = any(p.predicted for p in curve.points)
     head = [w["b_batch"], w["b_estimate"], w["interval"]]
-    head += [w["b_predicted"], w["interval"]] if predicted else []
+    head += [w["b_short"], w["interval"]] if predicted else []
     head += [w["b_measured"]] if curve.measured else []
     body = "".join(f"<tr>{_row(curve, batch, predicted)}</tr>" for batch in _batches(curve))
     columns = "".join(f'<th scope="col"{" class=num" if n else ""}>{text}</th>' for n, text in enumerate(head))
-    caption = w["b_caption"].format(item=item)
+    caption = f"{w['b_caption'].format(item=item)}, {esc(curve.title)}"
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{caption}"><table class="bt"><thead>'
         f"<tr>{columns}</tr></thead><tbody>{body}</tbody></table></div>"
@@ -154,11 +153,10 @@ def _row(curve: Batches, batch: float, predicted: bool) -> str:
 
 
 def _sources(w: Words, curve: Batches) -> str:
-    words = [w["b_by"].format(by=esc(curve.by)) if any(p.predicted for p in curve.points) else
-             w["b_none"].format(why=esc(curve.by))]  # fmt: skip
+    words = [w["b_none"].format(why=esc(curve.why)) if curve.why else w["b_server" if curve.token else "b_kernels"]]
     said = dict.fromkeys((m.where, m.source, m.provenance) for m in curve.measured)
     words += [
-        f"{w['measured']}: {esc(where)} [{esc(source)}, {w.get(mark, esc(mark))}]." for where, source, mark in said
+        f"{w['b_measured']}: {esc(where)} [{esc(source)}, {w.get(mark, esc(mark))}]." for where, source, mark in said
     ]
     if curve.measured:
         words.append(w["b_load"])

@@ -91,10 +91,13 @@ def _cell(value: float | None) -> str:
 def _words(curve: Batches) -> list[str]:
     sees = f", one new token that sees {curve.context:,} tokens" if curve.context else ""
     words = f"bands 90 %: ━ estimate, · prediction. Estimate{sees}"
-    if any(p.predicted for p in curve.points):
-        words += f"; prediction by this device's laws: {curve.by}"
+    if curve.why:
+        words += f"; no prediction: {curve.why}"
     else:
-        words += f"; no prediction: {curve.by}"
+        holds = (
+            "kernels and serving software, without prompts of new requests" if curve.token else "kernels run one by one"
+        )
+        words += f"; prediction by this device's laws: {holds}"
     lines = fold(words, rest="  ", width=WIDTH)
     for where in dict.fromkeys(f"{m.where} [{m.source}, {m.provenance}]" for m in curve.measured):
         lines += fold(f"measured: {where}", rest="  ", width=WIDTH)
