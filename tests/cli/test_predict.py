@@ -72,6 +72,15 @@ def test_eight_devices(capsys: pytest.CaptureFixture[str]) -> None:
     assert not eight["measured"]
 
 
+def test_what_does_not_fit_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """Message: 141 GB of weights and a cache are more than one H100 has, and less than four have."""
+    words = ["predict", "llama3-70b", "--on", "h100", "--phase", "decode", "--batch", "8", "--context", "500"]
+    assert main(words) == 0
+    assert "does not fit 1 × 80 GB of h100-sxm" in capsys.readouterr().err.replace("80.0", "80")
+    assert main([*words, "--parallel", "tensor=4"]) == 0
+    assert "does not fit" not in capsys.readouterr().err
+
+
 def test_served_text_fits_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """By hand: a title, a head, and two lines for each batch, of at most 80 columns."""
     words = ["llama3-70b", "--on", "h100", "--phase", "decode", "--batch", "8,64", "--serving", "250+410",
@@ -82,6 +91,18 @@ def test_served_text_fits_the_terminal(capsys: pytest.CaptureFixture[str]) -> No
     assert "software" in out[3]
     assert max(map(len, out)) <= 80
     assert "held to 500 W" in " ".join(out)
+
+
+def test_each_machine_has_its_block(capsys: pytest.CaptureFixture[str]) -> None:
+    """Equality: with two machines the lines under a title are those of that machine's runs, in the JSON too."""
+    words = ["bert-base", "--on", "h100,a100", "--batch", "1,64", "--parallel", "tensor=2"]
+    assert main(["predict", *words]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for row in runs(capsys, *words):
+        at = lines.index(f"bert-base on {row['hardware']}, 2 devices")
+        line = lines[at + 2 if row["batch"] == 1 else at + 4].split()
+        assert line[0] == str(row["batch"])
+        assert float(line[1]) == pytest.approx(row["time_s"]["nominal"] * 1e3, rel=0.01)
 
 
 @pytest.mark.parametrize(

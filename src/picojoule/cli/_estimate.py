@@ -83,8 +83,8 @@ def _over_batches(options: argparse.Namespace, limit_w: float | None) -> int:
     curves, capped = by_batch(estimates, options.phase, limit_w), _capped(estimates, limit_w)
     if options.html:
         options.batch = options.batch[0]
-        first = [e for e in estimates if e.workload is estimates[0].workload or e.workload.batch == options.batch]
-        _write_page(options, workloads[0], first, curves)
+        machines_of_one = len(estimates) // len(workloads)
+        _write_page(options, workloads[0], estimates[:machines_of_one], curves)
     if options.json:
         print_json({**_compared(options, estimates, capped), "by_batch": batches_json(curves)})
     else:
@@ -126,6 +126,9 @@ def _one_batch_only(options: argparse.Namespace) -> None:
         if given:
             raise InputError(f"{flag} is of one run, and --batch names {len(options.batch)}", where="--batch",
                              expected="one batch, or no " + flag, example=f"--batch {options.batch[0]}")  # fmt: skip
+    if options.html and "," in options.model:
+        raise InputError("a page is of one model", where="--html", expected="one model, or no --html",
+                         example="picojoule estimate llama3-8b --on h100 --batch 8,64 --html report.html")  # fmt: skip
 
 
 def _whole_runs_only(options: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ from picojoule import _api as api
 from picojoule.levels import in_native_dtype, main_dtype
 from picojoule.quantity import InputError, format_quantity
 from picojoule.report import fold, plain
+from picojoule.training import peak_memory
 from picojoule.workload import Workload, dtype_name
 
 from ._common import machines, power_cap, print_json, read, talk
@@ -39,6 +40,7 @@ def predict(options: argparse.Namespace) -> int:
                         "roofline_time_s": cost.total_time_s.nominal,
                         "roofline_energy_j": cost.total_energy_j.nominal,
                     }
+                    _warn_of_room(workload, machine, devices)
                     row = _row(options, workload, about, devices, requests, limit_w)
                     rows.append({**row, **plain_row})
     if options.json:
@@ -83,6 +85,15 @@ def _row(
         "measured": [{"batch": p.batch, "energy_j_per_token": p.energy_j, "source": p.source, "provenance": p.provenance,
                       "where": p.where} for p in measured],
     }  # fmt: skip
+
+
+def _warn_of_room(workload: Workload, machine: api.Hardware, devices: int) -> None:
+    """Say where what must be held at once is more than the devices have."""
+    outer = machine.architecture.memories[0]
+    need = peak_memory(workload).total
+    if outer.size is not None and need > outer.size.nominal * devices:
+        sys.stderr.write(f"warning: {plain(workload.name)} at batch {workload.batch} holds {format_quantity(need, 'B')}: does "
+                         f"not fit {devices} × {format_quantity(outer.size.nominal, 'B')} of {machine.name}\n")  # fmt: skip
 
 
 def _server() -> dict[str, Any]:
@@ -147,12 +158,12 @@ def _plain_lines(rows: list[Row]) -> list[str]:
 
 def _served_lines(rows: list[Row]) -> list[str]:
     """A block for each model and machine, a line for each batch, then what its time is made of."""
-    lines, item = [], "token" if rows[0]["phase"] == "decode" else "sample"
+    item, blocks = "token" if rows[0]["phase"] == "decode" else "sample", dict[str, list[str]]()
     for row in rows:
         many = f", {row['devices']} devices" if row["devices"] > 1 else ""
         title = f"{plain(row['model'], 30)} on {plain(row['hardware'], 24)}{many}"
-        if title not in lines:
-            lines += [title, f"{'batch':>7}{'a step':>10}{'90 %':>16}{'J a ' + item:>12}{'90 %':>18}{'measured':>10}"]
+        head = f"{'batch':>7}{'a step':>10}{'90 %':>16}{'J a ' + item:>12}{'90 %':>18}{'measured':>10}"
+        lines = blocks.setdefault(title, [title, head])
         batch, time, energy = row["batch"], row["time_s"], row["energy_j"]
         near = next((p for p in row["measured"] if abs(p["batch"] / batch - 1) < 0.05), None)
         lines.append(f"{batch:>7}{format_quantity(time['nominal'], 's'):>10}{_range(time, 1, 's'):>16}"
@@ -160,7 +171,7 @@ def _served_lines(rows: list[Row]) -> list[str]:
                      f"{'–' if near is None else format_quantity(near['energy_j_per_token'], 'J'):>10}")  # fmt: skip
         shares = (f"{_NAMES[name]} {s / time['nominal']:.0%}" for name, s in row["parts_s"].items() if s)
         lines.append(f"{'':>9}{', '.join(shares)}")
-    lines += _capped(rows)
+    lines = [line for block in blocks.values() for line in block] + _capped(rows)
     measured = next((p for row in rows for p in row["measured"]), None)
     if measured is not None:
         lines += fold(f"measured: {measured['where']} [{measured['source']}, {measured['provenance']}]", rest="  ")

@@ -90,7 +90,7 @@ def _cell(value: float | None) -> str:
 
 def _words(curve: Batches) -> list[str]:
     sees = f", one new token that sees {curve.context:,} tokens" if curve.context else ""
-    words = f"bands 90 %: ━ estimate, · prediction. Estimate{sees}"
+    words = f"bands 90 %: ━ estimate{'' if curve.why else ', · prediction'}. Estimate{sees}"
     if curve.why:
         words += f"; no prediction: {curve.why}"
     else:
