@@ -99,6 +99,20 @@ def test_all_products_with_weights_are_kept() -> None:
     assert macs == net.work.macs
 
 
+@pytest.mark.parametrize("model", ["bert-base", "vit-b16", "t5-base", "whisper-base", "transformer"])
+def test_forward_passes_keep_their_work(model: str) -> None:
+    """Equality: encoders, decoders and attention across them: multiply-adds of the kernels are those of the workload."""
+    net = pj.read_model(model, batch=2)
+    macs = 0.0
+    for c in served(net).calls:
+        r = c.rows
+        if c.kind == "gemm":
+            macs += r["m"] * r["n"] * r["k"] * r["batch"] * c.times
+        elif c.kind == "attention_prefill":
+            macs += 2 * r["batch"] * r["heads"] * r["length"] ** 2 * r["head_dim"] * c.times
+    assert macs == pytest.approx(net.work.macs, rel=1e-9)
+
+
 def test_a_prompt_is_attention_of_its_length() -> None:
     """By hand: BERT-base on 128 tokens: twelve heads of 64, 128 long, and no cache."""
     found = served(pj.read_model("bert-base", batch=2))

@@ -6,7 +6,7 @@ read. W. Kwon et al., SOSP 2023, for such a library.
 
 Tensor parallel over p devices (M. Shoeybi et al., arXiv:1909.08053): a product of a normed operand is split by columns
 (n/p), that of an attention's or activation's result by rows (k/p) and its result summed by an all-reduce; heads and
-activations are split, norms are not. Key heads fewer than p are repeated.
+activations are split, norms are not. Key heads fewer than p are repeated, the columns that make them counted once.
 """
 
 from collections import defaultdict
@@ -66,28 +66,30 @@ def served(workload: Workload, devices: int = 1) -> Served:
 
 
 def _pieces(workload: Workload) -> list[_Piece]:
-    pieces: list[_Piece] = []
-    products: dict[str, _Piece] = {}  # by the operand that they read
+    pieces = [_Piece("stream")]
+    last: _Piece | None = None  # the last product; one that reads the same operand joins it
     for operator in workload.operators:
-        if operator.op in ("attention_scores", "attention_values"):
-            if operator.op == "attention_scores":
-                pieces.append(_Piece("attention"))
+        if operator.op == "attention_scores":
+            pieces.append(_Piece("attention", [operator]))
+            last = None
+        elif operator.op == "attention_values" and pieces[-1].sort == "attention":
             pieces[-1].operators.append(operator)
-            if operator.op == "attention_values":
-                pieces.append(_Piece("stream"))
+            pieces.append(_Piece("stream"))
         elif operator.total.macs and len(operator.inputs) >= 2:
-            root = workload.tensors[operator.inputs[0].tensor].root
-            same = products.get(root)
-            if same is not None and workload.bears_weights(operator) and operator.op == same.operators[0].op:
-                same.operators.append(operator)
-                continue
-            products[root] = _Piece("product", [operator])
-            pieces += [products[root], _Piece("stream")]
+            if last is not None and _alike(workload, last.operators[0], operator):
+                last.operators.append(operator)
+            else:
+                last = _Piece("product", [operator])
+                pieces += [last, _Piece("stream")]
         else:
-            if not pieces:
-                pieces.append(_Piece("stream"))
             pieces[-1].operators.append(operator)
     return [p for p in pieces if p.operators]
+
+
+def _alike(workload: Workload, first: Operator, other: Operator) -> bool:
+    """Whether two products with weights read the same operand."""
+    roots = {workload.tensors[o.inputs[0].tensor].root for o in (first, other)}
+    return len(roots) == 1 and first.op == other.op and all(map(workload.bears_weights, (first, other)))
 
 
 def _readers(workload: Workload, pieces: list[_Piece]) -> Mapping[str, list[_Piece | None]]:
@@ -108,6 +110,8 @@ def _calls(
     first = piece.operators[0]
     dtype = dtype_of(workload, first)
     if piece.sort == "attention":
+        if not _decodes(workload, first) and first.extents["m"] != first.extents["n"]:
+            return _unfused(workload, piece, dtype, p)
         return [_attention(workload, first, dtype, p)]
     whole = p == 1
     source = makers.get(workload.tensors[first.inputs[0].tensor].root) if first.inputs else None
@@ -145,6 +149,23 @@ def _attention(workload: Workload, scores: Operator, dtype: str, p: int) -> Call
     rows = {name: float(value) for name, value in rows.items()}
     rows |= {"head_dim": float(size["k"]), "window": 0.0, "kv_bytes": number_format(dtype).a_bytes}
     return Call(kind, rows, dtype, scores.repeats)
+
+
+def _unfused(workload: Workload, piece: _Piece, dtype: str, p: int) -> list[Call]:
+    """Attention of queries to other keys than their own, for which no fused law stands: products and softmax apart."""
+    found = []
+    for operator in piece.operators:
+        if operator.total.macs:
+            rows = product(operator)
+            found.append(Call("gemm", {**rows, "batch": rows["batch"] / p}, dtype, operator.repeats))
+        elif size := workload.traffic(operator).total / operator.repeats:
+            lines = operator.points / operator.space[-1][1]
+            found.append(
+                Call(
+                    "stream", {"bytes": size / p, "rows": max(1.0, lines / p)}, dtype, operator.repeats, sort="softmax"
+                )
+            )
+    return found
 
 
 def _decodes(workload: Workload, scores: Operator) -> bool:
