@@ -181,6 +181,8 @@ def _served_lines(rows: list[Row]) -> list[str]:
         layer, sequence = (f"{format_quantity(c['value'], 's')} x/÷ {c['spread']:.1f}" for c in server.values())
         words += (f"; software takes {layer} a layer and {sequence} a sequence, fitted on whole steps of one library on an "
                   "H100 [mlenergy2025]; intervals from models held out there")  # fmt: skip
+        if rows[0]["devices"] > 1:
+            words += "; all-reduce by the library's own kernel [recalled]"
     else:
         words += "; collectives by the vendor's library; no time of serving software"
     return lines + fold(words, rest="  ")
