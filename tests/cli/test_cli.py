@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from picojoule.cli import main
+from picojoule.cli._common import wants_colour
 from picojoule.cli._parser import parser
-from picojoule.cli._verbs import wants_colour
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "docs" / "schema"

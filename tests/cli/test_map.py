@@ -111,7 +111,11 @@ def test_a_mapping_of_timeloop_is_replayed(capsys: pytest.CaptureFixture[str]) -
     assert main(["map", "--replay", *files]) == 0
     assert "ours" in capsys.readouterr().out
     assert main(["map", "--replay", *files, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["schema"] == "picojoule/replay/1"
+    validate(capsys.readouterr().out, "replay")
+    peer = folder.parent / "zigzag"
+    others = [str(peer / name) for name in ("machine.yaml", "layer.yaml", "mapping.yaml", "result.json")]
+    assert main(["map", "--replay", *others, "--json"]) == 0
+    validate(capsys.readouterr().out, "replay")
     assert main(["map", "--replay", files[0]]) == 2
     assert main(["map"]) == 2
     assert "MODEL --on DEVICE, or --replay" in capsys.readouterr().err

@@ -1,11 +1,13 @@
 """`picojoule fit`: a table in, parameters and errors out; bad tables named by line, nothing half-written."""
 
 import json
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from picojoule.cli import main
+from tests.cli.test_cli import validate
 
 from .test_fit import timings
 
@@ -34,6 +36,17 @@ def test_a_table_becomes_a_device_file(tmp_path: Path, capsys: pytest.CaptureFix
     assert [e.law for e in found] == ["gemm", "power_gemm"]
     assert found[0].device == "h100-sxm"
     assert all(p["spread"] >= 1 for p in json.loads(out.read_text())["evidence"][0]["parameters"].values())
+
+
+def test_json_keeps_its_schema(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Round trip: `fit --json` and the file of `-o` are one document, valid by the published schema, as the shipped ones are."""
+    out = tmp_path / "device.json"
+    assert main(["fit", str(table(tmp_path / "t.csv")), "--device", "h100", "-o", str(out), "--json"]) == 0
+    printed = capsys.readouterr().out
+    validate(printed, "fit")
+    assert json.loads(printed) == json.loads(out.read_text())
+    for name in ("gemm", "power_gemm", "all_reduce", "stream"):
+        validate((files("picojoule.library") / "devices" / f"{name}.json").read_text("utf-8"), "fit")
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,13 @@ def test_every_shipped_number_has_a_source() -> None:
             assert entry["source"] in known, (place.name, entry["source"])
             assert entry["provenance"] in PROVENANCES
             assert all(p["value"] > 0 and p["spread"] >= 1 for p in entry["parameters"].values())
-        for entry in [*document.get("constants", {}).values(), *document.get("laws", {}).values()]:
+        bands = (
+            [band for both in document.get("bands", {}).values() for band in both.values()]
+            if "server" in document
+            else []
+        )
+        named = [*document.get("constants", {}).values(), *document.get("laws", {}).values()]
+        for entry in [*named, *document.get("server", {}).values(), *document.get("points", []), *bands]:
             assert entry["source"] in known, (place.name, entry["source"])
             assert entry["provenance"] in PROVENANCES
     assert shipped("gemm")

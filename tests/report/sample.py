@@ -1,8 +1,13 @@
 """A small world for the page: a residual network, a GPU-like and a chip-like machine, all numbers invented."""
 
+from dataclasses import replace
+
+from picojoule.cost import Interval
+from picojoule.devices import Published
 from picojoule.hardware import STATIC, Architecture, Attained, Compute, Memory, Technology
 from picojoule.levels import Estimate, estimate
 from picojoule.quantity import Provenance, Scope, Value
+from picojoule.studies import AtBatch, Batches, Predicted
 from picojoule.workload import Graph, Tensor, Workload, ops
 
 REFERENCES = {
@@ -150,3 +155,15 @@ def on_chip(workload: Workload, *, level: str = "roofline", seed: int = 0, draws
 def both(workload: Workload, *, level: str = "roofline") -> tuple[Estimate, Estimate]:
     """`workload` on both machines."""
     return on_gpu(workload, level=level), on_chip(workload, level=level)
+
+
+def curves(where: str = "invented servers") -> tuple[Batches, Batches]:
+    """Joules a token by batch: on the GPU predicted and measured, on the chip neither."""
+    points = tuple(
+        AtBatch(n, Interval(3 / n + 0.05, 2 / n + 0.03, 5 / n + 0.08), Predicted(3.3 / n + 0.05, 2 / n, 6 / n + 0.1))
+        for n in (1, 8, 64)
+    )
+    measured = tuple(Published(n, 3.1 / n + 0.06, 400, "sheet", "measured", where) for n in (8.02, 500.0))
+    alone = tuple(replace(point, predicted=None) for point in points)
+    return (Batches("net", "gpu", "Invented GPU 80 GB", True, 500, points, measured, ""),
+            Batches("net", "chip", "Invented chip v1", True, 500, alone, (), "the bandwidth is unknown"))  # fmt: skip

@@ -338,3 +338,26 @@ def test_several_devices_are_ranked_in_one_sentence() -> None:
     assert line.startswith("Of 3 machines ")
     assert line.count(" needs <b>") == 2
     assert line.count(WORDS["en"]["shared"]) == 1
+
+
+def test_batches_stand_where_their_joules_are() -> None:
+    """By hand: on logarithmic axes a mark of half the joules stands ln 2 lower; a measured point within 5 % joins its row."""
+    first, second = sample.curves(NASTY)
+    text = page(sample.both(RESNET), batches=(first, second), references=sample.REFERENCES)
+    part = text.partition('id="batches"')[2].partition("</section>")[0]
+    marks = re.findall(r'class="bm (\w)" style="left:([\d.]+)%;bottom:([\d.]+)%"', part)
+    assert [kind for kind, _, _ in marks] == list("eeepppxx") + list("eee")
+    heights = {kind: [float(y) for k, _, y in marks[:8] if k == kind] for kind in "epx"}
+    values = [p.estimated.nominal for p in first.points]
+    step = (heights["e"][0] - heights["e"][2]) / np.log(values[0] / values[2])
+    for height, point in zip(heights["x"], first.measured, strict=True):
+        assert height == pytest.approx(heights["e"][0] + step * np.log(point.energy_j / values[0]), abs=0.2)
+    assert part.count("<tr>") == 2 + 4 + 3  # two heads; 1, 8, 64 and 500; 1, 8, 64
+    assert "the bandwidth is unknown" in part
+    assert "<img" not in part
+    assert not Reader(text).faults
+
+
+def test_no_batches_no_section() -> None:
+    """Equality: a page of one batch is as it was, without the section."""
+    assert 'id="batches"' not in page(sample.both(RESNET))

@@ -24,9 +24,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     other = {"count": sample.both(model, level="count")}
     folder = tmp_path_factory.mktemp("page")
     for lang in WORDS:
-        text = page(
-            sample.both(model), other_levels=other, lang=lang, references=sample.REFERENCES, command="picojoule …"
-        )
+        text = page(sample.both(model), other_levels=other, lang=lang, references=sample.REFERENCES,
+                    command="picojoule …", batches=sample.curves())  # fmt: skip
         (folder / f"{lang}.html").write_text(text, "utf-8")
     return {lang: folder / f"{lang}.html" for lang in WORDS}
 

@@ -13,8 +13,8 @@ from picojoule import _api as api
 from picojoule.quantity import InputError, format_quantity
 from picojoule.report import fold, plain
 
+from ._common import print_json, shapes
 from ._progress import Progress
-from ._verbs import print_json, shapes
 
 if TYPE_CHECKING:
     from picojoule.machine import Run

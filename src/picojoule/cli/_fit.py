@@ -8,8 +8,8 @@ from pathlib import Path
 from picojoule import _api as api
 from picojoule.quantity import InputError
 
+from ._common import print_json
 from ._progress import Progress
-from ._verbs import print_json
 
 DONE = 0
 

@@ -7,8 +7,8 @@ from picojoule import _api as api
 from picojoule.quantity import InputError, parse_quantity
 from picojoule.report import plain
 
+from ._common import print_json, read, talk, terminal_paint
 from ._progress import Progress
-from ._verbs import print_json, read, talk, terminal_paint
 
 
 def fpga(options: argparse.Namespace) -> int:

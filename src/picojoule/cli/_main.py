@@ -14,7 +14,7 @@ DONE, GATE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 def main(arguments: Sequence[str]) -> int:
     """Run one command; the exit code."""
     try:
-        options = parser().parse_args(arguments)
+        options = parser(arguments).parse_args(arguments)
         code: int = options.run(options)
         sys.stdout.flush()
         return code

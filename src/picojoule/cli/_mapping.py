@@ -9,8 +9,8 @@ from picojoule import _api as api
 from picojoule.quantity import InputError
 from picojoule.report import plain
 
+from ._common import print_json, read, talk, terminal_paint
 from ._progress import Progress
-from ._verbs import print_json, read, talk, terminal_paint
 
 if TYPE_CHECKING:
     from picojoule.mapping import MappedNetwork

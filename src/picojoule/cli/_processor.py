@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from picojoule.quantity import InputError
 
+from ._common import print_json
 from ._progress import Progress
-from ._verbs import print_json
 
 if TYPE_CHECKING:
     from picojoule.machine import Machine, Program

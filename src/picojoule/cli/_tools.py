@@ -7,8 +7,8 @@ from pathlib import Path
 from picojoule import _api as api
 from picojoule.quantity import InputError, parse_quantity
 
+from ._common import print_json, read, run, shapes, talk
 from ._progress import Progress
-from ._verbs import print_json, read, run, shapes, talk
 
 DONE, GATE = 0, 1
 

@@ -14,7 +14,12 @@ from ._learn import Measured as Measured
 from ._learn import calibrate as calibrate
 from ._learn import learn as learn
 from ._learn import predict_by as predict_by
+from ._limit import limit_band as limit_band
+from ._measured import Published as Published
+from ._measured import published as published
 from ._operators import calls as calls
+from ._power import limit_time as limit_time
+from ._power import still_w as still_w
 from ._predict import Call as Call
 from ._predict import Prediction as Prediction
 from ._predict import Total as Total
@@ -22,7 +27,13 @@ from ._predict import predict as predict
 from ._predict import total as total
 from ._rows import Fitted as Fitted
 from ._rows import fit_device as fit_device
+from ._served import Served as Served
+from ._served import served as served
+from ._serving import Requests as Requests
+from ._serving import Step as Step
+from ._serving import step as step
 from ._sheet import Sheet as Sheet
 from ._sheet import sheet as sheet
+from ._steps import server_constant as server_constant
 from ._store import read_evidence as read_evidence
 from ._store import write_evidence as write_evidence

@@ -35,13 +35,13 @@ def calls(workload: Workload) -> tuple[tuple[Operator, Call], ...]:
 
 
 def _call(workload: Workload, operator: Operator) -> Call | None:
-    dtype = _dtype(workload, operator)
+    dtype = dtype_of(workload, operator)
     if operator.total.macs and len(operator.inputs) >= 2:
         if operator.kind in ("conv", "depthwise"):
             square = _square(workload, operator)
             if square is not None:
                 return Call("convolution", square, dtype, operator.repeats)
-        return Call("gemm", _product(operator), dtype, operator.repeats)
+        return Call("gemm", product(operator), dtype, operator.repeats)
     traffic = workload.traffic(operator)
     if not traffic.total:
         return None
@@ -50,7 +50,7 @@ def _call(workload: Workload, operator: Operator) -> Call | None:
     return Call("stream", rows, dtype, operator.repeats, sort=_SORTS.get(operator.kind))
 
 
-def _product(operator: Operator) -> dict[str, float]:
+def product(operator: Operator) -> dict[str, float]:
     """m, n, k and batch of a contraction; a dimension that only one operand knows is summed alone, into k."""
     first, second = (access.dims for access in operator.inputs[:2])
     out = frozenset().union(*(access.dims for access in operator.outputs))
@@ -99,7 +99,7 @@ def _square(workload: Workload, operator: Operator) -> dict[str, float] | None:
             "groups": float(extents["g"])}  # fmt: skip
 
 
-def _dtype(workload: Workload, operator: Operator) -> str:
+def dtype_of(workload: Workload, operator: Operator) -> str:
     """The number format that laws know: of the widest floating-point operand, else of the first operand."""
     reads = [workload.tensors[access.tensor].dtype for access in (*operator.inputs, *operator.outputs)]
     floats = [d for d in reads if "float" in d]

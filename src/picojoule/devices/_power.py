@@ -69,12 +69,22 @@ def work(rows: Rows, _dtype: str) -> tuple[Array, Array]:
 
 def slow_down(power_w: Array, limit_w: float, sheet: Sheet) -> tuple[Array, Array]:
     """(factor on time, power [W]) of kernels that would draw `power_w` on a board held to `limit_w`."""
-    still = constant("limit_still") * maximum_w(sheet)
+    still = still_w(maximum_w(sheet))
     if limit_w <= still:
         raise InputError(f"a limit of {limit_w:.0f} W is below what {sheet.name} draws without computing", where="devices",
                          expected=f"more than {still:.0f} W", example=f"{0.6 * maximum_w(sheet):.0f}")  # fmt: skip
-    over = np.maximum(power_w, limit_w)
-    return ((over - still) / (limit_w - still)) ** constant("limit_exponent"), np.minimum(power_w, limit_w)
+    return limit_time(power_w, limit_w, maximum_w(sheet)), np.minimum(power_w, limit_w)
+
+
+def limit_time(power_w: Array, limit_w: float, max_power_w: float) -> Array:
+    """The factor on time of what would draw `power_w` under a limit; 1 where it draws less."""
+    still = still_w(max_power_w)
+    return np.asarray(((np.maximum(power_w, limit_w) - still) / (limit_w - still)) ** constant("limit_exponent"))
+
+
+def still_w(max_power_w: float) -> float:
+    """What a board draws without computing [W]: no limit can go below."""
+    return constant("limit_still") * max_power_w
 
 
 def power_law(kind: str) -> Law:

@@ -12,7 +12,7 @@ from ._evidence import Evidence, launch_of
 from ._interval import State, band_for, band_key, combined
 from ._law import Array, Law, Rows
 from ._laws import POWERS, family, law_of
-from ._power import slow_down
+from ._limit import hold, widened
 from ._sheet import Sheet
 from ._store import knowledge, measured_on
 
@@ -52,7 +52,8 @@ class Total:
     """A sequence of operators: sums, with intervals in which operators of one device are wrong together.
 
     `times_s` and `energies_j` (NaN where unknown) hold one number for each call, all its runs together; `by` says what
-    each hangs on. Bounds are None where any operator has none. `host_s` is time beside the operators, in `time_s` too.
+    each hangs on. Bounds are None where any operator has none. `host_s` is time beside the operators, in `time_s` too;
+    `slowed` the share of the time that a power limit slows.
     """
 
     time_s: float
@@ -65,6 +66,7 @@ class Total:
     energies_j: Array
     by: tuple[str, ...]
     host_s: float = 0.0
+    slowed: float = 0.0
 
 
 def predict(
@@ -98,20 +100,26 @@ def predict(
         operations, size = law.work(rows, dtype)
         rates = {"operations_per_s": operations / time, "bytes_per_s": size / time, "time_s": time}
         power = _values(POWERS[f"power_{law.name}"], rates, dtype, sheet, None, None, host, False, own, without)[0]
-    if limit_w is not None:
-        if power is None:
-            raise InputError(
-                "a power limit needs a maximum power",
-                where=sheet.name,
-                expected="max_power in its file",
-                example="max_power: 700 W",
-            )
-        factor, power = slow_down(power, limit_w, sheet)
-        time = time * factor
     low, high = _bounds(band_key(law.name, family(dtype)), state, sheet.name, used, time)
     energy = None if power is None else time * power
     energy_low, energy_high = _energy_bounds(law.name, family(dtype), state, sheet.name, used, time, energy)
-    return Prediction(time, low, high, power, energy, energy_low, energy_high, state, by)
+    free = Prediction(time, low, high, power, energy, energy_low, energy_high, state, by)
+    return free if limit_w is None else _limited(free, limit_w, sheet)
+
+
+def _limited(free: Prediction, limit_w: float, sheet: Sheet) -> Prediction:
+    """The same kernels on a board held to `limit_w`: slower where they would draw more."""
+    factor, power = hold(free.power_w, limit_w, sheet)
+    slowed, ratio = (factor > 1).astype(float), power / np.asarray(free.power_w) * factor
+    time, energy = free.time_s * factor, np.asarray(free.energy_j) * ratio
+    low, high = widened("time", time, _times(free.time_low_s, factor), _times(free.time_high_s, factor), slowed)
+    energy_low, energy_high = widened("energy", energy, _times(free.energy_low_j, ratio),
+                                      _times(free.energy_high_j, ratio), slowed)  # fmt: skip
+    return Prediction(time, low, high, power, energy, energy_low, energy_high, free.state, free.by)
+
+
+def _times(bound: Array | None, factor: Array) -> Array | None:
+    return None if bound is None else bound * factor
 
 
 def total(
@@ -120,13 +128,15 @@ def total(
     *,
     host: bool = False,
     overhead_s: float = 0.0,
+    limit_w: float | None = None,
     own: Sequence[Evidence] = (),
     without: frozenset[str] = frozenset(),
 ) -> Total:
     """Operators one after another, launches hidden behind the kernels before; `overhead_s` is the host's own time.
 
-    Calls of one class and format are predicted at once. The interval: a share of each band is the device's own
-    and moves all operators together, the rest averages out (see `combined`).
+    `limit_w` holds the board to less power. Calls of one class and format are predicted at once. The interval: a share
+    of each band is the device's own and moves all operators together, the rest averages out (see `combined`); a limit
+    adds what its law misses, to the share of the time that it slows.
     """
     if not calls:
         raise InputError("no operators to add up", where="devices", expected="at least one call",
@@ -135,7 +145,7 @@ def total(
     for i, call in enumerate(calls):
         groups.setdefault((call.kind, call.dtype, call.stack, call.sort), []).append(i)
     time, energy = np.full(len(calls), np.nan), np.full(len(calls), np.nan)
-    half_time, half_energy = time.copy(), time.copy()
+    half_time, half_energy, slower = time.copy(), time.copy(), np.ones(len(calls))
     by = [""] * len(calls)
     for (kind, dtype, stack, sort), index in groups.items():
         names = calls[index[0]].rows
@@ -144,16 +154,20 @@ def total(
             kind, rows, dtype, sheet, stack=stack, sort=sort, host=host, queued=True, own=own, without=without
         )
         times = np.array([calls[i].times for i in index])
-        time[index], half_time[index] = one.time_s * times, _half(one.time_low_s, one.time_high_s)
-        if one.energy_j is not None:
-            energy[index], half_energy[index] = one.energy_j * times, _half(one.energy_low_j, one.energy_high_j)
+        half_time[index] = _half(one.time_low_s, one.time_high_s)
+        half_energy[index] = _half(one.energy_low_j, one.energy_high_j)
+        factor, power = (1.0, one.power_w) if limit_w is None else hold(one.power_w, limit_w, sheet)
+        time[index], slower[index] = one.time_s * factor * times, factor
+        if power is not None:
+            energy[index] = time[index] * power
         for i in index:
             by[i] = one.by
     whole, joules = float(time.sum()) + overhead_s, float(energy.sum())
-    low, high = _around(whole, time, half_time)
-    energy_low, energy_high = _around(joules, energy, half_energy)
+    slowed = float(time @ (slower > 1)) / whole
+    low, high = _around("time", whole, time, half_time, slowed)
+    energy_low, energy_high = _around("energy", joules, energy, half_energy, slowed)
     return Total(whole, low, high, joules if np.isfinite(joules) else None, energy_low, energy_high, time, energy, tuple(by),
-                 overhead_s)  # fmt: skip
+                 overhead_s, slowed)  # fmt: skip
 
 
 def _half(low: Array | None, high: Array | None) -> Array | float:
@@ -161,9 +175,13 @@ def _half(low: Array | None, high: Array | None) -> Array | float:
     return np.nan if low is None or high is None else np.asarray(np.log(high / low) / 2)
 
 
-def _around(whole: float, parts: Array, halves: Array) -> tuple[float | None, float | None]:
+def _around(of: str, whole: float, parts: Array, halves: Array, slowed: float) -> tuple[float | None, float | None]:
     width = combined(parts, halves, constant("shared_width") * float(parts @ halves / parts.sum()))
-    return (whole * float(np.exp(-width)), whole * float(np.exp(width))) if np.isfinite(width) else (None, None)
+    if not np.isfinite(width):
+        return None, None
+    sides = np.array([whole * np.exp(-width)]), np.array([whole * np.exp(width)])
+    low, high = widened(of, np.array([whole]), *sides, np.array([slowed])) if slowed else sides
+    return (None if low is None else float(low[0])), (None if high is None else float(high[0]))
 
 
 def _values(

@@ -8,6 +8,9 @@ from ._estimate import LEVELS as LEVELS
 from ._estimate import Estimate as Estimate
 from ._estimate import estimate as estimate
 from ._estimate import in_native_dtype as in_native_dtype
+from ._estimate import main_dtype as main_dtype
+from ._limit import Held as Held
+from ._limit import held as held
 from ._machine import native_dtype as native_dtype
 from ._nests import front_network as front_network
 from ._nests import map_network as map_network

@@ -8,6 +8,7 @@ from ._csv import estimate_csv as estimate_csv
 from ._fpga import fpga_json as fpga_json
 from ._hardware import hardware_json as hardware_json
 from ._job import job_json as job_json
+from ._json import batches_json as batches_json
 from ._json import count_json as count_json
 from ._json import estimate_json as estimate_json
 from ._map import front_json as front_json

@@ -1,14 +1,17 @@
 """The JSON contract: published schemas, SI units in the names, stable keys."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from picojoule.cost import Interval
-from picojoule.levels import Estimate
+from picojoule.levels import Estimate, Held
 from picojoule.training import peak_memory
 from picojoule.workload import Access, Work, Workload
 
 from ._count import Count
+
+if TYPE_CHECKING:
+    from picojoule.studies import Batches
 
 COUNT_SCHEMA = "picojoule/count/1"
 ESTIMATE_SCHEMA = "picojoule/estimate/1"
@@ -55,8 +58,13 @@ def count_json(count: Count) -> dict[str, Any]:
     }
 
 
-def estimate_json(estimates: Sequence[Estimate], *, dtype: str | None = None) -> dict[str, Any]:
-    """One model on one or more machines as picojoule/estimate/1. `dtype` is what was asked for, if anything was."""
+def estimate_json(
+    estimates: Sequence[Estimate], *, dtype: str | None = None, capped: Sequence[Held] = ()
+) -> dict[str, Any]:
+    """One model on one or more machines as picojoule/estimate/1. `dtype` is what was asked for, if anything was.
+
+    `capped` are the same runs under a power limit, one for each estimate, or none.
+    """
     first = estimates[0]
     return {
         "schema": ESTIMATE_SCHEMA,
@@ -64,7 +72,7 @@ def estimate_json(estimates: Sequence[Estimate], *, dtype: str | None = None) ->
         "level": first.level,
         "batch": first.workload.batch,
         "dtype": dtype or first.dtype,
-        "results": [_result(estimate) for estimate in estimates],
+        "results": [{**_result(e), **(_held(capped[n]) if capped else {})} for n, e in enumerate(estimates)],
         "notes": list(first.workload.notes),
         "warnings": list(first.workload.warnings),
     }
@@ -96,6 +104,30 @@ def _result(estimate: Estimate) -> dict[str, Any]:
         "uncounted": _uncounted(estimate.workload),
         "notes": list(estimate.notes),
     }
+
+
+def _held(held: Held) -> dict[str, Any]:
+    return {"power_cap": {"limit_w": held.limit_w, "time_s": _interval(held.time_s), "energy_j": _interval(held.energy_j),
+                          "slowed": held.slowed}}  # fmt: skip
+
+
+def batches_json(curves: "Sequence[Batches]") -> list[dict[str, Any]]:
+    """Joules of a token or sample by batch: `by_batch` of picojoule/compare/1."""
+    return [
+        {
+            "model": c.model, "hardware": c.device, "item": "token" if c.token else "sample", "context": c.context,
+            "why_not_predicted": c.why or None,
+            "points": [
+                {"batch": p.batch, "energy_j": _interval(p.estimated),
+                 "predicted_j": None if p.predicted is None else
+                 {"nominal": p.predicted.energy_j, "low": p.predicted.low_j, "high": p.predicted.high_j}}
+                for p in c.points
+            ],
+            "measured": [{"batch": m.batch, "energy_j": m.energy_j, "generated_tokens": m.generated, "source": m.source,
+                          "provenance": m.provenance, "where": m.where} for m in c.measured],
+        }
+        for c in curves
+    ]  # fmt: skip
 
 
 def _memory(estimate: Estimate) -> dict[str, Any]:

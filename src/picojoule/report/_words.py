@@ -51,6 +51,17 @@ _EN: Final = {
     "warn_batches": "<b>The batch sizes differ</b>: {list}. Ratios are per sample.",
     "warn_uncounted": "<b>{n} operators could not be counted</b>, so every total is too low: {list}",
     "warnings": "Warnings", "more": "and {n} more",
+    # Over batches
+    "n_batches": "Batches", "h_batches": "What one more in the batch saves", "token": "token",
+    "l_batches": "Energy of each item against the batch, both axes logarithmic. Bands are 90 % intervals; rings are published "
+                 "measurements of this very model, machine and format. The rest of this page is of the batch named first.",
+    "b_estimate": "Estimate", "b_predicted": "Prediction by device laws", "b_short": "Prediction", "b_measured": "Measured",
+    "b_axis": "joules a {item}", "b_batch": "batch",
+    "b_caption": "Joules a {item} by batch", "a_batches": "Joules a {item} against batch on {device}; the figures are in the "
+                 "table below", "b_sees": "Each step makes one token that sees {n} tokens.",
+    "b_server": "The prediction holds kernels and serving software, without prompts of new requests.",
+    "b_kernels": "The prediction holds the kernels, run one by one.", "b_none": "No prediction: {why}.",
+    "b_load": "Measured under a server's load, with requests of some hundred tokens: compare with a context as short.",
     # Skyline
     "n_time": "Time", "h_time": "Where the time and the power go",
     "l_time": "Width is time, height is power, so the painted area <em>is</em> the energy. Each block is one operator; "
@@ -147,6 +158,16 @@ _ZH: Final = {
     "warn_batches": "<b>批大小不同</b>：{list}。比值按每个样本计算。",
     "warn_uncounted": "<b>有 {n} 个算子无法计数</b>，因此所有总量都偏低：{list}",
     "warnings": "警告", "more": "另有 {n} 个",
+    "n_batches": "批量", "h_batches": "批量每增加一份节省多少", "token": "词元",
+    "l_batches": "每份的能量随批量的变化，两轴均为对数。色带是 90 % 区间；圆环是同一模型、同一机器、同一数制的已发表实测值。"
+                 "本页其余部分以首先给出的批量为准。",
+    "b_estimate": "估算", "b_predicted": "器件定律的预测", "b_short": "预测", "b_measured": "实测",
+    "b_axis": "每{item}焦耳", "b_batch": "批量",
+    "b_caption": "各批量下每{item}的焦耳数", "a_batches": "{device} 上每{item}焦耳数随批量的变化；数值见下表",
+    "b_sees": "每一步生成一个词元，可见 {n} 个词元。",
+    "b_server": "预测包含内核与服务软件，不含新请求的提示词。", "b_kernels": "预测包含逐个运行的内核。",
+    "b_none": "没有预测：{why}。",
+    "b_load": "实测来自有负载的服务器，请求长度为几百个词元：请用同样短的上下文比较。",
     "n_time": "时间", "h_time": "时间和功率花在哪里",
     "l_time": "宽度是时间，高度是功率，因此着色面积<em>就是</em>能量。每个方块是一个算子，颜色从乘法器由内向外排列。"
               "指向某个方块，或用 ← 和 → 逐个查看。",

@@ -1,6 +1,10 @@
 """Questions across networks and machines: methods side by side, shares, fits, differences, people, fleets."""
 
 from ._amdahl import amdahl as amdahl
+from ._batches import AtBatch as AtBatch
+from ._batches import Batches as Batches
+from ._batches import Predicted as Predicted
+from ._batches import by_batch as by_batch
 from ._data import PersonPower as PersonPower
 from ._data import Profile as Profile
 from ._data import person_power as person_power

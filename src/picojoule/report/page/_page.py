@@ -9,11 +9,13 @@ from typing import Any
 
 from picojoule._version import __version__
 from picojoule.levels import Estimate
+from picojoule.studies import Batches
 from picojoule.workload import Workload
 
 from .._count import Count
 from .._count import count as count_
 from .._words import words
+from ._batches import batches as batches_
 from ._data import PARTS, Block, Device
 from ._data import devices as devices_of
 from ._format import short
@@ -42,18 +44,19 @@ def page(
     other_levels: Mapping[str, Sequence[Estimate]] | None = None,
     command: str = "",
     references: Mapping[str, str] | None = None,
+    batches: Sequence[Batches] = (),
 ) -> str:
     """One HTML file about one model on one or more devices: offline, without tracking, readable without script.
 
     `other_levels` maps a level to its estimates of the same devices; `command` is what makes this page again;
-    `references` maps a source key to a reference that people can read. Raises InputError for a language without
-    words, and for estimates of different models.
+    `references` maps a source key to a reference that people can read; `batches` are curves over other batches.
+    Raises InputError for a language without words, and for estimates of different models.
     """
     w = words(lang)
     blocks, devices = devices_of(estimates)
     workload = estimates[0].workload
     counted = count if count is not None else count_(workload)
-    sections = _sections(w, workload, blocks, devices, other_levels or {})
+    sections = _sections(w, workload, blocks, devices, other_levels or {}, batches)
     notes = tuple(dict.fromkeys(note for estimate in estimates for note in estimate.workload.notes))
     body = sources_body(w, devices, references or {}, notes, command, _stamp(w, devices))
     sections.append(("src", w["n_src"], section("src", w["h_src"], w["l_src"], body)))
@@ -69,6 +72,7 @@ def _sections(
     blocks: Sequence[Block],
     devices: Sequence[Device],
     others: Mapping[str, Sequence[Estimate]],
+    curves: Sequence[Batches],
 ) -> list[tuple[str, str, str]]:
     """(anchor, short name, HTML) of every section that has something to say, in reading order."""
     panels = [panel for n, device in enumerate(devices) if (panel := skyline(w, blocks, device, n))]
@@ -77,6 +81,7 @@ def _sections(
     ices = "".join(icicle(w, workload.name, blocks, device) for device in devices)
     roofs = "".join(roofline(w, blocks, device) for device in devices)
     bodies = (
+        ("batches", "l_batches", batches_(w, curves)),
         ("time", "l_time_static", legend(w) + "".join(panels[:1]) + reader + "".join(panels[1:]) if panels else ""),
         ("parts", "l_parts", f"{shares(w, devices)}<h3>{w['h_modules']}</h3>{ices}" if ices else ""),
         ("roof", "l_roof", f'<div class="two">{roofs}</div>' if roofs else ""),

@@ -1,8 +1,10 @@
 """Results as text of at most 80 columns, the same with and without colour."""
 
+from ._batches import batches_text as batches_text
 from ._count import count_text as count_text
 from ._estimate import compare_text as compare_text
 from ._estimate import estimate_text as estimate_text
+from ._estimate import held_text as held_text
 from ._explain import explain_device as explain_device
 from ._explain import explain_estimate as explain_estimate
 from ._explain import explain_price as explain_price

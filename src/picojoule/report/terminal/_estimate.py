@@ -7,12 +7,12 @@ from typing import Final
 import numpy as np
 
 from picojoule.cost import Interval, ratio
-from picojoule.levels import Estimate
+from picojoule.levels import Estimate, Held
 from picojoule.quantity import format_quantity
 from picojoule.training import peak_memory
 from picojoule.workload import Operator
 
-from .._plain import columns, pad, plain
+from .._plain import columns, fold, pad, plain
 from ._paint import PARTS, Paint, decades, dots
 
 NAME: Final = 12  # columns of a machine's name
@@ -50,6 +50,21 @@ def compare_text(estimates: Sequence[Estimate], paint: Paint) -> str:
         )
     lines.append(paint.dim(_footer(base)))
     return "\n".join(lines) + "\n"
+
+
+def held_text(estimates: Sequence[Estimate], capped: Sequence[Held]) -> str:
+    """One line for each run under a power limit; nothing where there is none."""
+    lines = []
+    for estimate, held in zip(estimates, capped, strict=False):
+        slower = held.time_s.nominal / estimate.cost.total_time_s.nominal
+        name = f"{label(estimate)} b{estimate.workload.batch} held to {format_quantity(held.limit_w, 'W')}"
+        lines += fold(f"{name}: {slower:.2f} times as long, {format_quantity(held.time_s.nominal, 's')} "
+                      f"({_range(held.time_s, 's')}), {format_quantity(held.energy_j.nominal, 'J')} "
+                      f"({_range(held.energy_j, 'J')})", rest="  ")  # fmt: skip
+    if lines:
+        lines += fold("what would draw more than the limit runs slower, by a law of training runs under limits "
+                      "[zeus2023]; the table above is without the limit", rest="  ")  # fmt: skip
+    return "".join(line + "\n" for line in lines)
 
 
 def _per_sample(estimate: Estimate) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
