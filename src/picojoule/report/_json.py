@@ -135,7 +135,7 @@ def _memory(estimate: Estimate) -> dict[str, Any]:
     need, size = peak_memory(estimate.workload), estimate.architecture.memories[0].size
     return {
         "weights": need.weights, "gradients": need.gradients, "optimiser": need.optimiser,
-        "activations": need.activations, "workspace": need.workspace, "total": need.total,
+        "activations": need.activations, "workspace": need.workspace, "cache": need.cache, "total": need.total,
         "capacity": None if size is None else size.nominal,
         "fits": None if size is None else need.total <= size.nominal,
     }  # fmt: skip

@@ -18,11 +18,12 @@ class Memory:
     optimiser: int
     activations: int
     workspace: int
+    cache: int = 0  # keys and values of earlier tokens: they stay too
 
     @property
     def total(self) -> int:
         """All of it at the worst moment."""
-        return self.weights + self.gradients + self.optimiser + self.activations + self.workspace
+        return self.weights + self.gradients + self.optimiser + self.activations + self.workspace + self.cache
 
 
 def peak_memory(workload: Workload) -> Memory:
@@ -42,15 +43,16 @@ def peak_memory(workload: Workload) -> Memory:
     )
     resident = sum(_bytes(workload.tensors[name]) for name in gradients)
     optimiser = sum(_bytes(workload.tensors[name]) for name in states)
-    moving = {t.name for t in fixed if t.role in ("activation", "input")} - gradients
+    cache = {tensor.root: _bytes(workload.tensors[tensor.root]) for tensor in workload.cache}
+    moving = {t.name for t in fixed if t.role in ("activation", "input")} - gradients - set(cache)
     activations, workspace = _worst(workload, moving)
-    return Memory(weights, resident, optimiser, activations, workspace)
+    return Memory(weights, resident, optimiser, activations, workspace, sum(cache.values()))
 
 
 def peak_activation_bytes(workload: Workload) -> int:
     """The most bytes of inputs and activations alive at once, operators in their order: inference's working set."""
     memory = peak_memory(workload)
-    return memory.activations + memory.workspace
+    return memory.activations + memory.workspace + memory.cache
 
 
 def _bytes(tensor: Tensor) -> int:

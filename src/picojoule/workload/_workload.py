@@ -47,6 +47,11 @@ class Workload:
         return (t for t in self.tensors.values() if t.role in PARAMETER_ROLES and not t.base)
 
     @property
+    def cache(self) -> Iterator[Tensor]:
+        """Inputs that hold keys and values of earlier tokens: they stay in memory from step to step."""
+        return (self.tensors[name] for name in self.inputs if "past_" in name)
+
+    @property
     def work(self) -> Work:
         """Work of all operators."""
         macs = muls = adds = 0

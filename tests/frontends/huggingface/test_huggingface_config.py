@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from picojoule.frontends.huggingface import fit_line, read_config, read_known, resident_bytes
+from picojoule.frontends.huggingface import read_config, read_known
 from picojoule.frontends.zoo import _llama, read_zoo
 from picojoule.quantity import InputError
+from picojoule.training import peak_memory
 from picojoule.workload import Graph, Tensor, Workload
 
 Write = Callable[..., Path]
@@ -209,7 +210,7 @@ def test_cache_by_hand(config: dict[str, Any], context: int, size: int, write: W
     note = next(note for note in net.notes if note.startswith("KV cache"))
     assert note.endswith(f"= {size:,} bytes")
     if context > 1:
-        assert resident_bytes(net)[1] == size
+        assert peak_memory(net).cache == size
         named = {name for name in net.inputs if ".past_" in name}
         assert sum(net.tensors[name].bytes_of(net.tensors[name].elements) for name in named) == size
 
@@ -274,16 +275,16 @@ def test_number_format_is_that_of_the_config(write: Write) -> None:
     path = write(LLAMA_8B)
     half, full = read_config(path, seq=16), read_config(write({**LLAMA_8B, "torch_dtype": "float32"}), seq=16)
     assert half.work == full.work
-    assert 2 * resident_bytes(half)[0] == resident_bytes(full)[0]
+    assert 2 * peak_memory(half).weights == peak_memory(full).weights
     assert any("bfloat16" in note for note in half.notes)
 
 
-def test_what_fits_is_said(write: Write) -> None:
-    """By hand: 8,030,261,248 parameters and 128 frequencies in two bytes fit 16.1 GB and do not fit 16.0 GB."""
-    net = read_config(write(LLAMA_8B), phase="decode", context=1)
-    size = 2 * (8_030_261_248 + 128)
-    assert f"{size:,} bytes fit the" in fit_line(net, 16_100_000_000, "a card")
-    assert "do not fit" in fit_line(net, size - 1, "a card")
+def test_what_stays_in_memory(write: Write) -> None:
+    """By hand: 8,030,261,248 parameters and 128 frequencies in two bytes; 2 · 32 layers · 1,024 wide · 4 tokens of cache."""
+    need = peak_memory(read_config(write(LLAMA_8B), phase="decode", context=5))
+    assert need.weights == 2 * (8_030_261_248 + 128)
+    assert need.cache in (2 * 2 * 32 * 1024 * 4, 2 * 2 * 32 * 1024 * 5)
+    assert need.total == need.weights + need.cache + need.activations + need.workspace
 
 
 def test_left_out_sizes_are_told(write: Write) -> None:

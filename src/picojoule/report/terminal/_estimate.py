@@ -1,6 +1,7 @@
 """`picojoule estimate` and `compare` as text: devices, parts, the dearest operators, one sentence."""
 
 import re
+import textwrap
 from collections.abc import Sequence
 from typing import Final
 
@@ -126,7 +127,7 @@ def _fit(estimates: Sequence[Estimate]) -> list[str]:
     for estimate in estimates:
         need, outer = peak_memory(estimate.workload), estimate.architecture.memories[0]
         parts = {"weights": need.weights, "gradients": need.gradients, "optimiser": need.optimiser,
-                 "activations": need.activations + need.workspace}  # fmt: skip
+                 "KV cache": need.cache, "activations": need.activations + need.workspace}  # fmt: skip
         named = ", ".join(f"{name} {format_quantity(n, 'B', 2)}" for name, n in parts.items() if n)
         if outer.size is None:
             verdict = f"size of {outer.name} unknown"
@@ -134,7 +135,7 @@ def _fit(estimates: Sequence[Estimate]) -> list[str]:
             size = format_quantity(outer.size.nominal, "B", 2)
             verdict = f"fits {size}" if need.total <= outer.size.nominal else f"DOES NOT FIT {size} {outer.name}"
         text = f"{label(estimate):<{NAME}}  {verdict}: {named or 'nothing to hold'}"
-        lines.append(text if columns(text) <= 80 else text[:79] + "…")
+        lines += textwrap.wrap(text, 80, subsequent_indent=" " * (NAME + 4))
     return lines
 
 
