@@ -75,14 +75,15 @@ def _layer_s(tokens: float, width: float, heads: float, batch: float, full: bool
     Backward makes two products for each one forward, and moves the same again of all else. The two sums over devices of
     the gradients of a layer's inputs run beside the products that give the gradients of its weights, as Megatron's option
     async_tensor_model_parallel_allreduce has it unless turned off; what is longer than those products is paid. A layer done
-    again sums as forward does; of one done again in part (sequence parallel) that part is attention.
+    again sums as forward does; of one done again in part (sequence parallel) that part is attention. There each sum is a
+    scatter and a gather: two gathers of gradients, half of a layer's sums, precede the products that need them.
     """
     calls = _layer(tokens, width, heads, batch, not full)
     times = total(calls, sheet).times_s
     forward, products = float(times.sum()), sum(times[i] for i, c in enumerate(calls) if c.kind == "gemm")
     sums = float(times[-1])
     beside = (float(times[0]), float(times[2]))  # of queries, keys and values, and of the first of the feed-forward
-    exposed = sum(max(0.0, sums / 2 - product) for product in beside)
+    exposed = sum(max(0.0, sums / 2 - product) for product in beside) + (0.0 if full else sums / 2)
     again = forward if full else float(times[_CORE].sum())
     return forward + again + forward - sums + products + exposed
 
