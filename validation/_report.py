@@ -193,6 +193,7 @@ The lines of the DPU overlay know a network's operation count and image size alo
   out 3 to 7 % slow; nothing was fitted to them.
 - Wall power: submissions tuned for efficiency hold each board below its maximum; limits are in the submitters' code (NVIDIA's
   MaxQ configurations: 225 to 275 W of an A100's 400, 250 to 450 W of an H100's 700), not in the results, and are not used.
+  The factor for each network was chosen (over one for each scenario, or for both) by leaving out one more of the other boards.
 - The interval of whole networks: the share of a band that a device's operators have in common was measured on the eight GPUs of
   the FP32 transformers; with each GPU by the share that the others ask for, 86 % of runs are held, of the P4's a third.
 - ResNet-50 by the sheet got worse (12.4 to 14.6 %) when convolution layers got better (25.0 to 24.5 %): small batches on the V100

@@ -32,9 +32,9 @@ class Point:
 def walls(data: Path) -> list[Point]:
     """Servers of eight: (host + share · boards · maximum power) · workload, fitted on servers of any size with other boards.
 
-    A detector keeps boards busier than a recommender does: `workload` is the geometric mean of what its own rows on the
-    other boards leave over, drawn to 1 as if one more row had left nothing. All runs are tuned for efficiency (MaxQ).
-    `plain` is boards · maximum power.
+    Networks keep boards busy to different degrees: `workload` is the geometric mean of what a network's rows on the other
+    boards leave over, drawn to 1 as if one more row had left nothing. All runs are tuned for efficiency (MaxQ). `plain` is
+    boards · maximum power.
     """
     rows = []
     for x in lines_of(data / "mlperf_power.csv"):
