@@ -1,90 +1,198 @@
-"""The table of intervals: residuals of shapes held out inside the seen rows, and of devices held out whole."""
+"""The table of intervals: residuals of shape groups held out inside the seen rows, and of devices held out whole."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import replace
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from picojoule.devices import learn, predict_by
-from picojoule.devices._interval import FORMAT, Band, band_key, band_of, stretched, widest
+from picojoule.devices import Evidence, Measured, learn, predict_by
+from picojoule.devices._interval import (
+    BORROWED,
+    FORMAT,
+    MASS,
+    Band,
+    Residuals,
+    band_key,
+    local_band,
+    scale_of,
+    shared_band,
+    sheet_key,
+    tails,
+)
 from picojoule.devices._laws import family
 
-from ._score import by_sheet, calibrated, law_of_set
+from ._score import by_sheet, law_of_set
 from ._sets import FOLDS, Set
 
-_LEAST = 30
+LEAST = 30  # rows below which neither a band nor its coverage means anything
 _MOST = 600
-
-
-def calibrated_band(one: Set) -> Band | None:
-    """From rows of the seen folds, each fold predicted by a fit of the others: the held-out fold is not touched."""
-    law, rest, time = law_of_set(one), [], []
-    for fold in range(1, FOLDS):
-        kept = one.data.take((one.fold > 0) & (one.fold != fold)).some(1500)
-        asked = one.data.take(one.fold == fold).some(_MOST)
-        if len(kept.value) < _LEAST or not len(asked.value):
-            continue
-        seen = learn(law, kept, stack=one.stack)
-        found = predict_by(law, seen.theta, seen.surface, asked.rows, asked.sheet, asked.dtype)
-        rest.append(np.log(asked.value / found))
-        time.append(_length(one, asked.rows, found))
-    if sum(len(r) for r in rest) < _LEAST:
-        return None
-    key = band_key(one.kind, family(one.data.dtype))
-    return band_of(key, "calibrated", one.device, one.stack, np.concatenate(time), np.concatenate(rest))
-
-
-def sheet_bands(sets: Sequence[Set], without: str = "") -> dict[str, Band]:
-    """By law: what holds every measured device, each predicted from the others. `without` leaves one more device out."""
-    parts: dict[str, list[Band]] = {}
-    for one in sets:
-        if not one.learn or one.device == without:
-            continue
-        data = one.seen().some(_MOST)
-        found = by_sheet(one, data, frozenset({without} if without else ())) if len(data.value) >= _LEAST else None
-        if found is not None:
-            key = band_key(one.kind, family(data.dtype))
-            rest, time = np.log(data.value / found), _length(one, data.rows, found)
-            parts.setdefault(key, []).append(band_of(key, "sheet", one.device, one.stack, time, rest))
-    return {key: stretched(widest(some), len({b.device for b in some})) for key, some in parts.items()}
-
-
-def covered(band: Band, one: Set, found: np.ndarray, data_value: np.ndarray, rows: dict[str, np.ndarray]) -> float:
-    """Share of measurements inside the band."""
-    low, high = band.at(_length(one, rows, found))
-    return float(np.mean((data_value >= found * low) & (data_value <= found * high)))
+_TURNS = 8  # parts of the seen groups that are held out in turn
+_EACH = 300  # rows asked of each part
+Row = tuple[Set, Residuals, tuple[float, ...], tuple[float, float]]
 
 
 def table(sets: Sequence[Set]) -> list[Band]:
     """All bands with the coverage found on held-out rows; the library's intervals.json."""
+    turns = [_calibrated(sets, fold) for fold in range(FOLDS)]
     bands = []
-    for one in sets:
-        band = calibrated_band(one) if one.learn else None
-        if band is None:
+    for name, one in turns[0].items():
+        all_turns = [turn[name] for turn in turns if name in turn]
+        inside, group = np.concatenate([t.inside for t in all_turns]), np.concatenate([t.group for t in all_turns])
+        if len(one.inside) < LEAST:
+            bands.append(one.band)
             continue
-        data = one.held_out()
-        found = calibrated(one, data)
-        share = (
-            covered(band, one, found, data.value, dict(data.rows))
-            if found is not None and len(data.value) >= _LEAST
-            else None
-        )
-        bands.append(replace(band, coverage=share))
-    for key, band in sheet_bands(sets).items():
-        mine = [b for b in bands if b.law == key and b.state == "calibrated"]
-        bands.append(widest([band, *mine]))  # of an unknown device nothing can be surer than of a measured one
-        if mine:
-            bands.append(widest(mine))
-    return bands
+        alike = _alike([t for k, t in turns[0].items() if k[0] == name[0]])
+        spread = (chance(one.group, one.seen, alike), chance(group, one.seen, alike))
+        bands.append(replace(one.band, coverage=float(one.inside.mean()), turned=float(inside.mean()), spread=spread))
+    shared: dict[str, list[tuple[str, Residuals]]] = {}
+    for one in turns[0].values():
+        shared.setdefault(one.band.law, []).append((one.band.device, one.seen))
+    bands += [shared_band(law, "calibrated", parts) for law, parts in shared.items()]
+    return bands + list(sheet_bands(sets).values())
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """One set with one fold held out: its band, the residuals that made it, and what of the fold is inside."""
+
+    band: Band
+    seen: Residuals
+    within: NDArray[np.bool_]  # of the residuals that made it
+    inside: NDArray[np.bool_]
+    group: NDArray[np.int64]
+
+
+def _calibrated(sets: Sequence[Set], fold: int) -> dict[tuple[str, str, str, str], _Turn]:
+    """By (kind, device, library, format): bands from all folds but one, and how that one is covered."""
+    rows: list[Row] = []
+    for one in sets:
+        seen = _turned(one, fold) if one.learn else None
+        if seen is not None:
+            scale = scale_of(seen)
+            rows.append((one, seen, scale, tails(seen, scale)))
+    found = {}
+    for one, seen, scale, own in rows:
+        others = [t for other, _, _, t in rows if other is not one]
+        key = band_key(one.kind, family(one.data.dtype))
+        band = local_band(key, one.device, one.stack, seen, scale, own, others)
+        asked = one.fold == fold
+        if asked.any():
+            data = one.data.take(asked)
+            last = _residuals(one, _fit(one, one.data.take(~asked)), data, one.group[asked])
+            inside, group = within(band, last), last.group
+        else:
+            inside, group = np.zeros(0, bool), np.zeros(0, np.int64)
+        found[one.kind, one.device, one.stack, one.data.dtype] = _Turn(band, seen, within(band, seen), inside, group)
+    return found
+
+
+def _turned(one: Set, fold: int) -> Residuals | None:
+    """Each part of the groups outside `fold` predicted by a fit of the other parts."""
+    part = np.where(one.fold == fold, -1, one.group // FOLDS % _TURNS)
+    found = []
+    for turn in range(_TURNS):
+        kept, asked = one.data.take((part >= 0) & (part != turn)), np.flatnonzero(part == turn)
+        if len(kept.value) < LEAST or not len(asked):
+            continue
+        if len(asked) > _EACH:
+            asked = np.sort(np.random.default_rng(0).permutation(asked)[:_EACH])
+        found.append(_residuals(one, _fit(one, kept), one.data.take(asked), one.group[asked]))
+    if sum(len(f.rest) for f in found) < LEAST:
+        return None
+    return Residuals(*(np.concatenate([getattr(f, n) for f in found]) for n in ("rest", "time_s", "gap", "group")))
+
+
+def _fit(one: Set, kept: Measured) -> Evidence:
+    return learn(law_of_set(one), kept, stack=one.stack, centres=centres(one))
+
+
+def centres(one: Set) -> int:
+    """How many centres the surface of a set has at most."""
+    return 48 if law_of_set(one).family == "collective" else 160
+
+
+def _residuals(one: Set, seen: Evidence, data: Measured, group: NDArray[np.int64]) -> Residuals:
+    law = law_of_set(one)
+    found = predict_by(law, seen.theta, seen.surface, data.rows, data.sheet, data.dtype)
+    gap = seen.surface.gap(law.place(data.rows, data.sheet))
+    return Residuals(np.log(data.value / found), length(one, data.rows, found), gap, group)
+
+
+def within(band: Band, rows: Residuals) -> NDArray[np.bool_]:
+    """Which rows the band holds."""
+    low, high = band.at(rows.time_s, rows.gap)
+    return np.asarray((rows.rest >= np.log(low)) & (rows.rest <= np.log(high)))
+
+
+def _alike(turns: Sequence[_Turn]) -> float:
+    """How much rows of one group are inside or outside together: the mean product of two over the mean square."""
+    pairs, products, square = 0.0, 0.0, 0.0
+    for turn in turns:
+        apart = turn.within - turn.within.mean()
+        _, index = np.unique(turn.seen.group, return_inverse=True)
+        sums, counts = np.bincount(index, apart), np.bincount(index)
+        products += float(np.sum(sums**2) - np.sum(apart**2))
+        pairs += float(np.sum(counts * (counts - 1)))
+        square += float(np.mean(apart**2)) * float(np.sum(counts * (counts - 1)))
+    return min(1.0, max(0.0, products / square)) if pairs and square else 0.0
+
+
+def chance(held: NDArray[np.int64], seen: Residuals, alike: float) -> float:
+    """Standard deviation of the coverage of a band that is exact: rows of a group count together, so few groups say little.
+
+    σ² = 0.9·0.1·[(1 + (m − 1)·ρ)/n over the held-out rows + the same over those that made the band, of which only a
+    share speaks], m = Σ n_g²/n the rows of a group, ρ how alike rows of a group are.
+    """
+
+    def part(group: NDArray[np.int64]) -> float:
+        counts = np.unique(group, return_counts=True)[1]
+        return float((1 + (np.sum(counts**2) / len(group) - 1) * alike) / len(group))
+
+    groups = len(np.unique(seen.group))
+    own = (groups / (groups + BORROWED)) ** 2
+    return math.sqrt(MASS * (1 - MASS) * (part(held) + own * part(seen.group)))
+
+
+def sheet_bands(sets: Sequence[Set], without: str = "") -> dict[str, Band]:
+    """By law: from every measured device, each predicted from the others. `without` leaves one more device out."""
+    parts: dict[str, list[tuple[str, Residuals]]] = {}
+    for one in sets:
+        if not one.learn or one.device == without:
+            continue
+        data = one.seen().some(_MOST)
+        found = by_sheet(one, data, frozenset({without} if without else ())) if len(data.value) >= LEAST else None
+        if found is not None:
+            zero = np.zeros(len(data.value))
+            rest = Residuals(np.log(data.value / found), length(one, data.rows, found), zero, zero.astype(np.int64))
+            parts.setdefault(sheet_key(one.kind, family(data.dtype)), []).append((one.device, rest))
+    return {key: shared_band(key, "sheet", some) for key, some in parts.items()}
 
 
 def write(bands: Sequence[Band], path: Path) -> None:
     """One line for each band."""
-    lines = [json.dumps({"law": b.law, "state": b.state, "device": b.device, "stack": b.stack, "low": b.low, "high": b.high,
-                         "rows": b.rows, "coverage": None if b.coverage is None else round(b.coverage, 3)}) for b in bands]  # fmt: skip
-    about = "90 % multipliers on a prediction: split-conformal on held-out shape groups (calibrated) or devices (sheet, the widest)"
+    names = (
+        "law",
+        "state",
+        "device",
+        "stack",
+        "low",
+        "high",
+        "scale",
+        "rows",
+        "groups",
+        "coverage",
+        "turned",
+        "spread",
+    )
+    lines = [json.dumps({n: _short(getattr(b, n)) for n in names}) for b in bands]
+    about = (
+        "90 % multipliers on a prediction: split-conformal over a local scale on held-out shape groups (calibrated), "
+        "pooled over held-out devices (sheet)"
+    )
     text = (
         f'{{"format": "{FORMAT}", "about": {json.dumps(about)}, "provenance": "measured", "bands": [\n'
         + ",\n".join(lines)
@@ -93,6 +201,12 @@ def write(bands: Sequence[Band], path: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _length(one: Set, rows: object, found: np.ndarray) -> np.ndarray:
+def _short(value: object) -> object:
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    return [_short(v) for v in value] if isinstance(value, tuple) else value
+
+
+def length(one: Set, rows: Mapping[str, np.ndarray], found: np.ndarray) -> np.ndarray:
     """Seconds of each row: the prediction itself, or for power the kernel's own."""
-    return np.asarray(rows["time_s"]) if one.kind.startswith("power_") else found  # type: ignore[index]
+    return np.asarray(rows["time_s"]) if one.kind.startswith("power_") else found

@@ -6,6 +6,7 @@ from pathlib import Path
 from picojoule.devices import LAWS, POWERS, Evidence, learn
 from picojoule.devices._store import write_evidence
 
+from . import _bands
 from ._sets import HOME, Set
 
 LIBRARY = HOME.parent / "src" / "picojoule" / "library" / "devices"
@@ -18,7 +19,6 @@ def learn_all(sets: Sequence[Set]) -> dict[str, list[Evidence]]:
         if not one.learn or not len(one.seen().value):
             continue
         law = POWERS[one.kind] if one.kind in POWERS else LAWS[one.kind]
-        centres = 48 if law.family == "collective" else 160
         found.setdefault(one.kind, []).append(
             learn(
                 law,
@@ -26,7 +26,7 @@ def learn_all(sets: Sequence[Set]) -> dict[str, list[Evidence]]:
                 stack=one.stack,
                 source=one.source,
                 where=f"{one.where}, shape groups not held out",
-                centres=centres,
+                centres=_bands.centres(one),
             )
         )
     return found
@@ -47,7 +47,7 @@ def relearn(data: Path) -> None:
     """Fit all sets under `data`, write evidence, samples of held-out rows, and the table of intervals."""
     from picojoule.devices import _interval, _store
 
-    from . import _bands, _read
+    from . import _read
     from ._sets import write_samples
 
     sets, _ = _read.read(data)

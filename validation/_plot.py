@@ -5,10 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from picojoule.devices._interval import band_for, band_key
+from picojoule.devices._interval import band_for, band_key, sheet_key
 from picojoule.devices._laws import family
 
-from ._score import by_sheet, calibrated
+from ._bands import length
+from ._score import by_sheet, calibrated, gap
 from ._sets import Set
 from ._table import CLASSES
 
@@ -72,10 +73,14 @@ def _points(some: Sequence[Set], state: str, colour: str) -> list[tuple[float, f
         predicted = (calibrated(one, data) if one.learn else None) if state == "calibrated" else by_sheet(one, data)
         if predicted is None:
             continue
-        band = band_for(band_key(one.kind, family(data.dtype)), "calibrated" if state == "calibrated" else "sheet",
-                        one.device if state == "calibrated" else "", one.stack if state == "calibrated" else "")  # fmt: skip
-        length = data.rows["time_s"] if one.kind.startswith("power_") else predicted
-        bounds = None if band is None else band.at(np.asarray(length))
+        formats, known = family(data.dtype), state == "calibrated"
+        band = (
+            band_for(band_key(one.kind, formats), "calibrated", one.device, one.stack)
+            if known
+            else band_for(sheet_key(one.kind, formats), "sheet", "", "")
+        )
+        away = gap(one, data) if known else None
+        bounds = None if band is None else band.at(length(one, data.rows, predicted), away)
         for i in range(len(predicted)):
             ends = (None, None) if bounds is None else (predicted[i] * bounds[0][i], predicted[i] * bounds[1][i])
             found.append((float(data.value[i]), float(predicted[i]), *ends, colour))

@@ -1,18 +1,23 @@
 """The table as text and as docs/validation.md, and the comparison with what was accepted."""
 
 import json
+import math
 from collections.abc import Sequence
 
-from picojoule.devices._interval import bands
+import numpy as np
+
+from picojoule.devices._interval import MASS, bands
 
 from . import _plot
 from ._sets import HOME, Set
-from ._table import COLLECTIVES, Row, as_dicts
+from ._table import Row, as_dicts
 
 PAGE = HOME.parent / "docs" / "validation.md"
 ACCEPTED = HOME / "accepted.json"
 _NOISE = 1.10  # a tenth of the error, and half a point: what another sample of rows does
 _POINT = 0.5
+LOW, HIGH = 0.85, 0.95  # what a 90 % interval may hold of a set
+_TWO_SIDED = 1.96
 _HEAD = (
     "class",
     "known by",
@@ -87,19 +92,42 @@ def page(rows: Sequence[Row], sets: Sequence[Set]) -> str:
 
 
 def coverage() -> str:
-    """How many calibrated sets of 30 held-out rows or more are covered as promised, and which are not."""
-    some = [b for b in bands().values() if b.coverage is not None and b.device]
-    below, above = [b for b in some if (b.coverage or 0) < 0.85], [b for b in some if (b.coverage or 0) > 0.95]
-    lines = [f"Of {len(some)} calibrated sets with 30 held-out rows or more, {len(some) - len(below) - len(above)} are covered between 0.85 and "
-             f"0.95, {len(above)} more than that, {len(below)} less; the mean is {sum(b.coverage or 0 for b in some) / len(some):.2f}. Less:"]  # fmt: skip
-    lines += [
-        f"- {b.law}, {b.device}, {b.stack}: {b.coverage:.2f}" for b in sorted(below, key=lambda b: b.coverage or 0)
+    """How many calibrated sets of 30 held-out rows or more are covered as promised, how many would be by chance, which not."""
+    some = [b for b in bands().values() if b.coverage is not None and b.turned is not None and b.device]
+    below, inside, above = _counts([b.coverage or 0 for b in some])
+    below_turned, inside_turned, above_turned = _counts([b.turned or 0 for b in some])
+    odd = [b for b in some if abs((b.coverage or 0) - MASS) > _TWO_SIDED * b.spread[0]]
+    odd_turned = [b for b in some if abs((b.turned or 0) - MASS) > _TWO_SIDED * b.spread[1]]
+    mean, turned = (float(np.mean(x)) for x in ([b.coverage for b in some], [b.turned for b in some]))
+    lines = [
+        f"{len(some)} calibrated sets have 30 held-out rows or more. Coverage between {LOW} and {HIGH}:\n",
+        "| held out | within | more | less | mean | within by chance, were every band exact | outside what chance allows |",
+        "|---|---|---|---|---|---|---|",
+        f"| one group in five, never fitted | {inside} | {above} | {below} | {mean:.2f} | {_expected([b.spread[0] for b in some]):.0f} | {len(odd)} |",
+        f"| every group once, in five fits | {inside_turned} | {above_turned} | {below_turned} | {turned:.2f} "
+        f"| {_expected([b.spread[1] for b in some]):.0f} | {len(odd_turned)} |",
+        "\nRows of one shape group are right or wrong together, and a set holds out few groups (of collectives, octaves of the "
+        "message: four), so coverage of an exact band varies: σ is computed for each set from the sizes of its groups and how alike "
+        "their rows are. Chance allows 0.90 ± 1.96 σ. Constants of the procedure were chosen on four of the five folds, not on the "
+        "one never fitted. Sets outside of chance, or below 0.85 with every group held out once:\n",
     ]
-    if any(b.law in COLLECTIVES for b in [*below, *above]):
-        lines.append(
-            "\nGroups of collectives are octaves of the message: four of twenty are held out, so one odd octave moves a set by a tenth."
-        )
+    named = {id(b): b for b in [*odd, *odd_turned, *(b for b in some if (b.turned or 0) < LOW)]}.values()
+    lines += [
+        f"- {b.law}, {b.device}, {b.stack}: {b.coverage:.2f} (σ {b.spread[0]:.2f}), every group once {b.turned:.2f} (σ {b.spread[1]:.2f})"
+        for b in sorted(named, key=lambda b: b.turned or 0)
+    ]
     return "\n".join(lines)
+
+
+def _counts(shares: Sequence[float]) -> tuple[int, int, int]:
+    """How many lie below, within and above what is promised."""
+    below, above = sum(s < LOW for s in shares), sum(s > HIGH for s in shares)
+    return below, len(shares) - below - above, above
+
+
+def _expected(spreads: Sequence[float]) -> float:
+    """How many sets of exact bands lie within, on the mean."""
+    return sum(math.erf((HIGH - MASS) / s / math.sqrt(2)) if s > 0 else 1.0 for s in spreads)
 
 
 def _cells(r: Row) -> tuple[str, ...]:
@@ -113,17 +141,14 @@ WHY = {
     ("GEMM, 16-bit", "calibrated"): "A100 and H200 are under it; the two cards with fewest rows (RTX PRO 6000, Arc Pro B60: about 200 and 300 fitted) "
     "are not: their libraries switch kernels that the tiles here do not know.",
     ("GEMM, 16-bit", "sheet"): "The Arc Pro B60, of another vendor and with a host launch of 27 us, is the worst.",
-    ("Attention, decode", "sheet"): "Three devices were measured with three kernels; that of the B200 starts in half the time of the others, and "
-    "nothing on a sheet says so.",
+    ("Attention, decode", "sheet"): "Three devices were measured with three kernels. That of the B200 starts in two thirds of the others' cycles and "
+    "works through a block of sequences in half of them: by the other two it comes out 41 % slow, and nothing on a sheet says so. The A100 and H200, by "
+    "each other and the B200, come out 20 % fast.",
     ("Transformers end to end, fp32", "calibrated"): "Four training labels on an A100 hold a forward pass nearly as long as their backward pass (it is half of "
     "it elsewhere; the backward passes are predicted within 5 %), and three runs on a P4 take half as long again as its own operators add up to: a 75 W card "
     "measured kernel by kernel does not throttle as a network does. The line below leaves both out; this one counts.",
     ("Transformers end to end, fp32", "sheet"): "The L4 holds a fifth more of its peak than the law of vector power allows a 72 W card; the P4 as above.",
-    ("Training step, Megatron Table 5", "calibrated"): "Four of the eight rows are public here and nothing was fitted to them: products and streams are those "
-    "that another collector measured on an A100, 3 to 7 % slow throughout.",
     ("Serving: step of a dense LLM (server by other models)", "sheet"): "Two models are public here; the server's own time is fitted on the other one.",
-    ("Wall power of 8-GPU servers", "sheet"): "All submissions are tuned for efficiency (MaxQ), each board to a limit of its own that the results do not state: "
-    "the H100 SXM runs far below its maximum.",
 }  # fmt: skip
 PAGE_TEXT = """# Validation
 
@@ -138,8 +163,8 @@ is worse than accepted by more than a tenth and half a point.
 - **mean** and **median** are of |predicted / measured − 1|. Operator classes weigh each device once; whole networks each run.
 - **plain** is max(operations / peak, bytes / bandwidth) of the sheet; for power and energy, maximum power × measured time.
 - **coverage** is the share of held-out rows inside the 90 % interval (mean over devices; **least**: the worst device with 30
-  rows or more), **high/low** the width of that interval. Calibrated bands come from seen groups held out in turn; the bands
-  of a sheet from the other devices, each predicted from the rest: the widest of them.
+  rows or more), **high/low** the width of that interval. Calibrated bands come from seen groups held out in turn, over a
+  local scale; the bands of a sheet from the other devices, each predicted from the rest, half its width times 1 + 1/n.
 
 Reached: {reached} of {targets} lines that have a target.
 
@@ -147,6 +172,9 @@ Reached: {reached} of {targets} lines that have a target.
 {body}
 
 ![Predicted against measured, one panel a class, with 90 % intervals](validation.svg)
+
+The lines of the DPU overlay know a network's operation count and image size alone; from its layers the law of
+[validation-fpga](validation-fpga.md) misses 10 %.
 
 ## Lines that are missed, and why
 
@@ -161,6 +189,17 @@ Reached: {reached} of {targets} lines that have a target.
 - Laws were formed while looking at these devices (not at the held-out groups); the forms themselves were not held out.
 - Starts of the laws (`library/devices/laws.json`) are rounded from fits that saw these devices; they count as half a device.
 - The length and noise of the residual surfaces were chosen by folds inside the seen groups.
+- That sums of gradients run beside products in Megatron's backward pass was looked for after its four rows were seen to come
+  out 3 to 7 % slow; nothing was fitted to them.
+- Wall power: submissions tuned for efficiency hold each board below its maximum; limits are in the submitters' code (NVIDIA's
+  MaxQ configurations: 225 to 275 W of an A100's 400, 250 to 450 W of an H100's 700), not in the results, and are not used.
+  The factor for each network was chosen (over one for each scenario, or for both) by leaving out one more of the other boards.
+- The interval of whole networks: the share of a band that a device's operators have in common was measured on the eight GPUs of
+  the FP32 transformers; with each GPU by the share that the others ask for, 86 % of runs are held, of the P4's a third.
+- ResNet-50 by the sheet got worse (12.4 to 14.6 %) when convolution layers got better (25.0 to 24.5 %): small batches on the V100
+  had been right by luck.
+- The scale and loan of calibrated intervals were chosen by folds inside the seen groups; the stretch of sheet intervals by
+  devices left out of devices left out.
 - Energies of whole runs by the sheet alone can be right by luck: of the P100's ResNet-50 the time is a quarter short and
   the power a third high.
 - Attention of llm-foundry on H100 is slowed to the 335 TFLOP/s that FlashAttention-2 published for that chip (recalled):

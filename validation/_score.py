@@ -48,6 +48,13 @@ def calibrated(one: Set, data: Measured) -> Array | None:
     return None if seen is None else predict_by(law, seen.theta, seen.surface, data.rows, data.sheet, data.dtype)
 
 
+def gap(one: Set, data: Measured) -> Array:
+    """How far each row lies from the shapes that were fitted; zero where nothing was."""
+    law = law_of_set(one)
+    seen = measured_on(law, one.device, data.dtype, one.stack)
+    return np.zeros(len(data.value)) if seen is None else seen.surface.gap(law.place(data.rows, data.sheet))
+
+
 def by_sheet(one: Set, data: Measured, also_without: frozenset[str] = frozenset()) -> Array | None:
     """By the data sheet and the other devices alone; None where no other device was measured."""
     known = knowledge(law_of_set(one), data.dtype, without=also_without | {one.device}, sort=sort_of(one.stack))
@@ -86,6 +93,7 @@ __all__ = [
     "by_sheet",
     "calibrated",
     "from_knowledge",
+    "gap",
     "law_of_set",
     "others",
     "power_for_work",

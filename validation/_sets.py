@@ -36,6 +36,7 @@ class Set:
     where: str
     learn: bool = True  # False: no row of it is ever fitted, the device is held out for good
     shapes: Mapping[str, Array] = field(default_factory=dict)  # of power rows: the shapes whose power it is
+    group: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))  # of each row; none in samples
 
     @property
     def device(self) -> str:
@@ -56,10 +57,15 @@ class Set:
         return self.data.take(self.fold > 0)
 
 
-def fold_of(*key: object) -> int:
-    """The fold of a shape group, the same everywhere."""
+def group_of(*key: object) -> int:
+    """The number of a shape group, the same everywhere."""
     text = "_".join(f"{k:g}" if isinstance(k, float) else str(k) for k in key)
-    return int.from_bytes(blake2b(text.encode(), digest_size=4).digest(), "big") % FOLDS
+    return int.from_bytes(blake2b(text.encode(), digest_size=4).digest(), "big")
+
+
+def fold_of(*key: object) -> int:
+    """The fold of a shape group."""
+    return group_of(*key) % FOLDS
 
 
 def lines_of(path: Path) -> list[dict[str, str]]:
@@ -91,12 +97,12 @@ def make(folder: str, kind: str, device: str, stack: str, dtype: str, rows: Mapp
         if group is not None
         else [np.log2(np.maximum(rows["bytes"], 1)).round() if g == "octave" else rows[g] for g in law.group]
     )
-    fold = np.array([fold_of(*key) for key in zip(*keys, strict=True)], dtype=np.int64)
+    number = np.array([group_of(*key) for key in zip(*keys, strict=True)], dtype=np.int64)
     data = Measured({k: np.asarray(rows[k], float) for k in law.columns}, value, sheet_of(device), dtype, host)
     keep = np.isfinite(value) & (value > 0)
     data = data.take(keep)
     kept = {k: np.asarray(v, float)[keep] for k, v in (shapes or {}).items()}
-    return Set(folder, law.name, stack, data, fold[keep], source, where, learn, kept)
+    return Set(folder, law.name, stack, data, number[keep] % FOLDS, source, where, learn, kept, number[keep])
 
 
 def samples() -> list[Set]:

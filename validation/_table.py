@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from picojoule.devices._interval import band_for, band_key
+from picojoule.devices._interval import Residuals, band_for, band_key, sheet_key
 from picojoule.devices._laws import family
 
 from . import _cnn, _end_to_end, _published, _serving, _training, _wall
-from ._bands import covered, sheet_bands
-from ._score import by_sheet, calibrated, roofline
+from ._bands import length, sheet_bands, within
+from ._score import by_sheet, calibrated, gap, roofline
 from ._sets import HOME, Set
 from ._sheets import sheet_of
 
@@ -80,13 +80,19 @@ def _row(title: str, state: str, some: Sequence[Set], nested: dict[str, dict], t
             continue
         wrong.setdefault(one.device, []).append(100 * np.abs(predicted / data.value - 1))
         plain.setdefault(one.device, []).append(100 * np.abs(roofline(one, data) / data.value - 1))
-        key = band_key(one.kind, family(data.dtype))
+        formats, known = family(data.dtype), state == "calibrated"
         band = (
-            band_for(key, "calibrated", one.device, one.stack) if state == "calibrated" else nested[one.device].get(key)
+            band_for(band_key(one.kind, formats), "calibrated", one.device, one.stack)
+            if known
+            else nested[one.device].get(sheet_key(one.kind, formats))
         )
         if band is not None and len(data.value) >= _LEAST:
-            inside.setdefault(one.device, []).append(covered(band, one, predicted, data.value, dict(data.rows)))
-            widths.append(float(np.median(np.array(band.high) / np.array(band.low))))
+            away = gap(one, data) if known else np.zeros(len(predicted))
+            rest = np.log(data.value / predicted)
+            rows = Residuals(rest, length(one, data.rows, predicted), away, np.zeros(len(rest), np.int64))
+            inside.setdefault(one.device, []).append(float(np.mean(within(band, rows))))
+            low, high = band.at(rows.time_s, rows.gap)
+            widths.append(float(np.median(high / low)))
     if not wrong:
         return None
     means = {d: float(np.mean([w.mean() for w in parts])) for d, parts in wrong.items()}
@@ -223,7 +229,10 @@ def network_rows(data: Path) -> tuple[list[Row], list[str]]:
                             [p.group for p in points], None))  # fmt: skip
     if place := have("vitis_ai_dpu.csv"):
         for title, points in zip(
-            ("DPU overlay on FPGA: network held out", "DPU overlay on FPGA: board held out"),
+            (
+                "DPU overlay, from a network's operation count alone: network held out",
+                "DPU overlay, from the operation count alone: board held out",
+            ),
             _published.overlays(place),
             strict=True,
         ):

@@ -17,6 +17,7 @@ _MEGATRON = {
     "turing-530B": (105, 20480, 128, 35, 280, 1, 3), "megatron-1T": (128, 25600, 160, 64, 512, 1, 1),
 }  # fmt: skip
 _TENSOR, _LENGTH, _WORDS = 8, 2048, 51200
+_CORE = slice(4, 8)  # of the calls of a layer: both products of attention, its softmax and dropout
 # published of the MPT family: layers, width, heads
 _FOUNDRY = {"125m": (12, 768, 12), "350m": (24, 1024, 16), "760m": (24, 1536, 12), "1b": (24, 2048, 16), "3b": (32, 2560, 20),
             "7b": (32, 4096, 32), "13b": (40, 5120, 40), "30b": (48, 7168, 56), "70b": (80, 8192, 64)}  # fmt: skip
@@ -50,12 +51,7 @@ def megatron(data: Path) -> list[Training]:
 def _megatron(model: str, recompute: str, measured: float, peer: float, sheet: Sheet) -> Training:
     layers, width, heads, stages, sequences, micro, chunks = _MEGATRON[model]
     tokens, count = micro * _LENGTH, sequences // micro
-    calls = _layer(tokens, width, heads, micro, recompute != "full")
-    forward = total(calls, sheet).time_s
-    products = total([c for c in calls if c.kind == "gemm"], sheet).time_s
-    backward = forward + products  # two products for each of the forward pass, the same again of all else
-    again = forward if recompute == "full" else 0.0
-    layer = forward + backward + again
+    layer = _layer_s(tokens, width, heads, micro, recompute == "full", sheet)
     head = (
         3
         * total(
@@ -71,6 +67,25 @@ def _megatron(model: str, recompute: str, measured: float, peer: float, sheet: S
     )
     plain = operations / (_TENSOR * stages) / sheet.peak("bfloat16")
     return Training(f"{model} {recompute}", sheet.name, measured, step, plain, peer, model)
+
+
+def _layer_s(tokens: float, width: float, heads: float, batch: float, full: bool, sheet: Sheet) -> float:
+    """Seconds of one layer of one device: forward, what is done again, backward.
+
+    Backward makes two products for each one forward, and moves the same again of all else. The two sums over devices of
+    the gradients of a layer's inputs run beside the products that give the gradients of its weights, as Megatron's option
+    async_tensor_model_parallel_allreduce has it unless turned off; what is longer than those products is paid. A layer done
+    again sums as forward does; of one done again in part (sequence parallel) that part is attention. There each sum is a
+    scatter and a gather: two gathers of gradients, half of a layer's sums, precede the products that need them.
+    """
+    calls = _layer(tokens, width, heads, batch, not full)
+    times = total(calls, sheet).times_s
+    forward, products = float(times.sum()), sum(times[i] for i, c in enumerate(calls) if c.kind == "gemm")
+    sums = float(times[-1])
+    beside = (float(times[0]), float(times[2]))  # of queries, keys and values, and of the first of the feed-forward
+    exposed = sum(max(0.0, sums / 2 - product) for product in beside) + (0.0 if full else sums / 2)
+    again = forward if full else float(times[_CORE].sum())
+    return forward + again + forward - sums + products + exposed
 
 
 def _layer(tokens: float, width: float, heads: float, batch: float, sequence_parallel: bool) -> list[Call]:

@@ -1,5 +1,6 @@
 """Power at the wall of servers with several boards, and training under power limits."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,9 @@ _BOARDS = (("H100-SXM", "h100-sxm"), ("H100-PCIe", "h100-pcie"), ("H200-SXM", "h
            ("A100-PCIe", "a100-pcie-80gb"), ("NVIDIA A30", "a30"), ("NVIDIA L4", "l4"))  # fmt: skip
 
 
+_NOTHING = 1.0  # rows without any difference that a workload starts with
+
+
 @dataclass(frozen=True)
 class Point:
     """One measured power or ratio beside a prediction."""
@@ -26,9 +30,11 @@ class Point:
 
 
 def walls(data: Path) -> list[Point]:
-    """Servers of eight: host + share · boards · maximum power, fitted on servers of any size with other boards.
+    """Servers of eight: (host + share · boards · maximum power) · workload, fitted on servers of any size with other boards.
 
-    All runs are tuned for efficiency (MaxQ). `plain` is boards · maximum power.
+    Networks keep boards busy to different degrees: `workload` is the geometric mean of what a network's rows on the other
+    boards leave over, drawn to 1 as if one more row had left nothing. All runs are tuned for efficiency (MaxQ). `plain` is
+    boards · maximum power.
     """
     rows = []
     for x in lines_of(data / "mlperf_power.csv"):
@@ -36,14 +42,24 @@ def walls(data: Path) -> list[Point]:
         count = float(x["n_accel_per_node"] or 0)
         if name and count > 0 and x["power_unit"] == "Watts" and x["scenario"] in ("Offline", "Server"):
             limit = sheet_of(name).max_power_w if name != "h100-pcie" else assumed("h100_pcie_power")
-            rows.append((name, count, count * float(limit or np.nan), float(x["power"])))
+            workload = x["model"].removesuffix("-99.9").removesuffix("-99")
+            rows.append((name, count, workload, count * float(limit or np.nan), float(x["power"])))
     found = []
     for board in dict.fromkeys(r[0] for r in rows if r[1] == 8):
-        others = np.array([r[1:] for r in rows if r[0] != board])
-        table = np.stack([np.ones(len(others)), others[:, 1]], axis=1) / others[:, 2:]
-        host, share = np.linalg.lstsq(table, np.ones(len(others)), rcond=None)[0]
-        found += [Point(board, w, host + share * b, b) for n, count, b, w in rows if n == board and count == 8]
+        watts = _wall_law([r[2:] for r in rows if r[0] != board])
+        found += [Point(board, w, watts(work, b), b) for n, count, work, b, w in rows if n == board and count == 8]
     return found
+
+
+def _wall_law(rows: list[tuple[str, float, float]]) -> Callable[[str, float], float]:
+    """Watts of (workload, boards · maximum power) from rows of (workload, boards · maximum power, watts)."""
+    boards, measured = np.array([r[1] for r in rows]), np.array([r[2] for r in rows])
+    table = np.stack([np.ones(len(rows)), boards], axis=1) / measured[:, None]
+    host, share = np.linalg.lstsq(table, np.ones(len(rows)), rcond=None)[0]
+    left = np.log(measured / (host + share * boards))
+    names = np.array([r[0] for r in rows])
+    over = {name: float(np.exp(left[names == name].sum() / (np.sum(names == name) + _NOTHING))) for name in set(names)}
+    return lambda workload, limit_w: float((host + share * limit_w) * over.get(workload, 1.0))
 
 
 def limits(data: Path) -> list[Point]:

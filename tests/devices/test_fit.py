@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from picojoule.devices import LAWS, Evidence, Measured, gather, learn, predict_by
-from picojoule.devices._evidence import first, power_for_work, traits
+from picojoule.devices._evidence import centre, first, power_for_work, traits
 from picojoule.devices._learn import calibrate
 from picojoule.devices._solve import Prior, solve
 from picojoule.devices._store import parse_evidence, write_evidence
@@ -106,14 +106,36 @@ def _evidence(device: str, shift: float, moved: float) -> Evidence:
 
 
 def test_kin_speak_louder_than_strangers() -> None:
-    """Metamorphic: of two devices that disagree, the one whose sheet is alike decides more; alike devices count the same."""
+    """Metamorphic: of two devices that disagree, the one whose sheet is alike decides more; two alike pull the same."""
     near, far = _evidence("sibling", -0.3, 0.0), _evidence("stranger", 0.1, 2.0)
     start = first(LAWS["gemm"])[0][1]
     toward = gather(LAWS["gemm"], [near, far]).prior(ROUND, "bfloat16").mean[1]
     away = gather(LAWS["gemm"], [_evidence("a", -0.3, 2.0), _evidence("b", 0.1, 0.0)]).prior(ROUND, "bfloat16").mean[1]
     same = gather(LAWS["gemm"], [_evidence("a", -0.3, 2.0), _evidence("b", 0.1, 2.0)]).prior(ROUND, "bfloat16").mean[1]
     assert toward < same < away
-    assert same == pytest.approx((2 * start - 0.2 + 0.5 * start) / 2.5, abs=1e-6)
+    assert same == pytest.approx(start, abs=1e-6)
+
+
+def test_one_odd_device_pulls_little() -> None:
+    """By hand: of 0, 0.01, 0.02 close by the mean 0.01 stands; a fourth at any distance beyond a quarter spread pulls alike."""
+    near = np.array([0.0, 0.01, 0.02])
+    assert centre(near, np.ones(3), 1.0) == pytest.approx(0.01, abs=1e-9)
+    pulled = [centre(np.append(near, odd), np.ones(4), 1.0) for odd in (0.5, 5.0, 50.0)]
+    assert pulled == pytest.approx(
+        [0.01 + 0.25 / 3] * 3, abs=1e-6
+    )  # three near ones balance one that counts as 0.25 away
+
+
+@given(st.lists(st.tuples(st.floats(-3, 3), st.floats(0.1, 5)), min_size=1, max_size=8), st.floats(0.05, 1))
+@settings(max_examples=60, deadline=None)
+def test_a_robust_mean_lies_among_its_values(pairs: list[tuple[float, float]], spread: float) -> None:
+    """Metamorphic: within the values; the same when all move together, and when one of weight 2 stands twice with 1."""
+    values, weight = (np.array(x) for x in zip(*pairs, strict=True))
+    found = centre(values, weight, spread)
+    assert values.min() - 1e-9 <= found <= values.max() + 1e-9
+    assert centre(values + 1, weight, spread) == pytest.approx(found + 1, abs=1e-6)
+    twice = centre(np.append(values, values[0]), np.append(np.append(weight[0] / 2, weight[1:]), weight[0] / 2), spread)
+    assert twice == pytest.approx(found, abs=1e-6)
 
 
 def test_a_second_library_does_not_outvote_a_device() -> None:

@@ -7,11 +7,11 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from picojoule.devices import LAWS, Call, Sheet, learn, predict, sheet, total
-from picojoule.devices._interval import band_of, bands, combined, conformal, stretched, widest
+from picojoule.devices._interval import Residuals, bands, combined, conformal, local_band, scale_of, shared_band, tails
 from picojoule.devices._store import shipped
 from picojoule.formats import load_hardware, read_references
 from picojoule.quantity import PROVENANCES, InputError
@@ -148,29 +148,81 @@ def test_conformal_bands_keep_their_word(law: str, rows: int) -> None:
     assert 0.895 <= np.mean(shares) <= 0.955
 
 
-def test_the_widest_band_holds_all() -> None:
-    """Bound: what is promised of an unknown device contains the band of each known one, bin by bin."""
-    draw = np.random.default_rng(0)
-    time = 10.0 ** draw.uniform(-6, -2, 400)
-    parts = [
-        band_of("gemm 16-bit", "sheet", d, "", time, s * draw.standard_normal(400)) for d, s in (("a", 0.1), ("b", 0.3))
-    ]
-    whole = widest(parts)
-    for at in (1e-6, 1e-4, 1e-2):
-        low, high = whole.at(np.array([at]))
-        for part in parts:
-            least, most = part.at(np.array([at]))
-            assert low[0] <= least[0]
-            assert high[0] >= most[0]
+def _rows(
+    rest: np.ndarray, time_s: np.ndarray | float = 1e-3, gap: np.ndarray | float = 0.0, each: int = 1
+) -> Residuals:
+    """Residuals in groups of `each` rows."""
+    n = len(rest)
+    return Residuals(
+        rest, np.broadcast_to(time_s, n).astype(float), np.broadcast_to(gap, n).astype(float), np.arange(n) // each
+    )
+
+
+@given(st.integers(0, 50), st.sampled_from(["time", "gap"]))
+@settings(max_examples=20, deadline=None)
+def test_a_local_band_is_wide_where_rows_scatter(seed: int, what: str) -> None:
+    """Bound: where scatter grows with time or distance, both ends are held more alike than by flat quantiles, by half."""
+    draw = np.random.default_rng(seed)
+
+    def sample(n: int) -> Residuals:
+        far = draw.uniform(0, 4, n)
+        rest = 0.1 * 2**far * draw.standard_normal(n)
+        return _rows(rest, 1e-4 * 2**far if what == "time" else 1e-4, far if what == "gap" else 0.0)
+
+    seen, new = sample(800), sample(4000)
+    scale = scale_of(seen)
+    band = local_band("gemm 16-bit", "a", "", seen, scale, tails(seen, scale), [])
+    low, high = (np.log(x) for x in band.at(new.time_s, new.gap))
+    far = np.log2(new.time_s / 1e-4) if what == "time" else new.gap
+    flat = conformal(seen.rest)
+
+    def apart(inside: np.ndarray) -> float:
+        return float(inside[far < 1].mean() - inside[far > 3].mean())
+
+    inside = (new.rest >= low) & (new.rest <= high)
+    assert abs(inside.mean() - 0.9) < 0.05
+    assert apart(inside) < 0.5 * apart((new.rest >= flat[0]) & (new.rest <= flat[1]))
+    assert np.median((high - low)[far > 3]) > 2 * np.median((high - low)[far < 1])
+
+
+def test_few_groups_borrow_tails() -> None:
+    """By hand: ten groups of own count as much as the loan of ten: the tail lies half way; without others it is its own."""
+    seen = _rows(np.linspace(-0.1, 0.1, 20), each=2)
+    scale = (0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    alone = local_band("gemm 16-bit", "a", "", seen, scale, (-1.0, 1.0), [])
+    lent = local_band("gemm 16-bit", "a", "", seen, scale, (-1.0, 1.0), [(-2.0, 3.0), (-2.0, 5.0)])
+    assert np.log([alone.low[0], alone.high[0]]) == pytest.approx([-1, 1], abs=1e-3)
+    assert np.log([lent.low[0], lent.high[0]]) == pytest.approx([-1.5, 2.5], abs=1e-3)
 
 
 def test_few_devices_promise_less() -> None:
-    """By hand: of one device the larger logarithm doubles, of two it grows by 4/3, to both sides; of three it stays."""
-    one = band_of("gemm 16-bit", "sheet", "a", "", np.full(100, 1e-3), np.linspace(-0.1, 0.2, 100))
-    for devices, by in ((1, 2.0), (2, 4 / 3)):
-        assert np.log(stretched(one, devices).high) == pytest.approx(by * np.log(one.high), abs=5e-4)
-        assert np.log(stretched(one, devices).low) == pytest.approx(-by * np.log(one.high), abs=5e-4)
-    assert stretched(one, 3) == one
+    """By hand: quantiles of a hundred even residuals from −0.1 to 0.1 stand ± 0.09 apart; n devices stretch that by 1 + 1/n."""
+    rest = np.linspace(-0.1, 0.1, 101)
+    for names in ("a", "ab", "abc"):
+        band = shared_band("gemm 16-bit", "sheet", [(name, _rows(rest)) for name in names])
+        by = 0.09 * (1 + 1 / len(names))
+        assert np.log([band.low[0], band.high[0]]) == pytest.approx([-by, by], abs=3e-3)
+
+
+def test_a_device_speaks_once() -> None:
+    """Equality: a device measured in two libraries, or with ten times the rows, weighs as one measured once."""
+    near, far = np.linspace(-0.1, 0.1, 400), np.linspace(-0.5, 0.5, 400)
+    once = shared_band("gemm 16-bit", "sheet", [("a", _rows(near)), ("b", _rows(far))])
+    twice = shared_band("gemm 16-bit", "sheet", [("a", _rows(near)), ("a", _rows(near)), ("b", _rows(far))])
+    more = shared_band("gemm 16-bit", "sheet", [("a", _rows(np.repeat(near, 10))), ("b", _rows(far))])
+    assert (twice.low, twice.high) == (once.low, once.high)
+    assert more.low == pytest.approx(once.low, rel=1e-2)
+
+
+def test_bands_of_devices_hold_the_next() -> None:
+    """Bound: where devices differ as much as shapes do, the pooled and stretched band holds nine tenths of a new device."""
+    draw, shares = np.random.default_rng(0), []
+    for _ in range(300):
+        parts = [(str(i), _rows(0.1 * draw.standard_normal() + 0.1 * draw.standard_normal(100))) for i in range(4)]
+        band = shared_band("gemm 16-bit", "sheet", parts)
+        new = 0.1 * draw.standard_normal() + 0.1 * draw.standard_normal(200)
+        shares.append(np.mean((new >= np.log(band.low[0])) & (new <= np.log(band.high[0]))))
+    assert 0.85 < np.mean(shares) < 0.97
 
 
 def test_knowing_more_makes_bands_narrower() -> None:

@@ -12,7 +12,8 @@ sys.path.insert(0, str(ROOT))
 
 from validation.__main__ import main  # noqa: E402
 
-from validation import _report, _sets, _table  # noqa: E402
+from picojoule.devices._interval import Residuals, bands  # noqa: E402
+from validation import _bands, _report, _sets, _table, _training, _wall  # noqa: E402
 
 DATA = ROOT.parent / "shared" / "data" / "measured"
 
@@ -51,6 +52,46 @@ def test_held_out_groups_are_whole() -> None:
     assert folds[0] == _sets.fold_of(64.0, 64.0) == _sets.fold_of(64, 64)
     share = np.bincount(folds, minlength=5) / len(folds)
     assert (np.abs(share - 0.2) < 0.03).all()
+
+
+def test_chance_counts_groups_not_rows() -> None:
+    """By hand: 40 rows in 4 groups whose rows go together vary as 4, alone as 40; of ten own groups half the tail is own."""
+    held, zero = np.repeat(np.arange(4), 10), np.zeros(20)
+    seen = Residuals(zero, zero, zero, np.repeat(np.arange(10), 2))
+    assert _bands.chance(held, seen, 1.0) == pytest.approx(np.sqrt(0.09 * (1 / 4 + 0.25 / 10)))
+    assert _bands.chance(held, seen, 0.0) == pytest.approx(np.sqrt(0.09 * (1 / 40 + 0.25 / 20)))
+
+
+def test_the_page_says_how_many_sets_chance_would_hold() -> None:
+    """Bound: coverage of intervals: with every group held out once, nine sets of ten lie between 0.85 and 0.95."""
+    some = [b for b in bands().values() if b.turned is not None]
+    assert len(some) > 60
+    assert np.mean([_report.LOW <= (b.turned or 0) <= _report.HIGH for b in some]) > 0.9
+    assert abs(np.mean([b.coverage for b in some if b.coverage is not None]) - 0.9) < 0.02
+    assert "| every group once, in five fits |" in _report.PAGE.read_text("utf-8")
+
+
+def test_a_workload_is_known_from_other_boards() -> None:
+    """By hand: twice the watts for one workload, of 100 + board: n rows of it pull by n/(n + 1) of the logarithm."""
+    rows = [("plain", b, 100 + b) for b in (100.0, 200.0, 400.0, 800.0)]
+    law = _wall._wall_law(rows)
+    assert law("plain", 300.0) == pytest.approx(400, rel=1e-6)
+    assert law("unheard of", 300.0) == pytest.approx(400, rel=1e-6)
+    busy = [("busy", b, 2 * (100 + b)) for b in (100.0, 200.0, 400.0, 800.0)]
+    both = _wall._wall_law(rows + busy)
+    left = np.log(both("busy", 300.0) / both("plain", 300.0))
+    assert left == pytest.approx(np.log(2) * 4 / 5, rel=1e-6)
+
+
+def test_sums_of_gradients_hide_behind_products() -> None:
+    """Bound: a layer done again costs forward more, a backward pass at least twice its products, less than no overlap would."""
+    sheet = _training.sheet_of("a100-sxm-80gb")
+    calls = _training._layer(8192, 6144, 64, 4, False)
+    times = _training.total(calls, sheet).times_s
+    forward, products = times.sum(), sum(t for t, c in zip(times, calls, strict=True) if c.kind == "gemm")
+    whole = _training._layer_s(8192, 6144, 64, 4, True, sheet)
+    assert whole == pytest.approx(3 * forward + products - times[-1])
+    assert 2 * forward + 2 * products < whole < 3 * forward + products
 
 
 def test_samples_name_their_source() -> None:

@@ -18,6 +18,7 @@ Z_90: Final = 1.6448536269514722
 START_WEIGHT: Final = 0.5  # the law's start counts as half a device: two devices do not make a sure prior
 KIN: Final = 4.0  # how much louder than a stranger a sheet of the same traits speaks
 REACH: Final = 0.25  # how far apart, in logarithms of the traits, chips still count as kin
+NEAR: Final = 0.25
 _SHRINK: Final = 1.0  # surfaces of others are drawn to zero as if one device had left nothing over
 
 
@@ -53,7 +54,7 @@ class Evidence:
 class Knowledge:
     """All evidence for one law in one family of formats.
 
-    The parameters expected of a device are a mean over the devices measured, each with the weight
+    The parameters expected of a device are a robust mean (`centre`) over the devices measured, each with the weight
     1 + KIN·exp(−d²/2·REACH²): d is how far apart two sheets are, so a chip's sibling speaks louder than a stranger.
     `trend` is the slope with the power that the limit leaves for an operation; `host_launch_s` replaces the launch
     where the host starts every call.
@@ -68,29 +69,48 @@ class Knowledge:
     def prior(self, sheet: Sheet, dtype: str, *, host: bool = False) -> Prior:
         """Where the parameters of a device are expected that is known by its sheet alone."""
         law, at, here = self.law, launch_of(self.law), traits(sheet)
-        mean, _ = first(law)
+        mean, spread = first(law)
         for j in range(len(mean)):
             seen = [e for e in self.evidence if np.isfinite(e.theta[j]) and not (j == at and e.host)]
             if not seen:
                 continue
             weight = _weights(seen, here)
             level = np.array([e.theta[j] - self.trend[j] * e.power for e in seen])
-            mean[j] = (weight @ level + START_WEIGHT * mean[j]) / (weight.sum() + START_WEIGHT)
+            mean[j] = centre(np.append(level, mean[j]), np.append(weight, START_WEIGHT), float(spread[j]))
         mean = np.clip(mean + self.trend * power_for_work(sheet, dtype), law.low, law.high)
         if host and at is not None:
             mean[at] = np.clip(np.log(self.host_launch_s * sheet.clock_hz), law.low[at], law.high[at])
         return Prior(mean, self.sigma)
 
     def left_over(self, rows: Rows, sheet: Sheet) -> Array:
-        """ln(measured / law) that other devices left over at these shapes; zero unless devices are alike there."""
+        """ln(measured / law) that other devices left over at these shapes; zero unless devices are alike there.
+
+        What one device alone leaves over may be its own: it takes two to show what is common.
+        """
         seen = [e for e in self.evidence if len(e.surface.weights)]
         places = self.law.place(rows, sheet)
-        if not (self.law.alike and seen):
+        if not self.law.alike or len({e.device for e in seen}) < 2:
             return np.zeros(len(places))
         weight = _weights(seen, traits(sheet))
         return np.asarray(
             sum(w * e.surface.at(places) for w, e in zip(weight, seen, strict=True)) / (weight.sum() + _SHRINK)
         )
+
+
+def centre(values: Array, weight: Array, spread: float) -> float:
+    """Mean of logarithms in which one beyond NEAR·spread of it counts as if it lay there: one odd kernel pulls little.
+
+    The root of Σ w·clip(v − m, ±NEAR·spread), which is piecewise linear in m; the middle where a stretch of m is one.
+    P. Huber, Ann. Math. Statist. 35 (1964) 73. NEAR was chosen by leaving devices out.
+    """
+    most = NEAR * spread
+    bends = np.sort(np.concatenate([values - most, values + most]))
+    pull = np.clip(values[None, :] - bends[:, None], -most, most) @ weight
+    sure = 1e-9 * most * weight.sum()
+    last, next_ = int(np.flatnonzero(pull > sure)[-1]), int(np.flatnonzero(pull < -sure)[0])
+    if next_ > last + 1:
+        return float((bends[last + 1] + bends[next_ - 1]) / 2)
+    return float(bends[last] + (bends[next_] - bends[last]) * pull[last] / (pull[last] - pull[next_]))
 
 
 def first(law: Law) -> tuple[Array, Array]:

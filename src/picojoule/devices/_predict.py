@@ -94,15 +94,15 @@ def predict(
     Raises InputError for an unknown class, format or column, and for a fact that the sheet lacks.
     """
     law = law_of(kind, dtype)
-    time, state, by, used = _values(law, rows, dtype, sheet, stack, sort, host, queued, own, without)
+    time, state, by, used, gap = _values(law, rows, dtype, sheet, stack, sort, host, queued, own, without)
     power = None
     if sheet.max_power_w is not None:
         operations, size = law.work(rows, dtype)
         rates = {"operations_per_s": operations / time, "bytes_per_s": size / time, "time_s": time}
         power = _values(POWERS[f"power_{law.name}"], rates, dtype, sheet, None, None, host, False, own, without)[0]
-    low, high = _bounds(band_key(law.name, family(dtype)), state, sheet.name, used, time)
+    low, high = _bounds(band_key(law.name, family(dtype)), state, sheet.name, used, time, gap)
     energy = None if power is None else time * power
-    energy_low, energy_high = _energy_bounds(law.name, family(dtype), state, sheet.name, used, time, energy)
+    energy_low, energy_high = _energy_bounds(law.name, family(dtype), state, sheet.name, used, time, gap, energy)
     free = Prediction(time, low, high, power, energy, energy_low, energy_high, state, by)
     return free if limit_w is None else _limited(free, limit_w, sheet)
 
@@ -195,16 +195,18 @@ def _values(
     queued: bool,
     own: Sequence[Evidence],
     without: frozenset[str],
-) -> tuple[Array, State, str, str]:
+) -> tuple[Array, State, str, str, Array]:
     seen = None if sheet.name in without else measured_on(law, sheet.name, dtype, stack, own, sort)
     if seen is not None and np.isfinite(seen.theta).all():
-        theta, left, state = seen.theta.copy(), seen.surface.at(law.place(rows, sheet)), "calibrated"
-        used = seen.stack
+        places = law.place(rows, sheet)
+        theta, left, state = seen.theta.copy(), seen.surface.at(places), "calibrated"
+        used, gap = seen.stack, seen.surface.gap(places)
         by = f"{law.name}: {seen.rows} rows of {seen.stack} on {seen.device}"
     else:
         known = knowledge(law, dtype, without=without, own=own, sort=sort)
         theta = known.prior(sheet, dtype, host=host and not queued).mean
         left, state, used = known.left_over(rows, sheet), "sheet", ""
+        gap = np.zeros(len(left))
         by = f"{law.name}: the sheet of {sheet.name}, and {len({e.device for e in known.evidence})} other devices"
     found = law.prepare(rows, sheet, dtype)(theta) * np.exp(left)
     at = launch_of(law)
@@ -212,29 +214,31 @@ def _values(
         launch_s = float(np.exp(theta[at])) / sheet.clock_hz
         kept_s = min(launch_s, constant("queued_launch") / sheet.clock_hz)
         found = np.maximum(found - (launch_s - kept_s), kept_s)
-    return np.asarray(found), state, by, used  # type: ignore[return-value]
+    return np.asarray(found), state, by, used, gap  # type: ignore[return-value]
 
 
 _SHORT = frozenset({"gemm", "stream", "convolution"})  # laws whose launch is one kernel's
 
 
-def _bounds(key: str, state: State, device: str, stack: str, time: Array) -> tuple[Array | None, Array | None]:
+def _bounds(
+    key: str, state: State, device: str, stack: str, time: Array, gap: Array
+) -> tuple[Array | None, Array | None]:
     band = band_for(key, state, device, stack)
     if band is None:
         return None, None
-    low, high = band.at(time)
+    low, high = band.at(time, gap)
     return time * low, time * high
 
 
 def _energy_bounds(
-    law: str, formats: str, state: State, device: str, stack: str, time: Array, energy: Array | None
+    law: str, formats: str, state: State, device: str, stack: str, time: Array, gap: Array, energy: Array | None
 ) -> tuple[Array | None, Array | None]:
     """The bounds of time and power together, in quadrature of logarithms: they miss for reasons of their own."""
     clock = band_for(band_key(law, formats), state, device, stack)
     watts = band_for(band_key(f"power_{law}", formats), state, device, stack)
     if energy is None or clock is None or watts is None:
         return None, None
-    (low, high), (watts_low, watts_high) = clock.at(time), watts.at(time)
+    (low, high), (watts_low, watts_high) = clock.at(time, gap), watts.at(time)
     return (
         energy * np.exp(-np.hypot(np.log(low), np.log(watts_low))),
         energy * np.exp(np.hypot(np.log(high), np.log(watts_high))),

@@ -32,6 +32,12 @@ class Surface:
             return np.zeros(len(places))
         return np.asarray(_kernel(places, self.centres, self.length) @ self.weights)
 
+    def gap(self, places: Array) -> Array:
+        """How far each place lies from the nearest centre; zero without a surface."""
+        if not len(self.weights):
+            return np.zeros(len(places))
+        return np.asarray(np.sqrt(np.maximum(_squares(places, self.centres), 0)).min(axis=1))
+
 
 def krige(places: Array, rest: Array, *, length: float = 4.0, noise: float = 0.1, most: int = 160) -> Surface:
     """The surface through residuals `rest` at `places`. `noise` is the variance of a row over that of the surface."""
@@ -47,9 +53,12 @@ def krige(places: Array, rest: Array, *, length: float = 4.0, noise: float = 0.1
 
 
 def _kernel(a: Array, b: Array, length: float) -> Array:
-    square = (a**2).sum(1)[:, None] + (b**2).sum(1)[None, :] - 2 * a @ b.T
-    reach = np.sqrt(3 * np.maximum(square, 0)) / length
+    reach = np.sqrt(3 * np.maximum(_squares(a, b), 0)) / length
     return np.asarray((1 + reach) * np.exp(-reach))
+
+
+def _squares(a: Array, b: Array) -> Array:
+    return np.asarray((a**2).sum(1)[:, None] + (b**2).sum(1)[None, :] - 2 * a @ b.T)
 
 
 def _spread_out(places: Array, length: float, most: int) -> list[int]:
