@@ -4,7 +4,7 @@
 
 Serving points are those kept in validation/serving: 16-bit dense models, chat and questions. The server's two times are
 non-negative least squares of the relative error of a step. The bands: each model by the times fitted on the others, the
-whole device unknown to the operators' laws; widened as for so few models (see devices/_interval.py). `--limits` names
+whole device unknown to the operators' laws; widened as for so few models (see `band`). `--limits` names
 the traces of Zeus (training under power limits); without it their band stays as it is.
 """
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 import picojoule as pj
 from picojoule.devices import Requests, Served, Sheet, served, sheet, step
-from picojoule.devices._interval import Band, conformal, stretched
+from picojoule.devices._interval import conformal
 from picojoule.devices._power import slow_down
 
 ROOT = Path(__file__).parents[1]
@@ -110,11 +110,17 @@ def ratios(p: Point, server_s: tuple[float, float]) -> tuple[float, float]:
 
 
 def band(rest: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
-    """Multipliers from the residuals of each group (model, board) held out: the widest, grown for few groups."""
-    pairs = [np.exp(conformal(r)) for r in rest]
-    widest = Band("", "sheet", "", "", (min(float(p[0]) for p in pairs),), (max(float(p[1]) for p in pairs),), 0)
-    grown = stretched(widest, len(rest))
-    return grown.low[0], grown.high[0]
+    """Multipliers from the residuals of each group (model, board) held out: the widest, grown for few groups.
+
+    The widest of n holds the next with probability n/(n + 1): with fewer than three that is below three quarters, so
+    there the logarithms grow by 4/(n + 1), to both sides alike: one or two groups do not tell which way a third errs.
+    """
+    ends = [conformal(r) for r in rest]
+    low, high = min(float(e[0]) for e in ends), max(float(e[1]) for e in ends)
+    if len(rest) < 3:
+        high = max(high, -low) * 4 / (len(rest) + 1)
+        low = -high
+    return float(f"{np.exp(low):.4g}"), float(f"{np.exp(high):.4g}")
 
 
 def spread(whole: float, others: Sequence[float]) -> float:
