@@ -16,22 +16,29 @@ from ._graph import Array, Graph, Shape
 from ._kernel import Cpu, Kernel
 from ._lower import lower
 from ._quantise import Ranges, quantise
+from ._rules_attention import CHOICES
 from ._table import select
 
 _GRAIN: Final = 512  # bytes; tensors begin at multiples
 
 
 def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
-                  calibration: Sequence[Mapping[str, Array]] = (), per_channel: bool = True) -> Compiled:  # fmt: skip
+                  calibration: Sequence[Mapping[str, Array]] = (), per_channel: bool = True,
+                  attention: str = "auto") -> Compiled:  # fmt: skip
     """Programs for one core of `machine`, in float32, or in int8 as `calibration` inputs scale it.
+
+    `attention` is "fused" into one kernel wherever its blocks fit on chip, "unfused", or by price ("auto").
 
     Raises InputError for what cannot be compiled.
     """
     if dtype not in ("float32", "int8") or (dtype == "int8") != bool(calibration):
         raise InputError(f"dtype {dtype!r} with {len(calibration)} sets of calibration inputs", where=graph.name,
                          expected="float32 without, int8 with some", example="dtype='int8', calibration=[inputs]")  # fmt: skip
+    if attention not in CHOICES:
+        raise InputError(f"attention {attention!r}", where=graph.name, expected=f"one of {', '.join(CHOICES)}",
+                         example="attention='fused'")  # fmt: skip
     smaller, lines = optimise(graph)
-    selector, outs = select(smaller, machine)
+    selector, outs = select(smaller, machine, attention)
     lines += selector.explain
     constants = dict(selector.constants)
     for name, store in zip(smaller.outputs, outs, strict=True):

@@ -13,6 +13,7 @@ import numpy as np
 
 from picojoule.quantity import InputError
 
+from ._attention import Attend
 from ._graph import Array
 from ._kernel import Body, Contract, Copy, Cpu, Kernel, Place, Plane, Shrink, Step, Sweep
 
@@ -85,7 +86,7 @@ class _Quantiser:
 
     def _look(self) -> None:
         for kernel in self.kernels:
-            if isinstance(kernel, Cpu):
+            if isinstance(kernel, Cpu | Attend):
                 self.float.update((*kernel.reads(), *kernel.writes()))
             elif isinstance(kernel, Copy):
                 for piece in kernel.pieces:

@@ -4,37 +4,19 @@ Float sums run one by one in the order that a Contract states; integer sums are 
 calibration, where their order does not matter.
 """
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._meaning import NUMPY, SPECIAL, binary, folded, product, unary
+from .._meaning import SPECIAL, binary, folded, product, unary
+from ._attention import Attend
 from ._graph import Array
 from ._kernel import Body, Contract, Copy, Kernel, Place, Plane, Shrink, Strided, Sweep, Window
+from ._reference_attention import attend
+from ._stored import Stored as Stored
 
 _UNARY: Final = ("relu", "copy", *(name for name in SPECIAL if name != "div"))
-
-
-class Stored:
-    """Flat arrays by name of stored tensor."""
-
-    def __init__(self, sizes: Mapping[str, int], dtypes: Mapping[str, str]) -> None:
-        self.sizes, self.dtypes = sizes, dtypes
-        self.arrays: dict[str, Array] = {}
-
-    def flat(self, name: str) -> Array:
-        """The elements, made at the first use."""
-        if name not in self.arrays:
-            self.arrays[name] = np.zeros(self.sizes[name], NUMPY[self.dtypes.get(name, "float32")])
-        return self.arrays[name]
-
-    def plane(self, place: Place, m: int, n: int) -> Array:
-        """m×n of a tensor, writable."""
-        flat = self.flat(place.tensor)[place.offset :]
-        stride = (place.stride or n) * flat.itemsize
-        return np.lib.stride_tricks.as_strided(flat, (m, n), (stride, flat.itemsize))
 
 
 def evaluate(kernel: Kernel, stored: Stored, fast: bool = False) -> None:
@@ -48,6 +30,8 @@ def evaluate(kernel: Kernel, stored: Stored, fast: bool = False) -> None:
         x = stored.plane(kernel.x, body.m * kernel.rows, body.n).astype(np.float32)
         images = x.reshape(body.m, kernel.rows, body.n)
         _body(body, stored, np.stack([folded(kernel.fn, image) for image in images]))
+    elif isinstance(kernel, Attend):
+        attend(kernel, stored, fast)
     elif isinstance(kernel, Copy):
         if kernel.fill is not None:
             stored.flat(kernel.pieces[0].target.tensor)[:] = kernel.fill

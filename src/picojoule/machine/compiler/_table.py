@@ -1,18 +1,20 @@
 """Which rule turns which ONNX operator into kernels; what has none runs on the CPU and is named."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import prod
 from typing import Final
 
 from picojoule.quantity import InputError
 
 from .._machine import Machine
+from . import _rules_attention as attention
 from . import _rules_contract as contract
 from . import _rules_move as moves
 from . import _rules_point as point
 from . import _rules_recurrent as recurrent
 from ._graph import Graph, Node
 from ._kernel import Body, Cpu
+from ._match import Group, attentions, producers
 from ._select import Selector, UnsupportedError
 
 RULES: Final[dict[str, Callable[[Selector, Node], None]]] = {
@@ -31,18 +33,39 @@ RULES: Final[dict[str, Callable[[Selector, Node], None]]] = {
 FAULTS: Final = (KeyError, IndexError, ValueError, TypeError, ZeroDivisionError)
 
 
-def select(graph: Graph, machine: Machine) -> tuple[Selector, list[str]]:
-    """The kernels of a graph, and the stored tensors of its outputs."""
+def select(graph: Graph, machine: Machine, choice: str = "auto") -> tuple[Selector, list[str]]:
+    """The kernels of a graph, and the stored tensors of its outputs. `choice` is how attention is run."""
     _bounded(graph, machine)
     selector = Selector(graph, machine.sizes["nram"])
+    made, groups = producers(graph), attentions(graph)
+    inner = {node.outputs: group for group in groups for node in group.nodes}
     for node in graph.nodes:
-        told, kernels = len(selector.explain), len(selector.kernels)
-        reason = _reason(selector, node)
-        if reason:
-            _on_cpu(selector, node, reason)
-        elif len(selector.explain) == told and not any(node in one.nodes for one in selector.kernels[kernels:]):
-            selector.explain.append(f"removed {node.name} ({node.op}): a view of its input")
+        group = inner.get(node.outputs)
+        if group is None:
+            _place(selector, node)
+        elif node is group.nodes[-1]:
+            _attention(selector, made, group, machine, choice)
     return selector, selector.finish()
+
+
+def _place(selector: Selector, node: Node) -> None:
+    """Kernels of one node, or the CPU for it."""
+    told, kernels = len(selector.explain), len(selector.kernels)
+    reason = _reason(selector, node)
+    if reason:
+        _on_cpu(selector, node, reason)
+    elif len(selector.explain) == told and not any(node in one.nodes for one in selector.kernels[kernels:]):
+        selector.explain.append(f"removed {node.name} ({node.op}): a view of its input")
+
+
+def _attention(selector: Selector, made: Mapping[str, Node], group: Group, machine: Machine, choice: str) -> None:
+    """One kernel, or the nodes of a group one after the other."""
+    try:
+        attention.attention(selector, made, group, machine, choice)
+    except UnsupportedError as error:
+        selector.explain.append(f"kept attention {group.nodes[-1].name} unfused: {error}")
+        for node in group.nodes:
+            _place(selector, node)
 
 
 def _bounded(graph: Graph, machine: Machine) -> None:
