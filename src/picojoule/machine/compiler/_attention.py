@@ -4,7 +4,8 @@ For each block of keys, in order: s = q·kᵀ, then its `scores` steps; M = max(
 p = exp(s - M); l = l·a + Σp; y = y·a + p·v, the products added to y·a one by one. At the end y / l. The first block has
 no a. Sums are in order of columns; a tensor that is added counts as -3·10³⁸ at least in m, so rows that it closes off
 weigh nothing. Blocks that a constant mask closes (every number at or below -10³⁰, and none of its rows only such
-numbers) are left out, for they would add p = 0; blocks of it that are all zero are not added.
+numbers) are left out, for they would add p = 0; blocks of it that are all zero are not added. `guarded`: l is at
+least 10⁻³⁸, so rows that are closed off as a whole give 0, not 0 / 0.
 """
 
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from ._graph import Array
 from ._kernel import Kernel, Place
 
 LOWEST: Final = -3e38
+LEAST: Final = 1e-38
 CLOSED: Final = -1e30
 
 
@@ -80,6 +82,7 @@ class Attend(Kernel):
     rows: int = 1
     columns: int = 1
     swapped: bool = False
+    guarded: bool = False
     known: dict[tuple[int, ...], tuple[Block, ...]] = field(default_factory=dict)
 
     def reads(self) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from .._meaning import BINARY, FOLDS, FUNCTIONS
-from ._attention import LOWEST, Attend, Block, Head, mask_at
+from ._attention import LEAST, LOWEST, Attend, Block, Head, mask_at
 from ._build import DRAM, NRAM, WRAM, Builder, share
 from ._lower_contract import areas
 from ._price_attention import places
@@ -75,6 +75,8 @@ class _Attending:
                 self.vec("add", some, count, a=total, b=some)
             total = some
             emit("mm", y=y, x=self.s, w=v, m=count, k=block.count, n=kernel.width, acc=int(number > 0))
+        if kernel.guarded:
+            self.vec("max", total, count, a=total, imm=1, b=bits(LEAST))
         emit("rows", fn=BINARY.index("div"), dst=y, a=y, b=total, m=count, n=kernel.width, across=1)
         out = kernel.out
         far = self.far(out.tensor, out.offset + head.out + first * out.stride)

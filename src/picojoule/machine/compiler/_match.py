@@ -25,10 +25,14 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Nodes that are one attention, in order; `links` are what is done between product and softmax."""
+    """Nodes that are one attention, in order; `links` are what is done between product and softmax.
+
+    `guarded`: weights that are not a number, of rows that a mask closes as a whole, are replaced by 0.
+    """
 
     nodes: tuple[Node, ...]
     links: tuple[Link, ...]
+    guarded: bool = False
 
     @property
     def q(self) -> str:
@@ -62,13 +66,29 @@ def attentions(graph: Graph) -> list[Group]:
     alone = {name for name, found in readers.items() if len(found) == 1} - set(graph.outputs)
     groups = []
     for node in graph.nodes:
-        if node.op == "Softmax" and node.outputs[0] in alone and _along_rows(graph, node):
-            after = graph.nodes[readers[node.outputs[0]][0]]
-            if after.op == "MatMul" and after.inputs[0] == node.outputs[0] != after.inputs[1]:
+        if node.op == "Softmax" and _along_rows(graph, node):
+            guard = _guard(graph, readers, node)
+            weights = (guard or (node,))[-1].outputs[0]
+            if weights not in alone:
+                continue
+            after = graph.nodes[readers[weights][0]]
+            if after.op == "MatMul" and after.inputs[0] == weights != after.inputs[1]:
                 found = _before(graph, made, alone, node)
                 if found is not None:
-                    groups.append(Group((*found[0], node, after), found[1]))
+                    groups.append(Group((*found[0], node, *guard, after), found[1], bool(guard)))
     return groups
+
+
+def _guard(graph: Graph, readers: Mapping[str, list[int]], softmax: Node) -> tuple[Node, ...]:
+    """Where(IsNaN(p), 0, p) after a softmax."""
+    name = softmax.outputs[0]
+    found = [graph.nodes[i] for i in readers.get(name, ())]
+    if [node.op for node in found] != ["IsNaN", "Where"] or name in graph.outputs:
+        return ()
+    test, choice = found
+    alone = len(readers.get(test.outputs[0], ())) == 1 and test.outputs[0] not in graph.outputs
+    same = choice.inputs[0] == test.outputs[0] and choice.inputs[2] == name and scalar(graph, choice.inputs[1]) == 0
+    return (test, choice) if alone and same else ()
 
 
 def _along_rows(graph: Graph, node: Node) -> bool:

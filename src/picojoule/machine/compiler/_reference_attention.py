@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._meaning import SPECIAL, binary, folded, product, unary
-from ._attention import LOWEST, Attend, Block, Head, mask_at
+from ._attention import LEAST, LOWEST, Attend, Block, Head, mask_at
 from ._graph import Array
 from ._kernel import Place
 from ._stored import Stored
@@ -30,6 +30,8 @@ def attend(kernel: Attend, stored: Stored, fast: bool = False) -> None:
             start = y if number else np.zeros((count, kernel.width), np.float32)
             y = start + p @ v if fast else product(p, v, start)
             highest = top
+        if kernel.guarded:
+            total = binary("max", total, np.float32(LEAST))
         _rows(stored, kernel.out, head.out, first, count, kernel.width)[:] = binary("div", y, total[:, None])
 
 

@@ -46,12 +46,12 @@ def attention(selector: Selector, made: Mapping[str, Node], group: Group, machin
     )
     name = group.nodes[-1].name
     kernel = Attend(name, Body(len(heads) * queries, width), list(group.nodes), q, k, v, place, queries, keys, depth, width,
-                    heads, scored, masks, turned)  # fmt: skip
+                    heads, scored, masks, turned, guarded=group.guarded)  # fmt: skip
     found = cheapest(kernel, machine)
     if found is None:
         raise UnsupportedError("no block of it fits on chip")
     alone = apart(kernel, machine)
-    if choice == "auto" and found[0] > alone:
+    if choice == "auto" and found[0] > alone and not group.guarded:  # apart, the guard would be the CPU's
         raise UnsupportedError(f"its nodes apart are priced {alone:,.0f} cycles, one kernel {found[0]:,.0f}")
     _add(selector, group, found[1], batch)
     inner = ", ".join(f"{node.name} ({node.op})" for node in group.nodes[:-1])
