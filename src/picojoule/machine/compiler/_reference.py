@@ -58,9 +58,11 @@ def patches(x: Array, window: Window, y: int, x0: int, outside: float) -> Array:
     rows = (window.out[0] - 1) * window.stride[0] + tall
     columns = (window.out[1] - 1) * window.stride[1] + wide
     padded = np.full((window.images, rows, columns, x.shape[-1]), outside, x.dtype)
-    top, left = window.pads
+    top, left = window.pads  # below 0: the first rows and columns are left out
+    y0, x_first = max(0, -top), max(0, -left)
     high, broad = min(window.height, rows - top), min(window.width, columns - left)
-    padded[:, top : top + high, left : left + broad] = x[:, :high, :broad]
+    if high > y0 and broad > x_first:
+        padded[:, top + y0 : top + high, left + x_first : left + broad] = x[:, y0:high, x_first:broad]
     at, to = y * window.dilation[0], x0 * window.dilation[1]
     cut = padded[:, at : at + (window.out[0] - 1) * window.stride[0] + 1 : window.stride[0],
                  to : to + (window.out[1] - 1) * window.stride[1] + 1 : window.stride[1]]  # fmt: skip

@@ -12,6 +12,8 @@ from . import _rules_contract as contract
 from . import _rules_move as moves
 from . import _rules_point as point
 from . import _rules_recurrent as recurrent
+from . import _rules_transposed as transposed
+from . import _rules_volume as volume
 from ._graph import Graph, Node
 from ._kernel import Body, Cpu
 from ._match import Group, attentions, producers
@@ -23,7 +25,8 @@ RULES: Final[dict[str, Callable[[Selector, Node], None]]] = {
     "BatchNormalization": point.batch_norm, "Softmax": point.softmax, "LayerNormalization": point.layer_norm,
     "ReduceMean": point.reduce, "ReduceSum": point.reduce, "ReduceMax": point.reduce,
     "GlobalAveragePool": point.global_pool, "GlobalMaxPool": point.global_pool, "MatMul": contract.matmul,
-    "Gemm": contract.gemm, "Conv": contract.conv, "MaxPool": contract.pool, "AveragePool": contract.pool,
+    "Gemm": contract.gemm, "Conv": volume.conv, "ConvTranspose": transposed.conv_transpose,
+    "MaxPool": volume.pool, "AveragePool": volume.pool,
     "Reshape": moves.reshape, "Flatten": moves.reshape, "Squeeze": moves.reshape, "Unsqueeze": moves.reshape,
     "Identity": moves.identity, "Transpose": moves.transpose, "Concat": moves.concat, "Slice": moves.cut,
     "Split": moves.split, "Gather": moves.gather, "Expand": moves.expand, "Pad": moves.pad, "LSTM": recurrent.lstm,
