@@ -63,6 +63,19 @@ def move(view: View, v: Values) -> None:
         far[:] = near
 
 
+def gather(view: View, v: Values) -> None:
+    """Rows of a table by the numbers that stand behind the place of the rows. Raises InputError for one outside it."""
+    size, count = v["bytes"], v["count"]
+    nram = view["nram"]
+    wanted = typed(nram, v["near"] + count * size, count, NUMPY["int32"])
+    wrong = np.flatnonzero((wanted < 0) | (wanted >= v["limit"]))
+    if wrong.size:
+        raise InputError(f"row {wanted[wrong[0]]}, entry {wrong[0]} of its list, of a table of {v['limit']} rows",
+                         where="gather", expected=f"0 to {v['limit'] - 1}")  # fmt: skip
+    table = rows_of(view["dram"], v["far"], v["limit"], size, size)
+    rows_of(nram, v["near"], count, size, size)[:] = table[wanted]
+
+
 def typed(memory: Bytes, start: int, count: int, dtype: "np.dtype[Any]") -> NDArray[Any]:
     """`count` numbers from byte `start` on, aligned or not."""
     return memory[start : start + count * dtype.itemsize].view(dtype)

@@ -16,7 +16,7 @@ from .._pjx import write_program
 from .._program import Program
 from .._run import Event, simulate
 from ._graph import Array, Graph
-from ._kernel import Cpu, Kernel
+from ._kernel import Cpu, Kernel, Lookup
 from ._quantise import Ranges
 from ._reference import Stored, evaluate
 
@@ -124,7 +124,7 @@ class Compiled:
                 self._by_arrays(step, found)
             else:
                 given = {
-                    buffer: self._fitting(name, found[name]).reshape(step.program.buffer(buffer).shape)
+                    buffer: self._fitting(step, name, found[name]).reshape(step.program.buffer(buffer).shape)
                     for name, buffer in step.inputs.items()
                 }
                 run = simulate(step.program, self.machine, given, check=False)
@@ -146,17 +146,30 @@ class Compiled:
         shape = self.graph.shapes.get(name)
         return array if shape is None else array.reshape(shape)
 
-    def _fitting(self, name: str, array: Array) -> Array:
-        """What the host hands to the core."""
+    def _fitting(self, step: Segment, name: str, array: Array) -> Array:
+        """What the host hands to the core: floats as they are, numbers of rows as int32 from 0 on."""
+        limits = [one.limit for one in step.kernels if isinstance(one, Lookup) and one.index == name]
+        if limits:
+            return self._indices(name, array, limits[0])
         if array.size != self.sizes[name] or array.dtype != np.float32:
             raise InputError(f"{name!r} is {array.dtype} of {array.shape}", where=self.graph.name,
                              expected=f"float32 of {self.sizes[name]} elements, as when it was compiled")  # fmt: skip
         return np.ascontiguousarray(array).reshape(-1)
 
+    def _indices(self, name: str, array: Array, limit: int) -> Array:
+        """Those below 0 count from the end of the table."""
+        flat = array.reshape(-1).astype(np.int64)
+        wrong = flat[(flat < -limit) | (flat >= limit)]
+        if wrong.size or array.dtype.kind != "i" or array.size != self.sizes[name]:
+            told = f"row {wrong[0]} of a table of {limit} rows" if wrong.size else f"{array.dtype} of {array.shape}"
+            raise InputError(f"{name!r}: {told}", where=self.graph.name,
+                             expected=f"{self.sizes[name]} whole numbers from {-limit} to {limit - 1}")  # fmt: skip
+        return np.where(flat < 0, flat + limit, flat).astype(np.int32)
+
     def _by_arrays(self, step: Segment, found: dict[str, Array]) -> None:
         stored = Stored(self.sizes, self.dtypes)
         stored.arrays.update({name: array.reshape(-1) for name, array in self.constants.items()})
-        stored.arrays.update({name: self._fitting(name, found[name]) for name in step.inputs})
+        stored.arrays.update({name: self._fitting(step, name, found[name]) for name in step.inputs})
         for kernel in step.kernels:
             evaluate(kernel, stored)
         found.update({name: stored.flat(name) for name in step.outputs})

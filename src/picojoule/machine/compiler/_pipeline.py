@@ -45,7 +45,7 @@ def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
         if store in constants:
             constants[store] = smaller.constants[name]
     sizes = {name: prod(shape) for name, shape in selector.shapes.items()}
-    kernels, dtypes = selector.kernels, dict[str, str]()
+    kernels, dtypes = selector.kernels, dict(selector.dtypes)
     if dtype == "int8":
         plain = Compiled(smaller, machine, _unlowered(kernels), dict(zip(smaller.outputs, outs, strict=True)), constants,
                          sizes, {}, ())  # fmt: skip
@@ -53,7 +53,7 @@ def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
         for inputs in calibration:
             plain.watch(inputs, ranges)
         found = quantise(kernels, constants, sizes, ranges, (*smaller.inputs, *outs), per_channel)
-        kernels, dtypes = found.kernels, found.dtypes
+        kernels, dtypes = found.kernels, {**dtypes, **found.dtypes}
         constants.update(found.constants)
         sizes.update(found.sizes)
         lines += found.lines

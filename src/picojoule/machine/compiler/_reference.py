@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .._meaning import SPECIAL, binary, folded, product, unary
 from ._attention import Attend
 from ._graph import Array
-from ._kernel import Body, Contract, Copy, Kernel, Place, Plane, Shrink, Strided, Sweep, Window
+from ._kernel import Body, Contract, Copy, Kernel, Lookup, Place, Plane, Shrink, Strided, Sweep, Window
 from ._reference_attention import attend
 from ._stored import Stored as Stored
 
@@ -30,6 +30,9 @@ def evaluate(kernel: Kernel, stored: Stored, fast: bool = False) -> None:
         x = stored.plane(kernel.x, body.m * kernel.rows, body.n).astype(np.float32)
         images = x.reshape(body.m, kernel.rows, body.n)
         _body(body, stored, np.stack([folded(kernel.fn, image) for image in images]))
+    elif isinstance(kernel, Lookup):
+        table = stored.plane(kernel.table, kernel.limit, kernel.body.n)
+        _body(kernel.body, stored, table[stored.flat(kernel.index)[: kernel.body.m]].copy())
     elif isinstance(kernel, Attend):
         attend(kernel, stored, fast)
     elif isinstance(kernel, Copy):

@@ -8,9 +8,9 @@ import numpy as np
 
 from ._fold import batch_scale
 from ._graph import Node, scalar
-from ._kernel import Body, Place, Plane, Shrink
+from ._kernel import Body, Kernel, Lookup, Place, Plane, Shrink
 from ._select import Emit, Operand, Selector, UnsupportedError, apply
-from ._tile import up
+from ._tile import BodyPlan, up
 
 Registers = Sequence[int | float]
 
@@ -155,13 +155,14 @@ def batch_norm(selector: Selector, node: Node) -> None:
                   lambda body, r: apply(body, "add", apply(body, "mul", r[0], r[1]), r[2]))  # fmt: skip
 
 
-def _plane(selector: Selector, node: Node, store: str, m: int, n: int) -> tuple[Plane, int]:
+def _plane(selector: Selector, node: Node, store: str, m: int, n: int) -> tuple[Kernel, int]:
     """A stored tensor as a whole m×n plane: a register of the kernel that made it, or of a new one."""
     if 8 * up(4 * n) > selector.nram:
         raise UnsupportedError(f"rows of {n} numbers are too long for NRAM")
     home = selector.home[store]
     kernel = selector.kernels[home] if home >= 0 else None
-    if isinstance(kernel, Plane) and (kernel.body.m, kernel.body.n) == (m, n):
+    room = isinstance(kernel, Lookup) and 4 * BodyPlan(kernel.body, True).bytes(2, n) <= selector.nram
+    if (isinstance(kernel, Plane) or room) and kernel is not None and (kernel.body.m, kernel.body.n) == (m, n):
         known = kernel.body.known.get(store)
         if known is not None and kernel.body.kinds[known] == "full":
             selector.explain.append(f"fused {node.name} ({node.op}) into {kernel.name}")

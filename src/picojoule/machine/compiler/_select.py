@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 
 from ._graph import Node, Shape, scalar
-from ._kernel import Body, Copy, Cpu, Kernel, Place, Plane
+from ._kernel import Body, Copy, Cpu, Kernel, Lookup, Place, Plane
 from ._stores import PERMUTE, Stores, View
 from ._tile import BodyPlan
 
@@ -141,7 +141,7 @@ class Selector(Stores):
             m * n != body.m * body.n or any(one.kind not in ("full", "imm") for one in operands)
         ):
             return None
-        if body.whole and BodyPlan(body, False).bytes(1, body.n) > self.nram // 2:
+        if body.whole and BodyPlan(body, isinstance(kernel, Lookup)).bytes(1, body.n) > self.nram // 2:
             return None  # a row with more operands might not fit
         for one in operands:
             if one.kind == "imm":

@@ -42,6 +42,9 @@ class Stores:
         self.views: dict[str, View] = {}
         self.constants: dict[str, Array] = {}
         self.shapes: dict[str, Shape] = {name: graph.shape(name) for name in graph.inputs}
+        self.dtypes: dict[str, str] = {}  # of what is not float32
+        self.limits: dict[str, int] = {}  # of the table that stored indices choose from
+        self.indexed = True  # whether the machine can choose rows of a table
         self.explain: list[str] = []
         self.count = 0
 

@@ -9,6 +9,7 @@ from picojoule.quantity import InputError
 from .._machine import Machine
 from . import _rules_attention as attention
 from . import _rules_contract as contract
+from . import _rules_lookup as lookup
 from . import _rules_move as moves
 from . import _rules_point as point
 from . import _rules_recurrent as recurrent
@@ -29,9 +30,10 @@ RULES: Final[dict[str, Callable[[Selector, Node], None]]] = {
     "MaxPool": volume.pool, "AveragePool": volume.pool,
     "Reshape": moves.reshape, "Flatten": moves.reshape, "Squeeze": moves.reshape, "Unsqueeze": moves.reshape,
     "Identity": moves.identity, "Transpose": moves.transpose, "Concat": moves.concat, "Slice": moves.cut,
-    "Split": moves.split, "Gather": moves.gather, "Expand": moves.expand, "Pad": moves.pad, "LSTM": recurrent.lstm,
+    "Split": moves.split, "Gather": lookup.gather, "Expand": moves.expand, "Pad": moves.pad, "LSTM": recurrent.lstm,
     "GRU": recurrent.gru,
 }  # fmt: skip
+SAME: Final = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")  # the same bytes, whole numbers too
 # What a rule may raise on a node that is not valid. Named one by one: a fault of ours must not hide among them.
 FAULTS: Final = (KeyError, IndexError, ValueError, TypeError, ZeroDivisionError)
 
@@ -40,6 +42,7 @@ def select(graph: Graph, machine: Machine, choice: str = "auto") -> tuple[Select
     """The kernels of a graph, and the stored tensors of its outputs. `choice` is how attention is run."""
     _bounded(graph, machine)
     selector = Selector(graph, machine.sizes["nram"])
+    selector.indexed = machine.rows is None
     made, groups = producers(graph), attentions(graph)
     inner = {node.outputs: group for group in groups for node in group.nodes}
     for node in graph.nodes:
@@ -85,8 +88,10 @@ def _reason(selector: Selector, node: Node) -> str:
     rule, graph = RULES.get(node.op), selector.graph
     if rule is None:
         return "the processor has no such operator"
+    whole = (*node.inputs, *node.outputs) if node.op in SAME else node.inputs[1:2] if node.op == "Gather" else ()
     for name in (*node.inputs, *node.outputs):
-        if name and name not in graph.constants and graph.dtypes.get(name) != "float32":
+        allowed = ("float32", *lookup.INDICES) if name in whole else ("float32",)
+        if name and name not in graph.constants and graph.dtypes.get(name) not in allowed:
             return f"{name} is {graph.dtypes.get(name, 'of unknown type')}"
     missing = [name for name in (*node.inputs, *node.outputs) if name and name not in graph.shapes]
     if missing:
