@@ -272,7 +272,7 @@ _TABLE: Final = (
          " `quantise` is a times b, to the nearest even, to int8; `dequantise` is a in float32 times b.",
          (Field("fn", 5, names=meaning.FUNCTIONS), _TYPE, Field("dst", 24), Field("a", 24, default=0),
           Field("b", 32, default=0), Field("length", 24, 1), Field("imm", 1, default=0)),
-         lambda _: "compute", "length / lanes; exp, tanh, sigmoid, div, sqrt, erf: length / special", _vec_ticks,
+         lambda _: "compute", "length / lanes; exp, tanh, sigmoid, div, sqrt, erf, log: length / special", _vec_ticks,
          lambda _: "vector", _vec_counts, _vec_reads, _vec_writes, meaning.vec, ("dst", "a", "b")),
     Spec("post", 9, "Adds one to counter `sem`, which all agents see, once all before it in its stream has ended.",
          (_ON, Field("sem", 8)), lambda v: ASYNC[v["on"]]),

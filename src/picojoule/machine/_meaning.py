@@ -33,10 +33,11 @@ FUNCTIONS: Final = (
     "dequantise",
     "sqrt",
     "erf",
+    "log",
 )
 BINARY: Final = ("add", "sub", "mul", "max", "min", "div")
 FOLDS: Final = ("add", "max", "min")
-SPECIAL: Final = ("div", "exp", "tanh", "sigmoid", "sqrt", "erf")
+SPECIAL: Final = ("div", "exp", "tanh", "sigmoid", "sqrt", "erf", "log")
 
 
 def rows_of(memory: Bytes, start: int, rows: int, size: int, stride: int) -> Bytes:
@@ -140,6 +141,7 @@ _UNARY: Final[dict[str, Callable[[NDArray[Any]], NDArray[Any]]]] = {
     "copy": lambda a: a,
     "sqrt": np.sqrt,
     "erf": erf,
+    "log": np.log,
 }
 _PAIRS: Final[dict[str, Any]] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "max": np.maximum, "min": np.minimum,

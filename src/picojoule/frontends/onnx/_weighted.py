@@ -188,7 +188,9 @@ class _Kernels:
 
         if node.op == "GatherElements":  # the reference cannot choose among more than 64 rows
             return [_gather_elements(node, arrays)]
-        proto = self.protos[node.outputs]
+        proto = self.protos.get(node.outputs)
+        if proto is None:  # the compiler wrote it in place of another
+            proto = helper.make_node(node.op, list(node.inputs), list(node.outputs), node.name, **node.attributes)
         feed = {name: array for name, array in zip(proto.input, arrays, strict=True) if name and array is not None}
         infos = [helper.make_value_info(name, TypeProto()) for name in feed]
         outs = [helper.make_value_info(name, TypeProto()) for name in proto.output if name]

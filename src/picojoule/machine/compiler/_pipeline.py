@@ -11,6 +11,7 @@ from .._machine import BYTES, Machine
 from .._program import Buffer, Program
 from ._build import Builder
 from ._compiled import Compiled, Segment
+from ._expand import expanded
 from ._fold import optimise
 from ._graph import Array, Graph, Shape
 from ._kernel import Cpu, Kernel
@@ -37,7 +38,9 @@ def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
     if attention not in CHOICES:
         raise InputError(f"attention {attention!r}", where=graph.name, expected=f"one of {', '.join(CHOICES)}",
                          example="attention='fused'")  # fmt: skip
-    smaller, lines = optimise(graph)
+    whole, parts = expanded(graph)
+    smaller, lines = optimise(whole)
+    lines += parts
     selector, outs = select(smaller, machine, attention)
     lines += selector.explain
     constants = dict(selector.constants)

@@ -80,6 +80,7 @@ def apart(kernel: Attend, machine: Machine) -> float:
     between = _points(kernel, machine) + scores / _special(machine)
     price = max(first, 4 * (q + scores + _masks(kernel)) / bus) + max(between, 8 * scores / bus)
     price += max(second, 4 * (scores + own * keys * kernel.width + heads * queries * kernel.width) / bus)
+    price += 2.0 * heads * (12 + len(kernel.scores))  # instructions
     return price + (8 * own * keys * kernel.depth / bus if kernel.turned else 0.0)
 
 

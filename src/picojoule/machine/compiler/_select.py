@@ -66,7 +66,9 @@ class Selector(Stores):
         laid = tuple(shape[i] for i in order)
         operands = [self.operand(name, shape, order, layout) for name in names]
         if not any(one.kind == "full" for one in operands):
-            first = next(i for i, one in enumerate(operands) if one.kind != "imm")
+            first = next((i for i, one in enumerate(operands) if one.kind != "imm"), -1)
+            if first < 0:
+                raise UnsupportedError("all its inputs are numbers")
             operands[first] = Operand("full", self.expanded(names[first], shape, order, layout))
         m, n = prod(laid[:-1]), (laid[-1] if laid else 1)
         operands = [self._placed(one, m, n) for one in operands]

@@ -10,9 +10,13 @@ from .._machine import Machine
 from . import _rules_attention as attention
 from . import _rules_contract as contract
 from . import _rules_lookup as lookup
+from . import _rules_more as more
 from . import _rules_move as moves
 from . import _rules_point as point
 from . import _rules_recurrent as recurrent
+from . import _rules_resize as resizing
+from . import _rules_rnn as rnn
+from . import _rules_tile as tiling
 from . import _rules_transposed as transposed
 from . import _rules_volume as volume
 from ._graph import Graph, Node
@@ -31,7 +35,9 @@ RULES: Final[dict[str, Callable[[Selector, Node], None]]] = {
     "Reshape": moves.reshape, "Flatten": moves.reshape, "Squeeze": moves.reshape, "Unsqueeze": moves.reshape,
     "Identity": moves.identity, "Transpose": moves.transpose, "Concat": moves.concat, "Slice": moves.cut,
     "Split": moves.split, "Gather": lookup.gather, "Expand": moves.expand, "Pad": moves.pad, "LSTM": recurrent.lstm,
-    "GRU": recurrent.gru,
+    "GRU": recurrent.gru, "RNN": rnn.rnn, **dict.fromkeys(more.UNARY, more.unary), "PRelu": more.prelu, "Mean": more.mean,
+    "LogSoftmax": more.log_softmax, "RMSNormalization": more.rms_norm, **dict.fromkeys(more.REDUCE, more.reductions),
+    "Resize": resizing.resize, "Upsample": resizing.resize, "Tile": tiling.tile,
 }  # fmt: skip
 SAME: Final = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")  # the same bytes, whole numbers too
 # What a rule may raise on a node that is not valid. Named one by one: a fault of ours must not hide among them.
