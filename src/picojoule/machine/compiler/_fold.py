@@ -22,7 +22,7 @@ def optimise(graph: Graph) -> tuple[Graph, list[str]]:
     lines: list[str] = []
     for rule in (_constants, _identities, _constants, _norms, _dead):  # without identities more is constant
         graph = rule(graph, lines)
-    return graph, lines
+    return graph, list(dict.fromkeys(lines))
 
 
 def _constants(graph: Graph, lines: list[str]) -> Graph:

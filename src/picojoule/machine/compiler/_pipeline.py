@@ -16,6 +16,7 @@ from ._fold import optimise
 from ._graph import Array, Graph, Shape
 from ._kernel import Cpu, Kernel
 from ._lower import lower
+from ._qdq import gridded
 from ._quantise import Ranges, quantise
 from ._rules_attention import CHOICES
 from ._table import select
@@ -38,9 +39,10 @@ def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
     if attention not in CHOICES:
         raise InputError(f"attention {attention!r}", where=graph.name, expected=f"one of {', '.join(CHOICES)}",
                          example="attention='fused'")  # fmt: skip
-    whole, parts = expanded(graph)
+    whole, pairs = gridded(graph)
+    whole, parts = expanded(whole)
     smaller, lines = optimise(whole)
-    lines += parts
+    lines = [*pairs, *parts, *lines]
     selector, outs = select(smaller, machine, attention)
     lines += selector.explain
     constants = dict(selector.constants)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ._graph import Node
 from ._kernel import Body, Place
+from ._qdq import GRID
 from ._rules_point import _led, _plane
 from ._select import Emit, Selector, UnsupportedError, apply
 
@@ -89,9 +90,23 @@ def _log(_: Selector, __: Node) -> Emit:
     return lambda body, r: body.step("log", _one(r))
 
 
+_EVEN: Final = 1.5 * 2**23  # above it float32 has whole numbers only
+
+
+def _grid(_: Selector, node: Node) -> Emit:
+    scale, low, high = (float(node.attributes[name]) for name in ("scale", "low", "high"))
+
+    def emit(body: Body, r: Registers) -> int:
+        y = body.step("max", body.step("div", _one(r), imm=scale), imm=low)
+        y = body.step("add", body.step("min", y, imm=high), imm=_EVEN)
+        return body.step("mul", body.step("add", y, imm=-_EVEN), imm=scale)
+
+    return emit
+
+
 UNARY: Final[dict[str, Callable[[Selector, Node], Emit]]] = {
     "Elu": _elu, "Celu": _celu, "Selu": _selu, "Softplus": _softplus, "Mish": _mish, "Softsign": _softsign,
-    "Swish": _swish, "Log": _log,
+    "Swish": _swish, "Log": _log, GRID: _grid,
 }  # fmt: skip
 
 

@@ -52,6 +52,8 @@ def _scales(selector: Selector, node: Node, shape: Shape, out: Shape, old: bool)
     given = node.attributes.get("scales")
     position = 1 if old else 2
     constant = selector.graph.constants.get(node.input(position)) if node.input(position) else None
+    if node.input(position) and constant is None:
+        raise UnsupportedError("its scales are no constants")
     if given is None and constant is not None and constant.size:
         given = constant.reshape(-1).tolist()
     axes = [int(a) % len(shape) for a in node.attributes.get("axes") or range(len(shape))]
