@@ -155,4 +155,3 @@ class Attend(Kernel):
 def mask_at(mask: Mask, place: tuple[int, int], first: int) -> int:
     """The element at which the numbers of a block begin: `place` is (start of the head, first key)."""
     return mask.place.offset + place[0] + first * mask.place.stride + place[1]
-

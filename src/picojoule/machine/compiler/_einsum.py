@@ -14,9 +14,15 @@ def einsum(r: Rewriter, node: Node) -> None:
     terms = left.split(",")
     if not arrow or "." in text or any(len(set(term)) < len(term) for term in (*terms, out)) or len(terms) > 2:
         raise UnexpandedError(f"the equation {text} has an ellipsis, a diagonal, no result or more than two operands")
-    if r.fixed(node.inputs[:1]) or any(len(term) != len(r.shape(name)) for term, name in zip(terms, node.inputs, strict=True)):
+    if r.fixed(node.inputs[:1]) or any(
+        len(term) != len(r.shape(name)) for term, name in zip(terms, node.inputs, strict=True)
+    ):
         raise UnexpandedError("its first operand is a constant, or its letters are not its axes")
-    size = {letter: n for term, name in zip(terms, node.inputs, strict=True) for letter, n in zip(term, r.shape(name), strict=True)}
+    size = {
+        letter: n
+        for term, name in zip(terms, node.inputs, strict=True)
+        for letter, n in zip(term, r.shape(name), strict=True)
+    }
     operands = [_summed(r, term, name, "".join(terms[:i] + terms[i + 1 :]) + out) for i, (term, name) in
                 enumerate(zip(terms, node.inputs, strict=True))]  # fmt: skip
     if len(operands) == 1:

@@ -32,7 +32,9 @@ def expanded(graph: Graph) -> tuple[Graph, list[str]]:
                 lines.append(f"expanded {node.name} ({node.op}): {', '.join(one.op for one in whole.nodes)}")
                 continue
         nodes.append(node)
-    return replace(graph, nodes=tuple(nodes), shapes=whole.shapes, dtypes=whole.dtypes, constants=whole.constants), lines
+    return replace(
+        graph, nodes=tuple(nodes), shapes=whole.shapes, dtypes=whole.dtypes, constants=whole.constants
+    ), lines
 
 
 def _attention(r: Rewriter, node: Node) -> None:
@@ -153,7 +155,9 @@ def _normalised(r: Rewriter, node: Node) -> None:
     x = node.inputs[0]
     less = r.add("Sub", [x, r.add("GlobalAveragePool", [x], small)], shape)
     variance = r.add("GlobalAveragePool", [r.add("Mul", [less, less], shape)], small)
-    sigma = r.add("Sqrt", [r.add("Add", [variance, r.number(float(node.attributes.get("epsilon", 1e-5)))], small)], small)
+    sigma = r.add(
+        "Sqrt", [r.add("Add", [variance, r.number(float(node.attributes.get("epsilon", 1e-5)))], small)], small
+    )
     y = r.add("Div", [less, sigma], shape)
     _affine(r, node, y, shape)
 

@@ -143,7 +143,11 @@ def _choice(graph: Graph, node: Node) -> tuple[str, Link] | None:
         return None
     for chosen, other in ((1, 2), (2, 1)):
         number = scalar(graph, node.inputs[other])
-        if number is not None and number <= CLOSED and graph.shapes.get(node.inputs[chosen]) == graph.shapes.get(node.outputs[0]):
+        if (
+            number is not None
+            and number <= CLOSED
+            and graph.shapes.get(node.inputs[chosen]) == graph.shapes.get(node.outputs[0])
+        ):
             kept = condition if chosen == 1 else np.logical_not(condition)
             if kept.any(axis=-1).all():  # a row of nothing but that number would be the mean of the values
                 return node.inputs[chosen], Link("add", made=np.where(kept, 0, number).astype(np.float32))

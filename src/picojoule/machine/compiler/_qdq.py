@@ -44,7 +44,9 @@ def gridded(graph: Graph) -> tuple[Graph, list[str]]:
 def _values(node: Node, constants: Mapping[str, Array]) -> Array | None:
     """(q - z)·s of constants."""
     arrays = [constants.get(name) if name else None for name in node.inputs]
-    if any(array is None for name, array in zip(node.inputs, arrays, strict=True) if name) or node.attributes.get("block_size", 0):
+    if any(array is None for name, array in zip(node.inputs, arrays, strict=True) if name) or node.attributes.get(
+        "block_size", 0
+    ):
         return None
     whole, scale = arrays[0], arrays[1]
     assert whole is not None
@@ -67,7 +69,14 @@ def _pair(graph: Graph, first: Node, second: Node) -> Node | None:
     kinds = _TYPES.get(graph.dtypes.get(first.outputs[0], ""))
     zeros = [scalar(graph, node.input(2)) if node.input(2) else 0.0 for node in (first, second)]
     known = graph.shapes.get(first.inputs[0]) is not None and graph.dtypes.get(first.inputs[0]) == "float32"
-    if kinds is None or scales[0] is None or zeros[0] is None or scales != scales[::-1] or zeros != zeros[::-1] or not known:
+    if (
+        kinds is None
+        or scales[0] is None
+        or zeros[0] is None
+        or scales != scales[::-1]
+        or zeros != zeros[::-1]
+        or not known
+    ):
         return None
     if first.inputs[0] in graph.constants or graph.dtypes.get(second.outputs[0]) != "float32":
         return None

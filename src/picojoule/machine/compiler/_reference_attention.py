@@ -53,7 +53,9 @@ def _scores(kernel: Attend, stored: Stored, head: Head, q: Array, first: int, bl
                 mask = kernel.masks[score.mask]
                 rows = len(q) if mask.place.stride else 1
                 at = mask_at(mask, place, first)
-                s = binary(score.fn, s, stored.plane(Place(mask.place.tensor, at, mask.place.stride), rows, block.count))
+                s = binary(
+                    score.fn, s, stored.plane(Place(mask.place.tensor, at, mask.place.stride), rows, block.count)
+                )
         elif score.imm is not None:
             s = binary(score.fn, s, np.float32(score.imm))
         else:

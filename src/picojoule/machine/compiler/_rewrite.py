@@ -50,7 +50,9 @@ class Rewriter:
             if name not in self.shapes:
                 return name
 
-    def add(self, op: str, inputs: Sequence[str], shape: Shape, dtype: str = "float32", into: str = "", **attributes: Any) -> str:
+    def add(
+        self, op: str, inputs: Sequence[str], shape: Shape, dtype: str = "float32", into: str = "", **attributes: Any
+    ) -> str:
         """One node; the name of its result."""
         name = into or self.fresh()
         self.shapes[name], self.dtypes[name] = shape, dtype

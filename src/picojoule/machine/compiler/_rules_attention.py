@@ -30,7 +30,12 @@ def attention(selector: Selector, made: Mapping[str, Node], group: Group, machin
         raise UnsupportedError("a value of it is not float32 or of unknown size")
     scores, out = graph.shape(group.nodes[0].outputs[0]), graph.shape(group.out)
     batch, (queries, keys) = scores[:-2], scores[-2:]
-    if out[:-2] != batch or len(graph.shape(group.q)) < 2 or len(graph.shape(group.v)) < 2 or group.q in graph.constants:
+    if (
+        out[:-2] != batch
+        or len(graph.shape(group.q)) < 2
+        or len(graph.shape(group.v)) < 2
+        or group.q in graph.constants
+    ):
         raise UnsupportedError("its values do not have the heads of its scores")
     depth, width = graph.shape(group.q)[-1], out[-1]
     links = [_mask(selector, link, scores) for link in group.links]
@@ -40,10 +45,10 @@ def attention(selector: Selector, made: Mapping[str, Node], group: Group, machin
     v, v_at = _matrices(selector, source, batch, times)
     place, out_at = _result(graph.shapes, selector, group, batch)
     masks, scored = _scores(group.links, links)
-    starts = zip(*(at for one in links if one is not None for at in [one[1]]), strict=True) if masks else [()] * len(q_at)
-    heads = tuple(
-        Head(a, b, c, d, tuple(e)) for a, b, c, d, e in zip(q_at, k_at, v_at, out_at, starts, strict=True)
+    starts = (
+        zip(*(at for one in links if one is not None for at in [one[1]]), strict=True) if masks else [()] * len(q_at)
     )
+    heads = tuple(Head(a, b, c, d, tuple(e)) for a, b, c, d, e in zip(q_at, k_at, v_at, out_at, starts, strict=True))
     name = group.nodes[-1].name
     kernel = Attend(name, Body(len(heads) * queries, width), list(group.nodes), q, k, v, place, queries, keys, depth, width,
                     heads, scored, masks, turned, guarded=group.guarded)  # fmt: skip
@@ -145,7 +150,9 @@ def _mask(selector: Selector, link: Link, scores: Shape) -> tuple[Mask, list[int
     return Mask(place, content), _starts(scores[:-2], strides[:-2])
 
 
-def _scores(links: Sequence[Link], masks: Sequence[tuple[Mask, list[int]] | None]) -> tuple[tuple[Mask, ...], tuple[Score, ...]]:
+def _scores(
+    links: Sequence[Link], masks: Sequence[tuple[Mask, list[int]] | None]
+) -> tuple[tuple[Mask, ...], tuple[Score, ...]]:
     found: list[Mask] = []
     scores = []
     for link, mask in zip(links, masks, strict=True):

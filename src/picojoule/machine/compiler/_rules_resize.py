@@ -41,7 +41,9 @@ def resize(selector: Selector, node: Node) -> None:
             chosen = [min(size - 1, max(0, ROUND[rounding](p))) for p in points]
             store = _chosen(selector, node, store, (shape[0], *sizes, shape[1]), axis + 1, size, chosen)
         else:
-            store = _product(selector, node, store, (shape[0], *sizes, shape[1]), axis + 1, _matrix(mode, points, size, cubic))
+            store = _product(
+                selector, node, store, (shape[0], *sizes, shape[1]), axis + 1, _matrix(mode, points, size, cubic)
+            )
     laid = tuple(out[i] for i in PERMUTE[len(out)])
     selector.shapes[store] = laid
     selector.bind(node.outputs[0], "last", store)
@@ -94,7 +96,10 @@ def _matrix(mode: str, points: list[float], size: int, a: float) -> Array:
         t = x - first
         weights = [(0, 1 - t), (1, t)]
         if mode == "cubic":
-            near, far = (lambda d: ((a + 2) * d - (a + 3)) * d * d + 1), (lambda d: ((a * d - 5 * a) * d + 8 * a) * d - 4 * a)
+            near, far = (
+                (lambda d: ((a + 2) * d - (a + 3)) * d * d + 1),
+                (lambda d: ((a * d - 5 * a) * d + 8 * a) * d - 4 * a),
+            )
             weights = [(-1, far(1 + t)), (0, near(t)), (1, near(1 - t)), (2, far(2 - t))]
         for step, weight in weights:
             found[row, min(size - 1, max(0, first + step))] += weight

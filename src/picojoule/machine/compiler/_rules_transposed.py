@@ -60,7 +60,9 @@ def conv_transpose(selector: Selector, node: Node) -> None:
         turned = turned[:, :, None]
     flat = 4 - len(shape)
     sizes, outs = (*[1] * flat, *shape[2:]), (*[1] * flat, *out[2:])
-    phases = list(product(*(axes(*one) for one in zip(sizes, outs, turned.shape[2:], strides, dilations, pads, strict=True))))
+    phases = list(
+        product(*(axes(*one) for one in zip(sizes, outs, turned.shape[2:], strides, dilations, pads, strict=True)))
+    )
     x = Place(selector.solid(selector.value(node.inputs[0], "last")), 0, shape[1])
     if len(phases) == 1:
         window = _window(shape, sizes, phases[0], turned)
