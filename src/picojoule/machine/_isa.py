@@ -241,8 +241,8 @@ _DST, _SRC = Field("dst", 2, names=SCOPES), Field("src", 2, names=SCOPES)
 _TYPE = Field("type", 3, default=0, names=DTYPES)
 _ON = Field("on", 2, names=ASYNC)
 _TABLE: Final = (
-    Spec("gather", 0, "Copies `count` rows of `bytes` from a packed table of `limit` rows at `far` in DRAM to `near` in NRAM. Which"
-         " rows, stands in NRAM right behind them: `count` int32 numbers. One outside 0 to limit − 1 stops the run.",
+    Spec("gather", 0, "Copies `count` rows of `bytes` from a packed table of `limit` rows at `far` in DRAM to `near` in NRAM."
+         " Which rows, stands in NRAM right behind them: `count` int32 numbers. One outside 0 to limit − 1 stops the run.",
          (Field("far", 36), Field("near", 24), Field("bytes", 20, 1), Field("count", 12, 1), Field("limit", 24, 1)),
          lambda _: "io", "setup + count·⌈bytes/burst⌉·burst / bus",
          lambda machine, v: machine.duration(machine.bus_cycles(v["count"], v["bytes"])), lambda _: "bus", _gather_counts,

@@ -131,7 +131,8 @@ def padded(net: Net) -> tuple[str, ...]:
 
 BLOCKS: dict[str, Block] = {
     "excite": excite, "excite-batch": lambda net: excite(net, 3), "dense": dense, "shuffle": shuffle, "line": line,
-    "unet": unet, "generator": generator, "volume": volume, "plain": plain, "decode": decode, "patches": patches, "convnext": convnext, "padded": padded,
+    "unet": unet, "generator": generator, "volume": volume, "plain": plain,
+    "decode": decode, "patches": patches, "convnext": convnext, "padded": padded,
 }  # fmt: skip
 
 

@@ -93,7 +93,7 @@ def test_remainders(size: int, taps: int, stride: int, dilation: int, pad: int) 
     """Equality: every output is in one remainder; its taps and inputs are those with o + pad = i·stride + t·dilation."""
     out = max(1, (size - 1) * stride + (taps - 1) * dilation + 1 - 2 * pad)
     seen: list[int] = []
-    for one in axes(size, out, taps, stride, dilation, pad):
+    for one in axes(out, taps, stride, dilation, pad):
         seen += range(one.first, out, stride)
         for number, o in enumerate(range(one.first, out, stride)):
             terms = {(number - one.pad + j * one.dilation, t) for j, t in enumerate(one.taps)}

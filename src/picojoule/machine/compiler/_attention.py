@@ -19,6 +19,7 @@ from ._kernel import Kernel, Place
 
 LOWEST: Final = -3e38
 LEAST: Final = 1e-38
+NOWHERE: Final = Place("")
 CLOSED: Final = -1e30
 
 
@@ -67,10 +68,10 @@ class Attend(Kernel):
     query, its scores are k·q, which needs no transpose.
     """
 
-    q: Place = Place("")
-    k: Place = Place("")
-    v: Place = Place("")
-    out: Place = Place("")
+    q: Place = NOWHERE
+    k: Place = NOWHERE
+    v: Place = NOWHERE
+    out: Place = NOWHERE
     queries: int = 1
     keys: int = 1
     depth: int = 1

@@ -18,7 +18,8 @@ from .._run import Event, simulate
 from ._graph import Array, Graph
 from ._kernel import Cpu, Kernel, Lookup
 from ._quantise import Ranges
-from ._reference import Stored, evaluate
+from ._reference import evaluate
+from ._stored import Stored
 
 
 @dataclass(frozen=True, slots=True)

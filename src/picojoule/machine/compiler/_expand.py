@@ -218,10 +218,10 @@ def _rotary(r: Rewriter, node: Node) -> None:
     half = width // 2
     turns = []
     for table in (cos, sin):
-        if node.input(3):
-            table = r.add("Gather", [table, node.inputs[3]], (batch, length, half), axis=0)
-        turns.append(r.reshape(table, (batch, length, 1, half)) if table not in r.constants
-                     else r.constant(r.constants[table].reshape(batch, length, 1, half)))  # fmt: skip
+        rows = r.add("Gather", [table, node.inputs[3]], (batch, length, half), axis=0) if node.input(3) else table
+        whole = (batch, length, 1, half)
+        known = r.constants.get(rows)
+        turns.append(r.reshape(rows, whole) if known is None else r.constant(known.reshape(whole)))
     part = (batch, length, heads, half)
     a, b = r.split(x, 2, 3)
     left = r.add("Sub", [r.add("Mul", [a, turns[0]], part), r.add("Mul", [b, turns[1]], part)], part)

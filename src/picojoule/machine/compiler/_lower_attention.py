@@ -59,7 +59,7 @@ class _Attending:
         for number, block in enumerate(kernel.blocks(head, first, count)):
             v = self.values(head, block)
             self.products(head, block, q, count)
-            self.masked(head, block, first, count)
+            self.masked(block, first, count)
             length = count * block.count
             before, top = top, self.columns[0].find((spot, number))[0]
             emit("fold", fn=FOLDS.index("max"), dst=top, a=self.s, m=count, n=block.count)
@@ -128,7 +128,7 @@ class _Attending:
             self.builder.copy(NRAM, DRAM, far, address, block.count, kernel.depth * 4, kernel.k.stride * 4)
         return address
 
-    def masked(self, head: Head, block: Block, first: int, count: int) -> None:
+    def masked(self, block: Block, first: int, count: int) -> None:
         """The steps on the scores."""
         length = count * block.count
         for score in self.kernel.scores:

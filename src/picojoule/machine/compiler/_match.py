@@ -163,7 +163,9 @@ def repeated(graph: Graph, made: Mapping[str, Node], name: str) -> tuple[str, in
         return name, 1
     own, wide, out = (graph.shapes.get(n, ()) for n in (first.inputs[0], expand.outputs[0], name))
     narrow = graph.shapes.get(expand.inputs[0])
-    if len(own) == 4 and len(wide) == 5 and narrow == (*own[:2], 1, *own[2:]) and wide == (*own[:2], wide[2], *own[2:]):
-        if out == (own[0], own[1] * wide[2], *own[2:]):
-            return first.inputs[0], wide[2]
+    same = (
+        len(own) == 4 and len(wide) == 5 and narrow == (*own[:2], 1, *own[2:]) and wide == (*own[:2], wide[2], *own[2:])
+    )
+    if same and out == (own[0], own[1] * wide[2], *own[2:]):
+        return first.inputs[0], wide[2]
     return name, 1

@@ -14,7 +14,7 @@ from ._attention import Attend
 from ._graph import Array
 from ._kernel import Body, Contract, Copy, Kernel, Lookup, Place, Plane, Shrink, Strided, Sweep, Window
 from ._reference_attention import attend
-from ._stored import Stored as Stored
+from ._stored import Stored
 
 _UNARY: Final = ("relu", "copy", *(name for name in SPECIAL if name != "div"))
 

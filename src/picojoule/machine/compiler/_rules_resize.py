@@ -3,6 +3,7 @@
 Along one axis every interpolation is a matrix, out × in, that the coordinates alone give. Channels stay last.
 """
 
+from collections.abc import Callable
 from math import ceil, floor, prod
 from typing import Final
 
@@ -74,14 +75,14 @@ def _half_symmetric(i: int, scale: float, size: int, wide: int) -> float:
     return size / 2 * (1 - adjust) + (i + 0.5) / scale - 0.5
 
 
-COORDINATES: Final = {
+COORDINATES: Final[dict[str, Callable[[int, float, int, int], float]]] = {
     "half_pixel": _half, "half_pixel_symmetric": _half_symmetric,
     "pytorch_half_pixel": lambda i, scale, size, wide: _half(i, scale, size, wide) if wide > 1 else 0.0,
     # ONNX's published values take the length before it is rounded down
     "align_corners": lambda i, scale, size, wide: i * (size - 1) / (scale * size - 1) if wide > 1 else 0.0,
     "asymmetric": lambda i, scale, _size, _wide: i / scale,
 }  # fmt: skip
-ROUND: Final = {
+ROUND: Final[dict[str, Callable[[float], int]]] = {
     "round_prefer_floor": lambda x: ceil(x - 0.5), "round_prefer_ceil": lambda x: floor(x + 0.5), "floor": floor, "ceil": ceil,
 }  # fmt: skip
 
@@ -94,16 +95,22 @@ def _matrix(mode: str, points: list[float], size: int, a: float) -> Array:
     for row, x in enumerate(points):
         first = floor(x)
         t = x - first
-        weights = [(0, 1 - t), (1, t)]
-        if mode == "cubic":
-            near, far = (
-                (lambda d: ((a + 2) * d - (a + 3)) * d * d + 1),
-                (lambda d: ((a * d - 5 * a) * d + 8 * a) * d - 4 * a),
-            )
-            weights = [(-1, far(1 + t)), (0, near(t)), (1, near(1 - t)), (2, far(2 - t))]
+        weights = _cubic(t, a) if mode == "cubic" else [(0, 1 - t), (1, t)]
         for step, weight in weights:
             found[row, min(size - 1, max(0, first + step))] += weight
     return found.astype(np.float32)
+
+
+def _cubic(t: float, a: float) -> list[tuple[int, float]]:
+    """Keys' kernel: shares of the two pixels on each side."""
+
+    def near(d: float) -> float:
+        return ((a + 2) * d - (a + 3)) * d * d + 1
+
+    def far(d: float) -> float:
+        return ((a * d - 5 * a) * d + 8 * a) * d - 4 * a
+
+    return [(-1, far(1 + t)), (0, near(t)), (1, near(1 - t)), (2, far(2 - t))]
 
 
 def _product(selector: Selector, node: Node, store: str, whole: Shape, axis: int, matrix: Array) -> str:
@@ -125,9 +132,9 @@ def _chosen(selector: Selector, node: Node, store: str, whole: Shape, axis: int,
     made = selector.fresh(f"{node.outputs[0]}:{axis}")
     count, n = prod(whole[:axis]), prod(whole[axis + 1 :])
     times = len(chosen) // size
-    if chosen == [i // times for i in range(times * size)] if times else False:
-        dims = ((count * size, n, times * n), (times, 0, n), (n, 1, 1))
-        pieces: tuple[Strided, ...] = (Strided(Place(store), Place(made), dims),)
+    pieces: tuple[Strided, ...]
+    if times and chosen == [i // times for i in range(times * size)]:
+        pieces = (Strided(Place(store), Place(made), ((count * size, n, times * n), (times, 0, n), (n, 1, 1))),)
     else:
         dims = ((count, size * n, len(chosen) * n), (n, 1, 1))
         pieces = tuple(Strided(Place(store, i * n), Place(made, at * n), dims) for at, i in enumerate(chosen))

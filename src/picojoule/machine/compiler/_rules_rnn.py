@@ -3,9 +3,9 @@
 from typing import Final
 
 from ._graph import Node
+from ._kernel import Place
 from ._rules_recurrent import _Layer, _prepare
 from ._select import Selector
-from ._kernel import Place
 
 _FUNCTIONS: Final = ("Tanh", "Relu", "Sigmoid")
 

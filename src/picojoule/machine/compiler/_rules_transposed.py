@@ -7,7 +7,7 @@ dilation / gcd: a plain convolution with those taps turned round. No zero betwee
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import pairwise, product
 from math import gcd, prod
 
 import numpy as np
@@ -30,13 +30,13 @@ class Axis:
     pad: int
 
 
-def axes(size: int, out: int, taps: int, stride: int, dilation: int, pad: int) -> list[Axis]:
+def axes(out: int, taps: int, stride: int, dilation: int, pad: int) -> list[Axis]:
     """Every remainder along one axis; one without taps has none."""
     apart, step = stride // gcd(stride, dilation), dilation // gcd(stride, dilation)
     found = []
     for first in range(min(stride, out)):
         mine = [t for t in range(taps) if (first + pad - t * dilation) % stride == 0][::-1]
-        assert all(a - b == apart for a, b in zip(mine, mine[1:], strict=False))
+        assert all(a - b == apart for a, b in pairwise(mine))
         start = (first + pad - mine[0] * dilation) // stride if mine else 0
         found.append(Axis(first, len(range(first, out, stride)), tuple(mine), step, -start))
     return found
@@ -60,12 +60,10 @@ def conv_transpose(selector: Selector, node: Node) -> None:
         turned = turned[:, :, None]
     flat = 4 - len(shape)
     sizes, outs = (*[1] * flat, *shape[2:]), (*[1] * flat, *out[2:])
-    phases = list(
-        product(*(axes(*one) for one in zip(sizes, outs, turned.shape[2:], strides, dilations, pads, strict=True)))
-    )
+    phases = list(product(*(axes(*one) for one in zip(outs, turned.shape[2:], strides, dilations, pads, strict=True))))
     x = Place(selector.solid(selector.value(node.inputs[0], "last")), 0, shape[1])
     if len(phases) == 1:
-        window = _window(shape, sizes, phases[0], turned)
+        window = _window(shape, sizes, phases[0])
         if window is not None:
             kernel, y = convolution(selector, node, turned[:, :, ::-1, ::-1], x, window, groups)
             selector.made(node, kernel, "last", y)
@@ -98,7 +96,7 @@ def _turned(weight: Array, groups: int) -> Array:
     return np.ascontiguousarray(split.swapaxes(1, 2)).reshape(groups * outputs, channels // groups, *taps)
 
 
-def _window(shape: Shape, sizes: Sequence[int], phase: Sequence[Axis], weight: Array) -> Window | None:
+def _window(shape: Shape, sizes: Sequence[int], phase: Sequence[Axis]) -> Window | None:
     y, x = phase
     if not y.taps or not x.taps:
         return None
@@ -114,7 +112,7 @@ def _mesh(selector: Selector, node: Node, shape: Shape, sizes: Sequence[int], ou
     pieces = []
     for number, phase in enumerate(phases):
         y, x_axis = phase
-        window = _window(shape, sizes, phase, weight)
+        window = _window(shape, sizes, phase)
         target = Place(store, (y.first * outs[1] + x_axis.first) * channels)
         dims = ((shape[0], outs[0] * outs[1] * channels), (y.count, strides[0] * outs[1] * channels),
                 (x_axis.count, strides[1] * channels), (channels, 1))  # fmt: skip

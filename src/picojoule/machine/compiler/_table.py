@@ -102,7 +102,7 @@ def _reason(selector: Selector, node: Node) -> str:
     missing = [name for name in (*node.inputs, *node.outputs) if name and name not in graph.shapes]
     if missing:
         return f"the shape of {missing[0]} is unknown"
-    if any(0 in graph.shapes[name] for name in (*node.inputs, *node.outputs) if name):
+    if any(0 in graph.shapes[name] for name in (*node.inputs, *node.outputs) if name and name not in graph.constants):
         return "a tensor of it is empty"
     try:
         rule(selector, node)
