@@ -87,7 +87,7 @@ def test_prelu_and_norms(tmp_path: Path) -> None:
 def test_einsum(equation: str, tmp_path: Path) -> None:
     """Peer: numpy.einsum in float64."""
     size = dict(zip("abhdijk", (2, 3, 2, 4, 5, 6, 3), strict=True))
-    terms = equation.split("->")[0].split(",")
+    terms = equation.split("->", maxsplit=1)[0].split(",")
     net = Net(3)
     arrays = [net.draw.standard_normal([size[c] for c in term]).astype(np.float32) for term in terms]
     names = [net.input(f"x{i}", *array.shape) for i, array in enumerate(arrays)]
