@@ -92,13 +92,16 @@ def _power(selector: Selector, node: Node) -> Emit:
 
     def emit(body: Body, registers: Registers) -> int:
         x = _one(registers)
-        if exponent == 0.5:
-            return body.step("sqrt", x)
+        if exponent in (0.5, -0.5):
+            root = body.step("sqrt", x)
+            return root if exponent == 0.5 else apply(body, "div", 1.0, root)
+        if exponent in (1, -1):
+            return body.step("copy", x) if exponent == 1 else apply(body, "div", 1.0, x)
         square = body.step("mul", x, x)
-        return square if exponent == 2 else body.step("mul", square, x)
+        return square if exponent == 2 else body.step("mul", square, square if exponent == 4 else x)
 
-    if exponent not in (0.5, 2, 3):
-        raise UnsupportedError("its exponent is not the constant 0.5, 2 or 3")
+    if exponent not in (-1, -0.5, 0.5, 1, 2, 3, 4):
+        raise UnsupportedError("its exponent is not the constant -1, -0.5, 0.5, 1, 2, 3 or 4")
     return emit
 
 
