@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from picojoule._api import read_model
 from picojoule.formats import load_machine
 from picojoule.frontends.onnx import compile_onnx
-from picojoule.machine.compiler import Compiled
+from picojoule.machine.compiler import Compiled, Lone, lone, time_alone
 
 from .networks import Net
 
@@ -212,3 +213,40 @@ def test_attention_operator(tmp_path: Path) -> None:
     found = compile_onnx(net.save(tmp_path / "net.onnx", *outs, opset=23), MACHINES[0])(inputs)
     assert found[outs[1]].tobytes() == np.ascontiguousarray(keys).tobytes()
     assert found[outs[2]].tobytes() == np.ascontiguousarray(values).tobytes()
+
+
+def test_norm_with_its_mean(tmp_path: Path) -> None:
+    """By hand: a layer norm that also gives the mean and one over the deviation of each row."""
+    net = Net(9)
+    x = net.draw.standard_normal((3, 4, 6)).astype(np.float32)
+    names = net.add("LayerNormalization", net.input("x", *x.shape), net.weight(6), outputs=3, axis=-1)
+    found = compile_onnx(net.save(tmp_path / "net.onnx", *names), MACHINES[0])({"x": x})
+    mean = x.mean(-1, keepdims=True, dtype=np.float64)
+    deviation = np.sqrt(x.var(-1, keepdims=True, dtype=np.float64) + 1e-5)
+    for name, want in ((names[1], mean), (names[2], 1 / deviation)):
+        assert found[name].shape == (3, 4, 1)
+        assert np.abs(found[name] - want).max() <= 1e-5 * np.abs(want).max()
+
+
+def test_lone_operators() -> None:
+    """Bound: operators of the zoo that the simulated level times alone have the MACs and the bytes of their tables."""
+    core = MACHINES[0]
+    up = next(one for one in read_model("unet").operators if one.kind == "conv_transpose")
+    found = lone(read_model("unet"), up)
+    assert isinstance(found, Lone)
+    timing = time_alone(found, core)
+    assert not isinstance(timing, str)
+    assert timing.counts[("matrix", "mac_float32")] == up.work.macs
+    words = read_model("gpt2")
+    table = next(one for one in words.operators if one.op == "embedding")
+    found = lone(words, table)
+    assert isinstance(found, Lone)
+    timing = time_alone(found, core)
+    assert not isinstance(timing, str)
+    assert timing.counts[("dram", "read")] == 4 * 128 * (768 + 1)
+    for op in ("transpose", "silu", "square", "rsqrt", "concat"):
+        whole = read_model("t5-small" if op in ("square", "rsqrt") else "unet" if op == "concat" else
+                           "gpt2" if op == "transpose" else "efficientnet-b0")  # fmt: skip
+        one = lone(whole, next(o for o in whole.operators if o.op == op))
+        assert isinstance(one, Lone)
+        assert not isinstance(time_alone(one, core), str)

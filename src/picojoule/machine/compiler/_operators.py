@@ -164,7 +164,9 @@ def _conv_transpose(workload: Workload, operator: Operator) -> Lone | str:
         if not {position, tap} <= {*steps}:
             return "its windows are not regular"
         pad = -(access.offsets[at] if access.offsets else 0)
-        end = (shape[at] - 1) * steps[position] + (size - 1) * steps[tap] + 1 - pad - out[at]  # cut off, or below 0: added
+        end = (
+            (shape[at] - 1) * steps[position] + (size - 1) * steps[tap] + 1 - pad - out[at]
+        )  # cut off, or below 0: added
         strides.append(steps[position])
         dilations.append(steps[tap])
         pads.append((pad, max(0, end)))

@@ -207,8 +207,6 @@ def layer_norm(selector: Selector, node: Node) -> None:
     shape = selector.graph.shape(node.inputs[0])
     axis = int(node.attributes.get("axis", -1)) % len(shape)
     n = prod(shape[axis:])
-    if any(node.outputs[1:]):
-        raise UnsupportedError("its mean or deviation is asked for")
     if any(name and name not in selector.graph.constants for name in node.inputs[1:]):
         raise UnsupportedError("its parameters are no constants")
     if any(name and selector.graph.constants[name].size != n for name in node.inputs[1:]):
@@ -219,7 +217,8 @@ def layer_norm(selector: Selector, node: Node) -> None:
     less = apply(body, "sub", x, mean)
     variance = body.step("mul", body.step("fold_add", body.step("mul", less, less), kind="col"), imm=1 / n)
     deviation = body.step("sqrt", body.step("add", variance, imm=float(node.attributes.get("epsilon", 1e-5))))
-    y = apply(body, "mul", less, apply(body, "div", 1.0, deviation))
+    inverse = apply(body, "div", 1.0, deviation)
+    y = apply(body, "mul", less, inverse)
     for position, fn in ((1, "mul"), (2, "add")):
         if node.input(position):
             row = selector.constant(
@@ -227,6 +226,9 @@ def layer_norm(selector: Selector, node: Node) -> None:
             )
             y = apply(body, fn, y, body.load("row", Place(row)))
     selector.made(node, kernel, "plain", y)
+    for name, register in zip(node.outputs[1:], (mean, inverse), strict=False):
+        if name:
+            selector.made(node, kernel, "plain", register, name)
 
 
 def reduce(selector: Selector, node: Node) -> None:
