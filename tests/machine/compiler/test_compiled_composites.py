@@ -159,6 +159,33 @@ def test_grids(kind: Any, zero: int, tmp_path: Path) -> None:
     assert alone({"x": x})[q].tobytes() == grid.astype(np.float32).tobytes()
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_rounded_weights(axis: int, tmp_path: Path) -> None:
+    """By hand: float weights behind a pair of their own, a scale for each channel, are constants on a grid."""
+    net = Net(axis)
+    w = net.draw.standard_normal((6, 5)).astype(np.float32)
+    scales = net.draw.uniform(0.01, 0.05, w.shape[axis]).astype(np.float32)
+    given = [net.constant(scales), net.constant(np.zeros(w.shape[axis], np.int8))]
+    q = net.add("QuantizeLinear", net.constant(w), *given, axis=axis)
+    y = net.add("MatMul", net.input("x", 3, 6), net.add("DequantizeLinear", q, *given, axis=axis))
+    x = net.draw.standard_normal((3, 6)).astype(np.float32)
+    wide = scales.reshape((-1, 1) if axis == 0 else (1, -1))
+    grid = np.clip(np.rint(w / wide), -128, 127).astype(np.float64) * wide
+    checked(net, y, tmp_path / "net.onnx", {"x": x}, x @ grid)
+
+
+def test_rows_again_and_again(tmp_path: Path) -> None:
+    """By hand: a product of two stacks, the rows of one spread from a single one."""
+    net = Net(3)
+    a, b = (
+        net.draw.standard_normal((2, 1, 8)).astype(np.float32),
+        net.draw.standard_normal((2, 8, 3)).astype(np.float32),
+    )
+    wide = net.add("Expand", net.input("a", *a.shape), net.constant(np.array([2, 4, 8])))
+    y = net.add("MatMul", wide, net.input("b", *b.shape))
+    checked(net, y, tmp_path / "net.onnx", {"a": a, "b": b}, np.broadcast_to(a, (2, 4, 8)) @ b)
+
+
 def test_plain_recurrent_layer(tmp_path: Path) -> None:
     """By hand: h' = tanh(x·W + h·R + b), both directions, step by step in float64."""
     net = Net(6)

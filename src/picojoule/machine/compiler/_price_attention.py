@@ -6,11 +6,14 @@ As in `_choose`: a price is a rule for choosing, not a time.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Final
 
 from .._machine import Machine
 from ._attention import Attend
 from ._choose import halves
 from ._tile import up
+
+_LARGEST: Final = (1 << 14) - 1  # rows of one product, as the instruction has them
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class Places:
 def places(kernel: Attend, machine: Machine) -> Places | None:
     """Where the parts of a block lie; None where they do not fit."""
     rows, columns = kernel.rows, kernel.columns
+    if max(rows, columns, kernel.depth, kernel.width) > _LARGEST:
+        return None
     q, y, s = up(rows * kernel.depth * 4), up(rows * kernel.width * 4), up(rows * columns * 4)
     k = up(columns * kernel.depth * 4)
     staged = k if kernel.turned or kernel.swapped else 0

@@ -32,6 +32,12 @@ def gridded(graph: Graph) -> tuple[Graph, list[str]]:
             lines.append(f"folded {node.name} (DequantizeLinear): its inputs are constants")
             continue
         before = made.get(node.inputs[0])
+        rounded = _rounded(graph, before, node, constants) if before is not None else None
+        if rounded is not None:
+            constants[node.outputs[0]] = rounded
+            shapes[node.outputs[0]], dtypes[node.outputs[0]] = rounded.shape, "float32"
+            lines.append(f"folded {node.name} (DequantizeLinear): its inputs are constants")
+            continue
         pair = _pair(graph, before, node) if before is not None else None
         if pair is None or before is None:
             nodes.append(node)
@@ -59,6 +65,25 @@ def _values(node: Node, constants: Mapping[str, Array]) -> Array | None:
         spread = [-1 if i == axis else 1 for i in range(whole.ndim)]
         scale, zero = scale.reshape(spread), zero.reshape(spread)
     return np.asarray((whole.astype(np.int64) - zero).astype(np.float32) * scale, np.float32)
+
+
+def _rounded(graph: Graph, first: Node, second: Node, constants: Mapping[str, Array]) -> Array | None:
+    """Constant weights that are quantised and dequantised again."""
+    arrays = [constants.get(name) if name else None for name in first.inputs]
+    ends = _TYPES.get(graph.dtypes.get(first.outputs[0], ""))
+    if first.op != "QuantizeLinear" or ends is None or first.inputs[1:] != second.inputs[1:] or arrays[0] is None:
+        return None
+    axis, scale = int(first.attributes.get("axis", 1)), arrays[1]
+    if scale is None or (len(arrays) > 2 and first.inputs[2] and arrays[2] is None):
+        return None
+    zero = arrays[2] if len(arrays) > 2 and arrays[2] is not None else np.zeros_like(scale, np.int64)
+    if scale.size > 1:
+        spread = [-1 if i == axis % arrays[0].ndim else 1 for i in range(arrays[0].ndim)]
+        scale, zero = scale.reshape(spread), zero.reshape(spread)
+    whole = np.clip(np.rint(arrays[0] / scale) + zero, *ends).astype(graph.dtypes[first.outputs[0]])
+    kept = {"whole": whole, "scale": constants[first.inputs[1]]}
+    names = ("whole", "scale", *first.inputs[2:])
+    return _values(Node(second.op, second.name, names, second.outputs, second.attributes), {**constants, **kept})
 
 
 def _pair(graph: Graph, first: Node, second: Node) -> Node | None:

@@ -105,7 +105,8 @@ def _matrices(selector: Selector, name: str, batch: Shape, times: int) -> tuple[
     """Rows of numbers side by side."""
     store, shape = selector.value(name), selector.graph.shape(name)
     view = selector.view_of(store, shape)
-    if view.strides[-1] != 1 and shape[-1] != 1:
+    again = view.strides[-2] == 0 and shape[-2] > 1  # one row for all: a place has no such stride
+    if (view.strides[-1] != 1 and shape[-1] != 1) or again:
         view = selector.view_of(selector.solid(store), shape)
     return Place(view.base, view.offset, view.strides[-2]), _spread(shape[:-2], view.strides[:-2], batch, times)
 
@@ -122,7 +123,7 @@ def _keys(selector: Selector, made: Mapping[str, Node], group: Group, batch: Sha
         return place, starts, True
     store, shape = selector.value(name), graph.shape(name)
     view = selector.view_of(store, shape)
-    if view.strides[-1] != 1 and view.strides[-2] == 1:
+    if view.strides[-1] > 1 and view.strides[-2] == 1:
         return Place(view.base, view.offset, view.strides[-1]), _spread(shape[:-2], view.strides[:-2], batch, 1), True
     place, starts = _matrices(selector, name, batch, 1)
     return place, starts, False

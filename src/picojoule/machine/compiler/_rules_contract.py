@@ -39,7 +39,7 @@ def _stack(selector: Selector, name: str, shape: Shape, batch: Shape) -> tuple[P
     """The place of one matrix of a stack, and where each matrix of `batch` begins."""
     store = selector.value(name)
     view = selector.view_of(store, shape)
-    if view.strides[-1] != 1:
+    if view.strides[-1] != 1 or (view.strides[-2] == 0 and shape[-2] > 1):  # one row again and again has no stride
         view = selector.view_of(selector.solid(store), shape)
     strides = (0,) * (len(batch) - len(shape) + 2) + tuple(
         0 if size == 1 else stride for size, stride in zip(shape[:-2], view.strides[:-2], strict=True)
