@@ -1,7 +1,7 @@
 """A network compiled for one machine: programs for the core, and nodes for the CPU between them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import overload
@@ -70,6 +70,7 @@ class Compiled:
     sizes: Mapping[str, int]
     dtypes: Mapping[str, str]
     lines: tuple[str, ...]
+    copies: Mapping[str, str] = field(default_factory=dict)  # inputs of whole numbers, by what has them as float32
 
     @property
     def program(self) -> Program:
@@ -145,10 +146,14 @@ class Compiled:
     def _shaped(self, name: str, array: Array) -> Array:
         """An array in the shape of a value; as it is where only running tells the shape."""
         shape = self.graph.shapes.get(name)
+        if self.graph.dtypes.get(name) == "bool" and array.dtype == np.float32:
+            array = array != 0
         return array if shape is None else array.reshape(shape)
 
     def _fitting(self, step: Segment, name: str, array: Array) -> Array:
         """What the host hands to the core: floats as they are, numbers of rows as int32 from 0 on."""
+        if array.dtype == np.bool_ or name in self.copies:
+            array = self._numbers(name, array)
         limits = [one.limit for one in step.kernels if isinstance(one, Lookup) and one.index == name]
         if limits:
             return self._indices(name, array, limits[0])
@@ -156,6 +161,14 @@ class Compiled:
             raise InputError(f"{name!r} is {array.dtype} of {array.shape}", where=self.graph.name,
                              expected=f"float32 of {self.sizes[name]} elements, as when it was compiled")  # fmt: skip
         return np.ascontiguousarray(array).reshape(-1)
+
+    def _numbers(self, name: str, array: Array) -> Array:
+        """Truth values and whole numbers as float32."""
+        found = array.astype(np.float32)
+        if not (found == array).all():
+            raise InputError(f"{name.partition('!')[0]!r} has whole numbers that float32 has not", where=self.graph.name,
+                             expected="numbers up to 2^24")  # fmt: skip
+        return found
 
     def _indices(self, name: str, array: Array, limit: int) -> Array:
         """Those below 0 count from the end of the table."""
@@ -179,16 +192,21 @@ class Compiled:
         """Run by whole arrays, sums in any order, and take down how large the numbers get."""
         found = self._checked(inputs)
         stored = Stored(self.sizes, self.dtypes)
-        stored.arrays.update({name: np.asarray(array).reshape(-1) for name, array in found.items()})
+        stored.arrays.update({name: self._plain(name, array) for name, array in found.items()})
         for step in self.steps:
             if isinstance(step, Cpu):
-                stored.arrays.update({n: a.reshape(-1) for n, a in self._on_cpu(step, stored.arrays).items()})
+                stored.arrays.update({n: self._plain(n, a) for n, a in self._on_cpu(step, stored.arrays).items()})
             else:
                 for kernel in step.kernels:
                     evaluate(kernel, stored, fast=True)
         for name, array in stored.arrays.items():
             if name not in self.constants and array.dtype == np.float32:
                 ranges.see(name, array)
+
+    def _plain(self, name: str, array: Array) -> Array:
+        """Flat, truth values as float32."""
+        whole = array.dtype == np.bool_ or name in self.copies
+        return (self._numbers(name, array) if whole else np.asarray(array)).reshape(-1)
 
     def _checked(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         if set(inputs) != set(self.graph.inputs):
@@ -199,7 +217,7 @@ class Compiled:
             if array.shape != shape or array.dtype.name != dtype:
                 raise InputError(f"{name!r} is {array.dtype} of {array.shape}", where=self.graph.name,
                                  expected=f"{dtype} of {shape}")  # fmt: skip
-        return {**self.constants, **inputs}
+        return {**self.constants, **inputs, **{name: inputs[source] for name, source in self.copies.items()}}
 
     def time(self) -> Timing:
         """Cycles and actions of all programs, one after the other."""

@@ -53,11 +53,12 @@ def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
     kernels, dtypes = selector.kernels, dict(selector.dtypes)
     if dtype == "int8":
         plain = Compiled(smaller, machine, _unlowered(kernels), dict(zip(smaller.outputs, outs, strict=True)), constants,
-                         sizes, {}, ())  # fmt: skip
+                         sizes, {}, (), selector.copies)  # fmt: skip
         ranges = Ranges()
         for inputs in calibration:
             plain.watch(inputs, ranges)
-        found = quantise(kernels, constants, sizes, ranges, (*smaller.inputs, *outs), per_channel)
+        truth = [store for (name, _), store in selector.forms.items() if smaller.dtypes.get(name) == "bool"]
+        found = quantise(kernels, constants, sizes, ranges, (*smaller.inputs, *outs, *truth), per_channel)
         kernels, dtypes = found.kernels, {**dtypes, **found.dtypes}
         constants.update(found.constants)
         sizes.update(found.sizes)
@@ -73,7 +74,7 @@ def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
             steps.append(_segment(group, later, sizes, constants, dtypes, machine, graph.name, outer))
     lines += [f"placed {one.name} on the processor: {one.told()}" for one in kernels if not isinstance(one, Cpu)]
     return Compiled(smaller, machine, tuple(steps), dict(zip(smaller.outputs, outs, strict=True)), constants, sizes, dtypes,
-                    tuple(lines))  # fmt: skip
+                    tuple(lines), selector.copies)  # fmt: skip
 
 
 def _unlowered(kernels: Sequence[Kernel]) -> tuple[Segment | Cpu, ...]:

@@ -44,6 +44,7 @@ class Stores:
         self.shapes: dict[str, Shape] = {name: graph.shape(name) for name in graph.inputs}
         self.dtypes: dict[str, str] = {}  # of what is not float32
         self.limits: dict[str, int] = {}  # of the table that stored indices choose from
+        self.copies: dict[str, str] = {}  # inputs of whole numbers, by the tensor that has them as float32
         self.indexed = True  # whether the machine can choose rows of a table
         self.explain: list[str] = []
         self.count = 0
@@ -89,6 +90,17 @@ class Stores:
             given = shape if layout == "last" else tuple(shape[i] for i in order)
             key = self.turned(source, given, turn)
         self.forms[name, layout] = key
+        return key
+
+    def number(self, name: str) -> str:
+        """An input of whole numbers as a value of float32."""
+        key = f"{name}!float32"
+        if key not in self.copies:
+            self.copies[key] = name
+            self.home[key] = -1
+            self.shapes[key] = self.graph.shape(name)
+            self.forms[key, "plain"] = key
+            self.graph.shapes[key] = self.shapes[key]  # type: ignore[index]
         return key
 
     def view_of(self, store: str, shape: Shape) -> View:

@@ -18,6 +18,7 @@ from . import _rules_resize as resizing
 from . import _rules_rnn as rnn
 from . import _rules_tile as tiling
 from . import _rules_transposed as transposed
+from . import _rules_truth as truth
 from . import _rules_volume as volume
 from ._graph import Graph, Node
 from ._kernel import Body, Cpu
@@ -38,8 +39,25 @@ RULES: Final[dict[str, Callable[[Selector, Node], None]]] = {
     "GRU": recurrent.gru, "RNN": rnn.rnn, **dict.fromkeys(more.UNARY, more.unary), "PRelu": more.prelu, "Mean": more.mean,
     "LogSoftmax": more.log_softmax, "RMSNormalization": more.rms_norm, **dict.fromkeys(more.REDUCE, more.reductions),
     "Resize": resizing.resize, "Upsample": resizing.resize, "Tile": tiling.tile,
+    **dict.fromkeys(truth.PAIRS, truth.pairs), "Not": truth.negation, "Where": truth.where, "Cast": truth.cast,
+    "Trilu": truth.trilu,
 }  # fmt: skip
 SAME: Final = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity")  # the same bytes, whole numbers too
+# What truth values may go through: they are 0 and 1 there.
+TRUE: Final = (
+    *SAME,
+    *truth.PAIRS,
+    "Not",
+    "Where",
+    "Cast",
+    "Expand",
+    "Transpose",
+    "Slice",
+    "Concat",
+    "Gather",
+    "Split",
+    "Tile",
+)
 # What a rule may raise on a node that is not valid. Named one by one: a fault of ours must not hide among them.
 FAULTS: Final = (KeyError, IndexError, ValueError, TypeError, ZeroDivisionError)
 
@@ -49,6 +67,8 @@ def select(graph: Graph, machine: Machine, choice: str = "auto") -> tuple[Select
     _bounded(graph, machine)
     selector = Selector(graph, machine.sizes["nram"])
     selector.indexed = machine.rows is None
+    assert isinstance(graph.shapes, dict)  # rules add what they make
+    assert isinstance(graph.constants, dict)
     made, groups = producers(graph), attentions(graph)
     inner = {node.outputs: group for group in groups for node in group.nodes}
     for node in graph.nodes:
@@ -89,15 +109,25 @@ def _bounded(graph: Graph, machine: Machine) -> None:
                              expected=f"tensors that fit its {machine.sizes['dram']} bytes of DRAM")  # fmt: skip
 
 
+def _types(node: Node, name: str) -> tuple[str, ...]:
+    """Types that a value of a node may have: float32, truth values, whole numbers where they are only looked up or moved."""
+    found: tuple[str, ...] = ("float32",)
+    if (
+        node.op in SAME
+        or (node.op == "Cast" and name in node.inputs)
+        or (node.op == "Gather" and name in node.inputs[1:2])
+    ):
+        found += lookup.INDICES
+    return (*found, "bool") if node.op in TRUE else found
+
+
 def _reason(selector: Selector, node: Node) -> str:
     """Why the CPU runs a node; "" if its rule made kernels of it."""
     rule, graph = RULES.get(node.op), selector.graph
     if rule is None:
         return "the processor has no such operator"
-    whole = (*node.inputs, *node.outputs) if node.op in SAME else node.inputs[1:2] if node.op == "Gather" else ()
     for name in (*node.inputs, *node.outputs):
-        allowed = ("float32", *lookup.INDICES) if name in whole else ("float32",)
-        if name and name not in graph.constants and graph.dtypes.get(name) not in allowed:
+        if name and name not in graph.constants and graph.dtypes.get(name) not in _types(node, name):
             return f"{name} is {graph.dtypes.get(name, 'of unknown type')}"
     missing = [name for name in (*node.inputs, *node.outputs) if name and name not in graph.shapes]
     if missing:
