@@ -32,8 +32,8 @@ def test_operator_cases(tmp_path: Path) -> None:
         if not all(node.op_type in (*RULES, *EXPANDED) and node.domain in ("", "ai.onnx") for node in nodes):
             continue
         given, expected = case.data_sets[0]
-        if not all(isinstance(array, np.ndarray) for array in (*given, *expected)):
-            continue
+        if not all(isinstance(array, np.ndarray) and array.dtype != object for array in (*given, *expected)):
+            continue  # sequences, optional values, strings
         model = onnx.ModelProto()
         model.CopyFrom(case.model)
         names = [info.name for info in model.graph.input]
@@ -53,4 +53,4 @@ def test_operator_cases(tmp_path: Path) -> None:
         alone = all(isinstance(step, Segment) for step in compiled.steps)
         assert alone or any("on the CPU" in line for line in compiled.explain()), case.name
         ran, placed = ran + alone, placed + (not alone)
-    assert ran >= 470, (ran, placed)
+    assert ran >= 500, (ran, placed)
