@@ -143,9 +143,13 @@ def _few(array: NDArray[Any]) -> str:
 
 
 def _fitting(buffer: Any, array: NDArray[Any]) -> NDArray[Any]:
-    """The array as the program's memory list has it; whole numbers of 64 bits where 32 hold them."""
-    if buffer.dtype == "int32" and array.dtype == np.int64 and (array == array.astype(np.int32)).all():
-        array = array.astype(np.int32)
+    """The array as the program's memory list has it; whole numbers and truth values in its type, where that holds them."""
+    if (
+        buffer.dtype in ("int32", "float32")
+        and array.dtype.kind in "biu"
+        and (array == array.astype(buffer.dtype)).all()
+    ):
+        array = array.astype(buffer.dtype)
     if array.size != int(np.prod(buffer.shape)) or str(array.dtype) != buffer.dtype:
         raise InputError(f"{buffer.name} is {array.dtype} of {array.shape}", where="--input",
                          expected=f"{buffer.dtype} of {buffer.shape}",

@@ -82,7 +82,7 @@ def test_truth_goes_through(tmp_path: Path) -> None:
     assert found[y].tobytes() == np.where(want, values, np.finfo(np.float32).min).astype(np.float32).tobytes()
     assert found[shut].all()
     assert (found[upper] == np.triu(values)).all()
-    assert (found[number] == given).all()
+    assert found[number].tobytes() == given.astype(np.float32).tobytes()
     small = compile_onnx(tmp_path / "net.onnx", MACHINES[0], "int8", calibration=[{"x": values, "mask": given}])
     inputs = {"x": values, "mask": given}
     assert small(inputs)[shut].all()
@@ -100,12 +100,14 @@ def test_truth_between_the_cpu_and_the_processor(tmp_path: Path) -> None:
     first = net.add("IsNaN", x)  # the CPU's
     none = net.add("And", first, net.add("Greater", net.input("z", 4, 6), net.constant(np.float32(0))))
     y = net.add("Where", none, net.input("a", 4, 6), net.add("Sin", net.add("Cast", none, to=1)))
-    path = net.save(tmp_path / "net.onnx", y, none)
+    number = net.add("Cast", first, to=1)
+    path = net.save(tmp_path / "net.onnx", y, none, number)
     inputs = {name: net.draw.standard_normal((4, 6)).astype(np.float32) for name in "xza"}
     inputs["x"][inputs["x"] > 0] = np.nan
     want = np.isnan(inputs["x"]) & (inputs["z"] > 0)
     compiled = compile_onnx(path, MACHINES[0])
     for found in (compiled(inputs), compiled.reference(inputs)):
         assert (found[none] == want).all()
+        assert found[number].tobytes() == np.isnan(inputs["x"]).astype(np.float32).tobytes()
         assert np.abs(found[y] - np.where(want, inputs["a"], 0)).max() == 0
     assert len(compiled.time().cpu) == 2

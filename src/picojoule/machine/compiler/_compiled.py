@@ -144,10 +144,12 @@ class Compiled:
         return dict(zip([name for name in step.outputs if name], results, strict=False))
 
     def _shaped(self, name: str, array: Array) -> Array:
-        """An array in the shape of a value; as it is where only running tells the shape."""
-        shape = self.graph.shapes.get(name)
-        if self.graph.dtypes.get(name) == "bool" and array.dtype == np.float32:
+        """An array in the shape and type of a value; as it is where only running tells the shape."""
+        shape, dtype = self.graph.shapes.get(name), self.graph.dtypes.get(name)
+        if dtype == "bool" and array.dtype == np.float32:
             array = array != 0
+        elif dtype == "float32" and array.dtype.kind in "bi":  # one tensor stands for both sides of a Cast
+            array = array.astype(np.float32)
         return array if shape is None else array.reshape(shape)
 
     def _fitting(self, step: Segment, name: str, array: Array) -> Array:

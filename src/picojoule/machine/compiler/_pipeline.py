@@ -64,7 +64,7 @@ def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
         sizes.update(found.sizes)
         lines += found.lines
     steps: list[Segment | Cpu] = []
-    outer = _outer(smaller, kernels, outs)
+    outer = _outer(smaller, kernels, outs, selector.copies)
     for group in grouped(kernels):
         if isinstance(group[0], Cpu):
             steps += [kernel for kernel in group if isinstance(kernel, Cpu)]
@@ -102,7 +102,8 @@ def grouped(kernels: Sequence[Kernel]) -> list[list[Kernel]]:
     return [groups[at] for at in sorted(groups)]
 
 
-def _outer(graph: Graph, kernels: Sequence[Kernel], outs: Sequence[str]) -> dict[str, tuple[str, Shape]]:
+def _outer(graph: Graph, kernels: Sequence[Kernel], outs: Sequence[str],
+           copies: Mapping[str, str]) -> dict[str, tuple[str, Shape]]:  # fmt: skip
     """Name and shape in the file of the stored tensors that the host sees."""
     found = dict(zip(outs, graph.outputs, strict=True))
     for kernel in kernels:
@@ -110,7 +111,7 @@ def _outer(graph: Graph, kernels: Sequence[Kernel], outs: Sequence[str]) -> dict
             node = kernel.nodes[0]
             found.update(zip(kernel.inputs, node.inputs, strict=True))
             found.update(zip(kernel.outputs, node.outputs, strict=True))
-    found.update({name: name for name in graph.inputs})
+    found.update({name: name for name in graph.inputs} | dict(copies))
     shapes = {store: (name, graph.shapes.get(name, ())) for store, name in found.items()}
     return {store: one for store, one in shapes.items() if min(one[1], default=0) > 0}
 

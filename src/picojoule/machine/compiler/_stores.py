@@ -94,8 +94,9 @@ class Stores:
 
     def number(self, name: str) -> str:
         """An input of whole numbers as a value of float32."""
-        key = f"{name}!float32"
-        if key not in self.copies:
+        key = next((copy for copy, source in self.copies.items() if source == name), "")
+        if not key:
+            key = self.fresh(f"{name}!float32")
             self.copies[key] = name
             self.home[key] = -1
             self.shapes[key] = self.graph.shape(name)
