@@ -115,3 +115,28 @@ def test_inputs_are_checked_and_nothing_is_unpickled(net: Path, capsys: pytest.C
         assert main(["run", str(program), *given, "--output", str(net.with_name("y.npy"))]) == 2
         assert "expected" in capsys.readouterr().err
     assert not net.with_name("y.npy").exists()
+
+
+def test_a_transformer_from_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Equality: a file with an embedding and attention, run alone on int64 words, gives what each choice of attention gives."""
+    from tests.machine.compiler.networks import bert
+
+    path = bert(tmp_path / "bert.onnx", 8, 16, 2, embed=20)
+    words, mask = np.arange(8)[None], np.zeros((1, 1, 1, 8), np.float32)
+    np.savez(tmp_path / "in.npz", ids=words, mask=mask)
+    found = {}
+    for how in ("fused", "unfused"):
+        program, out = tmp_path / f"{how}.pjx", tmp_path / f"{how}.npy"
+        assert main(["compile", str(path), "-o", str(program), "--attention", how, "--explain"]) == 0
+        said = capsys.readouterr().out
+        assert ("into attention" in said) == (how == "fused")
+        assert ("unfused: as asked" in said) == (how == "unfused")
+        assert main(["run", str(program), "--input", str(tmp_path / "in.npz"), "--output", str(out)]) == 0
+        (value,) = pj.compile(path, attention=how)({"ids": words, "mask": mask}).values()
+        assert np.load(out).tobytes() == value.tobytes()
+        found[how] = value
+    assert np.abs(found["fused"] - found["unfused"]).max() <= 1e-5
+    capsys.readouterr()
+    np.savez(tmp_path / "wrong.npz", ids=words + 13, mask=mask)
+    assert main(["run", str(tmp_path / "fused.pjx"), "--input", str(tmp_path / "wrong.npz")]) == 2
+    assert "row 20, entry" in capsys.readouterr().err

@@ -58,7 +58,7 @@ def test_images_stay_channels_last() -> None:
 def net_of(op: str) -> Workload:
     g = Graph(op, dtype="float32")
     x = g.input("x", (1, 8, 6, 6))
-    if op in ("relu", "sigmoid"):
+    if op in ("relu", "sigmoid", "silu", "square", "rsqrt", "softplus"):
         ops.unary(g, op, x, name=op)
     elif op == "add":
         ops.binary(g, "add", x, g.input("z", (1, 8, 6, 6)), name=op)
@@ -69,6 +69,12 @@ def net_of(op: str) -> Workload:
         ops.softmax(g, g.input("s", (4, 16)))
     elif op == "layer_norm":
         ops.layer_norm(g, g.input("s", (4, 16)))
+    elif op == "transpose":
+        ops.transpose(g, x, (0, 2, 3, 1))
+    elif op == "concat":
+        ops.concat(g, [x, g.input("z", (1, 8, 6, 6))], 1)
+    elif op == "gather":
+        ops.gather(g, g.parameter("table", (10, 4), "embedding"), g.input("i", (1, 3), "int64"))
     elif op == "max_pool":
         ops.pool(g, x, "max", (2, 2), stride=(2, 2))
     else:
@@ -76,7 +82,8 @@ def net_of(op: str) -> Workload:
     return g.workload()
 
 
-@pytest.mark.parametrize("op", ["relu", "sigmoid", "add", "batch_norm", "softmax", "max_pool", "mean"])
+@pytest.mark.parametrize("op", ["relu", "sigmoid", "add", "batch_norm", "softmax", "max_pool", "mean", "silu", "square", "rsqrt",
+                                "softplus", "transpose", "concat", "gather"])  # fmt: skip
 def test_every_sort_of_operator_has_a_program(op: str) -> None:
     """Bound: an operator that does no MACs runs as a program, no faster than the level below says."""
     net = net_of(op)
@@ -87,11 +94,11 @@ def test_every_sort_of_operator_has_a_program(op: str) -> None:
 
 
 def test_what_has_no_program_is_named() -> None:
-    """Message: a gather has no rule; it is taken at the level below and named. A GPU has no machine for programs."""
+    """Message: a sort has no rule; it is taken at the level below and named. A GPU has no machine for programs."""
     g = Graph("tokens", dtype="float32")
-    ops.gather(g, g.parameter("table", (10, 4), "embedding"), g.input("i", (1, 3), "int64"))
+    ops.sort(g, g.input("x", (3, 10)))
     found = simulate(g.workload())
-    assert any("not simulated but taken at the level below" in note and "gather" in note for note in found.notes)
+    assert any("not simulated but taken at the level below" in note and "sort" in note for note in found.notes)
     architecture, technology = load_hardware("h100")
     with pytest.raises(InputError, match="no machine for programs"):
         estimate(one_conv(), architecture, technology, level="simulated")

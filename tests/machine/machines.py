@@ -80,6 +80,9 @@ class Writer:
             ends = draw.choice([f"src=dram dst={near}", f"src={near} dst=dram"])
             text = f"move {ends} far={draw.randrange(999)} near={draw.randrange(999)} bytes={size}"
             text += draw.choice(["", f" rows={draw.randint(2, 4)} stride=64", " decode=1"])
+            if near == "nram" and agent != "dma" and not self.machine.rows and draw.random() < 0.3:
+                text = f"gather far={draw.randrange(999)} near={draw.randrange(999)} bytes={size} count={draw.randint(1, 4)}"
+                text += f" limit={draw.randint(1, 9)}"
         elif stream == "move":
             ends = draw.choice(["src=nram dst=wram", "src=nram dst=nram", *["src=sram dst=nram"] * sram])
             text = f"move {ends} far={draw.randrange(999)} near={draw.randrange(999)} bytes={size}"

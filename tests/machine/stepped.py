@@ -15,7 +15,8 @@ WIDTH = {"float32": 4, "float16": 2, "int8": 1, "int16": 2, "int32": 4}
 SLOW = {5, 7, 8, 9}  # div, exp, tanh, sigmoid among the functions of vec
 PAIRS = {0, 1, 2, 3, 4, 5}  # functions of two operands
 FILL, QUANTISE = 11, 12
-STEPPED = {"move": ("far", "near"), "wait": ("value",), "mm": ("y", "x", "w"), "vec": ("dst", "a", "b")}
+STEPPED = {"move": ("far", "near"), "wait": ("value",), "mm": ("y", "x", "w"), "vec": ("dst", "a", "b"),
+           "gather": ("far", "near")}  # fmt: skip
 Bytes = set[tuple[str, int]]
 
 
@@ -56,6 +57,12 @@ def cycles(machine: Machine, one: Instruction) -> tuple[int, Fraction, bool]:
             return 1, Fraction(rows * v["bytes"]) / machine.link, False
         row = ceil(Fraction(v["bytes"], 2 ** v.get("decode", 0)))
         return 0, machine.setup + rows * ceil(Fraction(row, machine.burst)) * machine.burst / machine.bus, True
+    if one.name == "gather":
+        return (
+            0,
+            machine.setup + v["count"] * ceil(Fraction(v["bytes"], machine.burst)) * machine.burst / machine.bus,
+            True,
+        )
     if one.name == "mm":
         if machine.tile is None:
             return 2, Fraction(v["m"] * v["k"] * v["n"], machine.macs[DTYPES[v["type"]]]), False
@@ -85,6 +92,10 @@ def touched(item: Item, agent: int) -> tuple[Bytes, Bytes]:
         far = {(outer, v["far"] + r * (v["stride"] or short) + i) for r in range(v["rows"]) for i in range(short)}
         near = flat(inner, v["near"], v["rows"] * v["bytes"])
         return (far, near) if v["src"] <= v["dst"] else (near, far)
+    if item.code.name == "gather":
+        size = v["count"] * v["bytes"]
+        table = flat("dram", v["far"], v["limit"] * v["bytes"])
+        return table | flat(names[2], v["near"] + size, 4 * v["count"]), flat(names[2], v["near"], size)
     width = WIDTH[DTYPES[v["type"]]] if "type" in v else 0
     if item.code.name == "mm":
         y = flat(names[2], v["y"], v["m"] * v["n"] * 4)

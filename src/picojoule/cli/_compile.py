@@ -31,7 +31,8 @@ def compile_(options: argparse.Namespace) -> int:
     data = [arrays(options.calibrate, single="the input")] if options.calibrate else []
     with Progress(f"compiling {options.model}"):
         found = api.compile(options.model, options.on, dtype=options.dtype, calibration=_named(options, data),
-                            per_channel=not options.per_tensor, batch=options.batch, inputs=shapes(options.input))  # fmt: skip
+                            per_channel=not options.per_tensor, attention=options.attention, batch=options.batch,
+                            inputs=shapes(options.input))  # fmt: skip
         timing = found.time()
     if options.output:
         found.save(options.output)
@@ -142,11 +143,17 @@ def _few(array: NDArray[Any]) -> str:
 
 
 def _fitting(buffer: Any, array: NDArray[Any]) -> NDArray[Any]:
-    """The array as the program's memory list has it."""
+    """The array as the program's memory list has it; whole numbers and truth values in its type, where that holds them."""
+    if (
+        buffer.dtype in ("int32", "float32")
+        and array.dtype.kind in "biu"
+        and (array == array.astype(buffer.dtype)).all()
+    ):
+        array = array.astype(buffer.dtype)
     if array.size != int(np.prod(buffer.shape)) or str(array.dtype) != buffer.dtype:
         raise InputError(f"{buffer.name} is {array.dtype} of {array.shape}", where="--input",
                          expected=f"{buffer.dtype} of {buffer.shape}",
-                         example="numpy.save('x.npy', x.astype('float32'))")  # fmt: skip
+                         example=f"numpy.save('x.npy', x.astype('{buffer.dtype}'))")  # fmt: skip
     return np.ascontiguousarray(array).reshape(buffer.shape)
 
 

@@ -116,6 +116,20 @@ def _move_counts(v: Values) -> dict[Action, int]:
     return {(source.scope, "read"): source.rows * source.size, (target.scope, "write"): target.rows * target.size}
 
 
+def _gather_reads(v: Values) -> tuple[Region, ...]:
+    size = v["count"] * v["bytes"]
+    return _flat("nram", v["near"] + size, 4 * v["count"]), _flat("dram", v["far"], v["limit"] * v["bytes"])
+
+
+def _gather_writes(v: Values) -> tuple[Region, ...]:
+    return (_flat("nram", v["near"], v["count"] * v["bytes"]),)
+
+
+def _gather_counts(v: Values) -> dict[Action, int]:
+    size = v["count"] * v["bytes"]
+    return {("dram", "read"): size, ("nram", "read"): 4 * v["count"], ("nram", "write"): size}
+
+
 def _sizes(dtype: int) -> tuple[int, int]:
     """Bytes of an operand and of a sum."""
     name = DTYPES[dtype]
@@ -227,6 +241,12 @@ _DST, _SRC = Field("dst", 2, names=SCOPES), Field("src", 2, names=SCOPES)
 _TYPE = Field("type", 3, default=0, names=DTYPES)
 _ON = Field("on", 2, names=ASYNC)
 _TABLE: Final = (
+    Spec("gather", 0, "Copies `count` rows of `bytes` from a packed table of `limit` rows at `far` in DRAM to `near` in NRAM."
+         " Which rows, stands in NRAM right behind them: `count` int32 numbers. One outside 0 to limit − 1 stops the run.",
+         (Field("far", 36), Field("near", 24), Field("bytes", 20, 1), Field("count", 12, 1), Field("limit", 24, 1)),
+         lambda _: "io", "setup + count·⌈bytes/burst⌉·burst / bus",
+         lambda machine, v: machine.duration(machine.bus_cycles(v["count"], v["bytes"])), lambda _: "bus", _gather_counts,
+         _gather_reads, _gather_writes, meaning.gather, ("far", "near")),
     Spec("end", 1, "The program of this agent ends when its queues are empty.", ()),
     Spec("sync", 2, "What follows starts when all before it has ended: on this agent, or `cluster`: on every one.",
          (Field("cluster", 1, default=0),)),
@@ -252,7 +272,7 @@ _TABLE: Final = (
          " `quantise` is a times b, to the nearest even, to int8; `dequantise` is a in float32 times b.",
          (Field("fn", 5, names=meaning.FUNCTIONS), _TYPE, Field("dst", 24), Field("a", 24, default=0),
           Field("b", 32, default=0), Field("length", 24, 1), Field("imm", 1, default=0)),
-         lambda _: "compute", "length / lanes; exp, tanh, sigmoid, div, sqrt, erf: length / special", _vec_ticks,
+         lambda _: "compute", "length / lanes; exp, tanh, sigmoid, div, sqrt, erf, log: length / special", _vec_ticks,
          lambda _: "vector", _vec_counts, _vec_reads, _vec_writes, meaning.vec, ("dst", "a", "b")),
     Spec("post", 9, "Adds one to counter `sem`, which all agents see, once all before it in its stream has ended.",
          (_ON, Field("sem", 8)), lambda v: ASYNC[v["on"]]),

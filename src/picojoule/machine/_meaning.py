@@ -33,10 +33,11 @@ FUNCTIONS: Final = (
     "dequantise",
     "sqrt",
     "erf",
+    "log",
 )
 BINARY: Final = ("add", "sub", "mul", "max", "min", "div")
 FOLDS: Final = ("add", "max", "min")
-SPECIAL: Final = ("div", "exp", "tanh", "sigmoid", "sqrt", "erf")
+SPECIAL: Final = ("div", "exp", "tanh", "sigmoid", "sqrt", "erf", "log")
 
 
 def rows_of(memory: Bytes, start: int, rows: int, size: int, stride: int) -> Bytes:
@@ -61,6 +62,19 @@ def move(view: View, v: Values) -> None:
         near[:] = far
     else:
         far[:] = near
+
+
+def gather(view: View, v: Values) -> None:
+    """Rows of a table by the numbers that stand behind the place of the rows. Raises InputError for one outside it."""
+    size, count = v["bytes"], v["count"]
+    nram = view["nram"]
+    wanted = typed(nram, v["near"] + count * size, count, NUMPY["int32"])
+    wrong = np.flatnonzero((wanted < 0) | (wanted >= v["limit"]))
+    if wrong.size:
+        raise InputError(f"row {wanted[wrong[0]]}, entry {wrong[0]} of its list, of a table of {v['limit']} rows",
+                         where="gather", expected=f"0 to {v['limit'] - 1}")  # fmt: skip
+    table = rows_of(view["dram"], v["far"], v["limit"], size, size)
+    rows_of(nram, v["near"], count, size, size)[:] = table[wanted]
 
 
 def typed(memory: Bytes, start: int, count: int, dtype: "np.dtype[Any]") -> NDArray[Any]:
@@ -127,6 +141,7 @@ _UNARY: Final[dict[str, Callable[[NDArray[Any]], NDArray[Any]]]] = {
     "copy": lambda a: a,
     "sqrt": np.sqrt,
     "erf": erf,
+    "log": np.log,
 }
 _PAIRS: Final[dict[str, Any]] = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "max": np.maximum, "min": np.minimum,

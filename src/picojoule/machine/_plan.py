@@ -135,6 +135,9 @@ class _Planner:
             if self.machine.rows and 0 in (one.values["src"], one.values["dst"]):
                 raise InputError(f"`{text}` has no address, and this machine's DRAM has rows", expected="move, which has one",
                                  example="move dst=nram src=dram far=0 near=0 bytes=64")  # fmt: skip
+        if one.name == "gather" and self.machine.rows:
+            raise InputError(f"`{text}` opens rows that only running tells, and this machine's DRAM has rows",
+                             expected="a machine without dram_rows", example="move for rows known beforehand")  # fmt: skip
         if self.machine.window and one.tokens:
             raise InputError(f"`{text}` has tokens, and this machine finds for itself what may start",
                              expected="no ? and no !, in the order of meaning", example="a machine without a window")  # fmt: skip

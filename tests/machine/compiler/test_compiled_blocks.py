@@ -53,6 +53,41 @@ def unet(net: Net) -> tuple[str, ...]:
     return (net.add("Softmax", net.conv(net.add("Concat", a, up, axis=1), 16, 4, 3), axis=1),)
 
 
+def generator(net: Net) -> tuple[str, ...]:
+    x = net.add("ConvTranspose", net.input("x", 1, 8, 4, 4), net.weight(8, 8, 4, 4), net.weight(8), strides=[2, 2],
+                pads=[1] * 4)  # fmt: skip
+    y = net.add("InstanceNormalization", x, net.weight(8), net.weight(8))
+    y = net.add("PRelu", y, net.constant(np.abs(net.draw.standard_normal((8, 1, 1))).astype(np.float32)))
+    none, scales = net.constant(np.zeros(0, np.float32)), net.constant(np.array([1, 1, 2, 2], np.float32))
+    y = net.add("Resize", y, none, scales, mode="nearest", coordinate_transformation_mode="asymmetric",
+                nearest_mode="floor")  # fmt: skip
+    y = net.add("Elu", net.conv(y, 8, 16, 3))
+    y = net.add("Softplus", net.add("DepthToSpace", y, blocksize=2))
+    return net.add("Tanh", net.add("Resize", y, none, scales, mode="linear")), net.add("SpaceToDepth", y, blocksize=4)
+
+
+def volume(net: Net) -> tuple[str, ...]:
+    x = net.add("Conv", net.input("x", 2, 3, 6, 8, 8), net.weight(8, 3, 3, 3, 3), net.weight(8), pads=[1] * 6)
+    x = net.add("MaxPool", net.add("Relu", x), kernel_shape=[2, 2, 2], strides=[2, 2, 2])
+    x = net.add("Conv", x, net.weight(8, 4, 3, 3, 3), strides=[1, 2, 2], pads=[1] * 6, group=2)
+    x = net.add("AveragePool", x, kernel_shape=[3, 2, 2], pads=[1, 0, 0, 1, 0, 0])
+    return (net.gemm(net.add("Flatten", net.add("GlobalAveragePool", x)), 8, 4),)
+
+
+def plain(net: Net) -> tuple[str, ...]:
+    """A simple recurrent layer, then activations and norms."""
+    w = [net.weight(1, 12, size, scale=0.3) for size in (6, 12)]
+    y, _ = net.add("RNN", net.input("x", 5, 2, 6), *w, net.weight(1, 24, scale=0.3), outputs=2, hidden_size=12)
+    y = net.add("Reshape", y, net.constant(np.array([10, 12])))
+    for op in ("Celu", "Selu", "Softplus", "Softsign"):
+        y = net.add(op, y)
+    parts = [net.add(op, y, axes=[1], keepdims=1) for op in ("ReduceL1", "ReduceL2", "ReduceMin", "ReduceLogSumExp")]
+    y = net.add("Einsum", net.add("Concat", y, *parts, axis=1), net.weight(16, 3), equation="ij,jk->ki")
+    return net.add("LogSoftmax", net.add("Mean", y, y, net.weight(3, 1)), axis=0), net.add(
+        "Tile", y, net.constant(np.array([2, 3]))
+    )
+
+
 def decode(net: Net) -> tuple[str, ...]:
     """One token, with the keys and values of nine before it."""
     heads, size = 4, 8
@@ -96,9 +131,9 @@ def padded(net: Net) -> tuple[str, ...]:
 
 BLOCKS: dict[str, Block] = {
     "excite": excite, "excite-batch": lambda net: excite(net, 3), "dense": dense, "shuffle": shuffle, "line": line,
-    "unet": unet, "decode": decode, "patches": patches, "convnext": convnext, "padded": padded,
+    "unet": unet, "generator": generator, "volume": volume, "plain": plain,
+    "decode": decode, "patches": patches, "convnext": convnext, "padded": padded,
 }  # fmt: skip
-ON_CPU = {"unet": ("/convtranspose7/ConvTranspose (ConvTranspose)",)}
 
 
 @pytest.mark.parametrize("machine", ["textbook-core", "textbook-cluster"])
@@ -114,7 +149,7 @@ def test_block(name: str, machine: str, tmp_path: Path) -> None:
         assert found[output].shape == value.shape
         assert np.abs(found[output] - value).max() <= 1e-5 * np.abs(value).max()
         assert found[output].tobytes() == same[output].tobytes()
-    assert compiled.time().cpu == ON_CPU.get(name, ())
+    assert compiled.time().cpu == ()
     small = compile_onnx(path, core, "int8", calibration=[inputs])
     found, same = small(inputs), small.reference(inputs)
     assert {n: a.tobytes() for n, a in found.items()} == {n: a.tobytes() for n, a in same.items()}

@@ -21,6 +21,8 @@ def _fill_compile(p: argparse.ArgumentParser) -> None:
     p.add_argument("--calibrate", action="append", default=[], metavar="[NAME=]FILE",
                    help="inputs that scale int8: a .npy array for each input, or a .npz file")  # fmt: skip
     p.add_argument("--per-tensor", action="store_true", help="one int8 scale for all of a weight, not one by channel")
+    p.add_argument("--attention", choices=("auto", "fused", "unfused"), default="auto",
+                   help="softmax(q·kᵀ)·v as one kernel, as three, or as is cheaper (default auto)")  # fmt: skip
     p.add_argument("--batch", type=number, metavar="N", help="samples of one run, where the file leaves it open")
     p.add_argument("--input", action="append", default=[], metavar="NAME=N,N,…", help="shape of one input")
     p.add_argument("--explain", action="store_true", help="list what was folded, fused, removed and placed")

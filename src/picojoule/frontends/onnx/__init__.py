@@ -60,13 +60,14 @@ def compile_onnx(
     inputs: Mapping[str, Sequence[int]] | None = None,
     calibration: "Sequence[Mapping[str, Array]]" = (),
     per_channel: bool = True,
+    attention: str = "auto",
 ) -> "Compiled":
     """The network of an ONNX file, compiled for one core of `machine`: call it with arrays by input name.
 
     `dtype` is float32, or int8 with `calibration` inputs that scale it, weights by output channel or by tensor.
-    Raises InputError.
+    `attention` is "fused" into one kernel, "unfused", or by price ("auto"). Raises InputError.
     """
     from picojoule.machine.compiler import compile_graph
 
     graph = read_graph(path, batch=batch, seq=seq, inputs=inputs)
-    return compile_graph(graph, machine, dtype, calibration=calibration, per_channel=per_channel)
+    return compile_graph(graph, machine, dtype, calibration=calibration, per_channel=per_channel, attention=attention)

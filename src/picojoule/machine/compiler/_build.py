@@ -67,6 +67,8 @@ class Builder:
         line = _COMPUTE
         if name == "move":
             line = _STORE if found["dst"] == DRAM else _LOAD if found["src"] == DRAM else _MOVE
+        elif name == "gather":
+            line = _LOAD
         reads, writes = spec.reads(found), spec.writes(found)
         needs = np.zeros(4 * self.cores, np.int64)
         own = slice(4 * self.core, 4 * self.core + 4)

@@ -1,7 +1,7 @@
 """A network compiled for one machine: programs for the core, and nodes for the CPU between them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import overload
@@ -16,9 +16,10 @@ from .._pjx import write_program
 from .._program import Program
 from .._run import Event, simulate
 from ._graph import Array, Graph
-from ._kernel import Cpu, Kernel
+from ._kernel import Cpu, Kernel, Lookup
 from ._quantise import Ranges
-from ._reference import Stored, evaluate
+from ._reference import evaluate
+from ._stored import Stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,7 @@ class Compiled:
     sizes: Mapping[str, int]
     dtypes: Mapping[str, str]
     lines: tuple[str, ...]
+    copies: Mapping[str, str] = field(default_factory=dict)  # inputs of whole numbers, by what has them as float32
 
     @property
     def program(self) -> Program:
@@ -124,7 +126,7 @@ class Compiled:
                 self._by_arrays(step, found)
             else:
                 given = {
-                    buffer: self._fitting(name, found[name]).reshape(step.program.buffer(buffer).shape)
+                    buffer: self._fitting(step, name, found[name]).reshape(step.program.buffer(buffer).shape)
                     for name, buffer in step.inputs.items()
                 }
                 run = simulate(step.program, self.machine, given, check=False)
@@ -142,21 +144,48 @@ class Compiled:
         return dict(zip([name for name in step.outputs if name], results, strict=False))
 
     def _shaped(self, name: str, array: Array) -> Array:
-        """An array in the shape of a value; as it is where only running tells the shape."""
-        shape = self.graph.shapes.get(name)
+        """An array in the shape and type of a value; as it is where only running tells the shape."""
+        shape, dtype = self.graph.shapes.get(name), self.graph.dtypes.get(name)
+        if dtype == "bool" and array.dtype == np.float32:
+            array = array != 0
+        elif dtype == "float32" and array.dtype.kind in "bi":  # one tensor stands for both sides of a Cast
+            array = array.astype(np.float32)
         return array if shape is None else array.reshape(shape)
 
-    def _fitting(self, name: str, array: Array) -> Array:
-        """What the host hands to the core."""
+    def _fitting(self, step: Segment, name: str, array: Array) -> Array:
+        """What the host hands to the core: floats as they are, numbers of rows as int32 from 0 on."""
+        if array.dtype == np.bool_ or name in self.copies:
+            array = self._numbers(name, array)
+        limits = [one.limit for one in step.kernels if isinstance(one, Lookup) and one.index == name]
+        if limits:
+            return self._indices(name, array, limits[0])
         if array.size != self.sizes[name] or array.dtype != np.float32:
             raise InputError(f"{name!r} is {array.dtype} of {array.shape}", where=self.graph.name,
                              expected=f"float32 of {self.sizes[name]} elements, as when it was compiled")  # fmt: skip
         return np.ascontiguousarray(array).reshape(-1)
 
+    def _numbers(self, name: str, array: Array) -> Array:
+        """Truth values and whole numbers as float32."""
+        found = array.astype(np.float32)
+        if not (found == array).all():
+            raise InputError(f"{name.partition('!')[0]!r} has whole numbers that float32 has not", where=self.graph.name,
+                             expected="numbers up to 2^24")  # fmt: skip
+        return found
+
+    def _indices(self, name: str, array: Array, limit: int) -> Array:
+        """Those below 0 count from the end of the table."""
+        flat = array.reshape(-1).astype(np.int64)
+        wrong = flat[(flat < -limit) | (flat >= limit)]
+        if wrong.size or array.dtype.kind != "i" or array.size != self.sizes[name]:
+            told = f"row {wrong[0]} of a table of {limit} rows" if wrong.size else f"{array.dtype} of {array.shape}"
+            raise InputError(f"{name!r}: {told}", where=self.graph.name,
+                             expected=f"{self.sizes[name]} whole numbers from {-limit} to {limit - 1}")  # fmt: skip
+        return np.where(flat < 0, flat + limit, flat).astype(np.int32)
+
     def _by_arrays(self, step: Segment, found: dict[str, Array]) -> None:
         stored = Stored(self.sizes, self.dtypes)
         stored.arrays.update({name: array.reshape(-1) for name, array in self.constants.items()})
-        stored.arrays.update({name: self._fitting(name, found[name]) for name in step.inputs})
+        stored.arrays.update({name: self._fitting(step, name, found[name]) for name in step.inputs})
         for kernel in step.kernels:
             evaluate(kernel, stored)
         found.update({name: stored.flat(name) for name in step.outputs})
@@ -165,16 +194,21 @@ class Compiled:
         """Run by whole arrays, sums in any order, and take down how large the numbers get."""
         found = self._checked(inputs)
         stored = Stored(self.sizes, self.dtypes)
-        stored.arrays.update({name: np.asarray(array).reshape(-1) for name, array in found.items()})
+        stored.arrays.update({name: self._plain(name, array) for name, array in found.items()})
         for step in self.steps:
             if isinstance(step, Cpu):
-                stored.arrays.update({n: a.reshape(-1) for n, a in self._on_cpu(step, stored.arrays).items()})
+                stored.arrays.update({n: self._plain(n, a) for n, a in self._on_cpu(step, stored.arrays).items()})
             else:
                 for kernel in step.kernels:
                     evaluate(kernel, stored, fast=True)
         for name, array in stored.arrays.items():
             if name not in self.constants and array.dtype == np.float32:
                 ranges.see(name, array)
+
+    def _plain(self, name: str, array: Array) -> Array:
+        """Flat, truth values as float32."""
+        whole = array.dtype == np.bool_ or name in self.copies
+        return (self._numbers(name, array) if whole else np.asarray(array)).reshape(-1)
 
     def _checked(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         if set(inputs) != set(self.graph.inputs):
@@ -185,7 +219,7 @@ class Compiled:
             if array.shape != shape or array.dtype.name != dtype:
                 raise InputError(f"{name!r} is {array.dtype} of {array.shape}", where=self.graph.name,
                                  expected=f"{dtype} of {shape}")  # fmt: skip
-        return {**self.constants, **inputs}
+        return {**self.constants, **inputs, **{name: inputs[source] for name, source in self.copies.items()}}
 
     def time(self) -> Timing:
         """Cycles and actions of all programs, one after the other."""

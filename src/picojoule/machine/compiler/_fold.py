@@ -20,9 +20,9 @@ _SAME: Final = ("Identity", "Dropout")
 def optimise(graph: Graph) -> tuple[Graph, list[str]]:
     """The smaller graph, and what was done, one line for each node."""
     lines: list[str] = []
-    for rule in (_constants, _identities, _norms, _dead):
+    for rule in (_constants, _identities, _constants, _norms, _dead):  # without identities more is constant
         graph = rule(graph, lines)
-    return graph, lines
+    return graph, list(dict.fromkeys(lines))
 
 
 def _constants(graph: Graph, lines: list[str]) -> Graph:
@@ -57,7 +57,7 @@ def _identities(graph: Graph, lines: list[str]) -> Graph:
     for node in graph.nodes:
         inputs = tuple(names.get(name, name) for name in node.inputs)
         same = graph.dtypes.get(node.outputs[0]) == graph.dtypes.get(node.input(0))
-        plain = node.op in _SAME or (node.op == "Cast" and same)
+        plain = node.op in _SAME or (node.op in ("Cast", "CastLike") and same)
         if node.op == "Dropout" and (node.input(2) or any(node.outputs[1:])):
             plain = False
         if plain and node.outputs[0] not in graph.outputs:

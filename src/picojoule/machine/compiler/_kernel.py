@@ -41,6 +41,7 @@ class Body:
     steps: list[Step] = field(default_factory=list)
     known: dict[str, int] = field(default_factory=dict)
     stores: dict[int, Place] = field(default_factory=dict)
+    rigid: bool = False  # rows are never cut
 
     def register(self, kind: str) -> int:
         """A new register."""
@@ -65,7 +66,7 @@ class Body:
     @property
     def whole(self) -> bool:
         """Whether a tile must hold whole rows."""
-        return any(step.fn.startswith("fold") for step in self.steps)
+        return self.rigid or any(step.fn.startswith("fold") for step in self.steps)
 
 
 @dataclass(slots=True)
@@ -195,6 +196,23 @@ class Shrink(Kernel):
     def reads(self) -> list[str]:
         """Tensors it reads."""
         return [self.x.tensor, *Kernel.reads(self)]
+
+
+@dataclass(slots=True)
+class Lookup(Kernel):
+    """Register 0 is rows of a packed table of `limit` rows, by int32 numbers; a number below 0 counts from its end."""
+
+    table: Place = Place("")
+    index: str = ""
+    limit: int = 1
+
+    def reads(self) -> list[str]:
+        """Tensors it reads."""
+        return [self.table.tensor, self.index, *Kernel.reads(self)]
+
+    def told(self) -> str:
+        """Sizes."""
+        return f"{self.body.m} of {self.limit} rows of {self.body.n}"
 
 
 @dataclass(frozen=True, slots=True)

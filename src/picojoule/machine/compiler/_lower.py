@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 
+from ._attention import Attend
 from ._build import Builder, share
-from ._kernel import Contract, Copy, Kernel, Plane, Shrink, Sweep
+from ._kernel import Contract, Copy, Kernel, Lookup, Plane, Shrink, Sweep
+from ._lower_attention import attend
 from ._lower_contract import areas, contract, refused
 from ._lower_copy import copies
+from ._lower_lookup import lookup
 from ._lower_window import shrink, sweep
 from ._tile import BodyPlan, BodyRun
 
@@ -21,6 +24,10 @@ def lower(builder: Builder, kernel: Kernel, addresses: Mapping[str, int], dtypes
         sweep(builder, kernel, addresses, dtypes)
     elif isinstance(kernel, Shrink):
         shrink(builder, kernel, addresses, dtypes)
+    elif isinstance(kernel, Lookup):
+        lookup(builder, kernel, addresses, dtypes)
+    elif isinstance(kernel, Attend):
+        attend(builder, kernel, addresses)
     elif isinstance(kernel, Copy):
         copies(builder, kernel, addresses, dtypes)
     else:

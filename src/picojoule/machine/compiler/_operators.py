@@ -18,7 +18,10 @@ from ._pipeline import compile_graph
 
 LARGEST: Final = 1 << 28  # elements of one operator's tensors
 UNARY: Final = {"relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "gelu": "Gelu", "exp": "Exp", "sqrt": "Sqrt",
-                "abs": "Abs", "neg": "Neg", "erf": "Erf", "relu6": "Clip"}  # fmt: skip
+                "abs": "Abs", "neg": "Neg", "erf": "Erf", "relu6": "Clip",
+                "silu": "Swish", "softplus": "Softplus", "hard_swish": "HardSwish", "hard_sigmoid": "HardSigmoid",
+                "elu": "Elu", "celu": "Celu", "selu": "Selu", "mish": "Mish", "log": "Log", "softsign": "Softsign"}  # fmt: skip
+POWERS: Final = {"square": 2.0, "cube": 3.0, "rsqrt": -0.5}
 PAIRS: Final = {"add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "add_scalar": "Add", "mul_scalar": "Mul"}
 
 
@@ -26,7 +29,8 @@ PAIRS: Final = {"add": "Add", "sub": "Sub", "mul": "Mul", "div": "Div", "add_sca
 class Lone:
     """An operator apart from its network: ONNX's name, shapes of its inputs and constants, attributes, result.
 
-    Images stand channels last, as the processor keeps them between layers.
+    Images stand channels last, as the processor keeps them between layers. `numbers` are constants of one element behind
+    the others; `indices` says that the last input is numbers of rows.
     """
 
     op: str
@@ -35,12 +39,15 @@ class Lone:
     output: Shape
     attributes: tuple[tuple[str, Any], ...] = ()
     image: bool = False
+    numbers: tuple[float, ...] = ()
+    indices: bool = False
 
     def graph(self) -> Graph:
         """The network of this operator alone."""
         given = tuple(f"x{i}" for i in range(len(self.inputs)))
         shapes: dict[str, Shape] = {"y": self.output, **dict(zip(given, self.inputs, strict=True))}
         constants: dict[str, Array] = {f"w{i}": np.zeros(shape, np.float32) for i, shape in enumerate(self.constants)}
+        constants |= {f"n{i}": np.array([number], np.float32) for i, number in enumerate(self.numbers)}
         shapes |= {name: array.shape for name, array in constants.items()}
         nodes = [Node(self.op, "lone", (*given, *constants), ("y",), dict(self.attributes))]
         inputs, output = given, "y"
@@ -52,9 +59,8 @@ class Lone:
                 _turn("y", "kept", len(self.output)),
             ]
             shapes |= {"stored": _last(self.inputs[0]), "kept": _last(self.output)}
-        return Graph(
-            "lone", tuple(nodes), inputs, (output,), constants, shapes, dict.fromkeys(shapes, "float32"), _never
-        )
+        dtypes = dict.fromkeys(shapes, "float32") | ({given[-1]: "int64"} if self.indices else {})
+        return Graph("lone", tuple(nodes), inputs, (output,), constants, shapes, dtypes, _never)
 
 
 def _never(node: Node, _: Sequence[Array | None]) -> list[Array]:
@@ -86,6 +92,8 @@ def lone(workload: Workload, operator: Operator) -> Lone | str:
 def _rule(operator: Operator) -> "Callable[[Workload, Operator], Lone | str] | None":
     if operator.kind in ("conv", "depthwise"):
         return _conv
+    if operator.kind == "conv_transpose":
+        return _conv_transpose
     if operator.kind == "matmul":
         return _product
     return RULES.get(operator.op)
@@ -134,12 +142,77 @@ def _conv(workload: Workload, operator: Operator) -> Lone | str:
     if not _constant(workload, w):
         return "its weights are no parameter"
     shape, out = _shape(workload, x), _shape(workload, operator.outputs[0])
-    if len(shape) not in (3, 4) or len(out) != len(shape):
+    if len(shape) not in (3, 4, 5) or len(out) != len(shape):
         return f"it has {len(shape) - 2} spatial axes"
     constants = (_shape(workload, w), *(_shape(workload, a) for a in more))
     return Lone(
         "Conv", (shape,), constants, out, _frozen({**window, "group": operator.extents.get("g", 1)}), image=True
     )
+
+
+def _conv_transpose(workload: Workload, operator: Operator) -> Lone | str:
+    """Output o of an axis is p·stride + r·dilation - pad."""
+    x, w, *more = operator.inputs
+    if not _constant(workload, w):
+        return "its weights are no parameter"
+    shape, access = _shape(workload, x), operator.outputs[0]
+    out = _shape(workload, access)
+    strides, dilations, pads, left = [], [], [], []
+    for at in range(2, len(shape)):
+        steps, size = dict(access.axes[at]), _shape(workload, w)[at]
+        position, tap = f"p{at - 2}", f"r{at - 2}"
+        if not {position, tap} <= {*steps}:
+            return "its windows are not regular"
+        pad = -(access.offsets[at] if access.offsets else 0)
+        end = (
+            (shape[at] - 1) * steps[position] + (size - 1) * steps[tap] + 1 - pad - out[at]
+        )  # cut off, or below 0: added
+        strides.append(steps[position])
+        dilations.append(steps[tap])
+        pads.append((pad, max(0, end)))
+        left.append(max(0, -end))
+    if len(shape) not in (3, 4) or min(pad for pair in pads for pad in pair) < 0:
+        return f"it has {len(shape) - 2} spatial axes, or negative pads"
+    given = {"strides": strides, "dilations": dilations, "pads": [*(a for a, _ in pads), *(b for _, b in pads)],
+             "output_padding": left, "group": operator.extents.get("g", 1)}  # fmt: skip
+    constants = (_shape(workload, w), *(_shape(workload, a) for a in more))
+    return Lone("ConvTranspose", (shape,), constants, out, _frozen(given), image=True)
+
+
+def _power(workload: Workload, operator: Operator) -> Lone | str:
+    shape = _shape(workload, operator.outputs[0])
+    return Lone("Pow", (shape,), (), shape, numbers=(POWERS[operator.op],)) if shape else "it is a number"
+
+
+def _transpose(workload: Workload, operator: Operator) -> Lone | str:
+    own, out = operator.inputs[0], operator.outputs[0]
+    before, after = ([axis[0][0] for axis in one.axes if len(axis) == 1] for one in (own, out))
+    shape = _shape(workload, own)
+    if sorted(before) != sorted(after) or len(set(before)) < len(shape) or own.offsets or out.offsets:
+        return "it does more than move axes"
+    order = tuple(before.index(name) for name in after)
+    return Lone("Transpose", (shape,), (), tuple(shape[i] for i in order), (("perm", order),))
+
+
+def _concat(workload: Workload, operator: Operator) -> Lone | str:
+    out = _shape(workload, operator.outputs[0])
+    shapes = [_shape(workload, access) for access in operator.inputs]
+    axes = [i for i, size in enumerate(out) if any(len(s) != len(out) or s[i] != size for s in shapes)]
+    if len(axes) != 1 or any(_constant(workload, access) for access in operator.inputs):
+        return "its inputs do not lie side by side along one axis"
+    if sum(shape[axes[0]] for shape in shapes) != out[axes[0]]:
+        return "its inputs do not make its output"
+    return Lone("Concat", tuple(shapes), (), out, (("axis", axes[0]),))
+
+
+def _lookup(workload: Workload, operator: Operator) -> Lone | str:
+    if len(operator.inputs) != 2:
+        return "it has not a table and indices"
+    table, wanted = (_shape(workload, access) for access in operator.inputs)
+    out = _shape(workload, operator.outputs[0])
+    if len(table) < 2 or out != (*wanted, *table[1:]):
+        return "it does not choose rows"
+    return Lone("Gather", (table, wanted), (), out, indices=True)
 
 
 def _product(workload: Workload, operator: Operator) -> Lone | str:
@@ -187,6 +260,8 @@ def _pair(workload: Workload, operator: Operator) -> Lone | str:
     except ValueError:
         return "its inputs cannot be broadcast"
     fixed = [_constant(workload, access) for access in operator.inputs]
+    if fixed == [True, False] and PAIRS[operator.op] in ("Add", "Mul"):
+        given, fixed = given[::-1], fixed[::-1]
     if fixed == [False, True]:
         return Lone(PAIRS[operator.op], (given[0],), (given[1],), shape)
     return "its first input is a parameter" if any(fixed) else Lone(PAIRS[operator.op], tuple(given), (), shape)
@@ -232,7 +307,9 @@ def _mean(workload: Workload, operator: Operator) -> Lone | str:
 
 RULES: Final[Mapping[str, Callable[[Workload, Operator], Lone | str]]] = {
     **dict.fromkeys(UNARY, _unary), **dict.fromkeys(PAIRS, _pair), "batch_norm": _batch_norm, "layer_norm": _layer_norm,
-    "softmax": _softmax, "max_pool2d": _pool("MaxPool"), "avg_pool2d": _pool("AveragePool"), "mean": _mean,
+    "softmax": _softmax, **dict.fromkeys(POWERS, _power), "transpose": _transpose, "concat": _concat, "embedding": _lookup,
+    "gather": _lookup, "max_pool1d": _pool("MaxPool"), "max_pool3d": _pool("MaxPool"), "avg_pool1d": _pool("AveragePool"),
+    "avg_pool3d": _pool("AveragePool"), "max_pool2d": _pool("MaxPool"), "avg_pool2d": _pool("AveragePool"), "mean": _mean,
 }  # fmt: skip
 
 

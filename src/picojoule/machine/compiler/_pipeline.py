@@ -11,47 +11,60 @@ from .._machine import BYTES, Machine
 from .._program import Buffer, Program
 from ._build import Builder
 from ._compiled import Compiled, Segment
+from ._expand import expanded
 from ._fold import optimise
 from ._graph import Array, Graph, Shape
 from ._kernel import Cpu, Kernel
 from ._lower import lower
+from ._qdq import gridded
 from ._quantise import Ranges, quantise
+from ._rules_attention import CHOICES
 from ._table import select
 
 _GRAIN: Final = 512  # bytes; tensors begin at multiples
 
 
 def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
-                  calibration: Sequence[Mapping[str, Array]] = (), per_channel: bool = True) -> Compiled:  # fmt: skip
+                  calibration: Sequence[Mapping[str, Array]] = (), per_channel: bool = True,
+                  attention: str = "auto") -> Compiled:  # fmt: skip
     """Programs for one core of `machine`, in float32, or in int8 as `calibration` inputs scale it.
+
+    `attention` is "fused" into one kernel wherever its blocks fit on chip, "unfused", or by price ("auto").
 
     Raises InputError for what cannot be compiled.
     """
     if dtype not in ("float32", "int8") or (dtype == "int8") != bool(calibration):
         raise InputError(f"dtype {dtype!r} with {len(calibration)} sets of calibration inputs", where=graph.name,
                          expected="float32 without, int8 with some", example="dtype='int8', calibration=[inputs]")  # fmt: skip
-    smaller, lines = optimise(graph)
-    selector, outs = select(smaller, machine)
+    if attention not in CHOICES:
+        raise InputError(f"attention {attention!r}", where=graph.name, expected=f"one of {', '.join(CHOICES)}",
+                         example="attention='fused'")  # fmt: skip
+    whole, pairs = gridded(graph)
+    whole, parts = expanded(whole)
+    smaller, lines = optimise(whole)
+    lines = [*pairs, *parts, *lines]
+    selector, outs = select(smaller, machine, attention)
     lines += selector.explain
     constants = dict(selector.constants)
     for name, store in zip(smaller.outputs, outs, strict=True):
         if store in constants:
             constants[store] = smaller.constants[name]
     sizes = {name: prod(shape) for name, shape in selector.shapes.items()}
-    kernels, dtypes = selector.kernels, dict[str, str]()
+    kernels, dtypes = selector.kernels, dict(selector.dtypes)
     if dtype == "int8":
         plain = Compiled(smaller, machine, _unlowered(kernels), dict(zip(smaller.outputs, outs, strict=True)), constants,
-                         sizes, {}, ())  # fmt: skip
+                         sizes, {}, (), selector.copies)  # fmt: skip
         ranges = Ranges()
         for inputs in calibration:
             plain.watch(inputs, ranges)
-        found = quantise(kernels, constants, sizes, ranges, (*smaller.inputs, *outs), per_channel)
-        kernels, dtypes = found.kernels, found.dtypes
+        truth = [store for (name, _), store in selector.forms.items() if smaller.dtypes.get(name) == "bool"]
+        found = quantise(kernels, constants, sizes, ranges, (*smaller.inputs, *outs, *truth), per_channel)
+        kernels, dtypes = found.kernels, {**dtypes, **found.dtypes}
         constants.update(found.constants)
         sizes.update(found.sizes)
         lines += found.lines
     steps: list[Segment | Cpu] = []
-    outer = _outer(smaller, kernels, outs)
+    outer = _outer(smaller, kernels, outs, selector.copies)
     for group in grouped(kernels):
         if isinstance(group[0], Cpu):
             steps += [kernel for kernel in group if isinstance(kernel, Cpu)]
@@ -61,7 +74,7 @@ def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
             steps.append(_segment(group, later, sizes, constants, dtypes, machine, graph.name, outer))
     lines += [f"placed {one.name} on the processor: {one.told()}" for one in kernels if not isinstance(one, Cpu)]
     return Compiled(smaller, machine, tuple(steps), dict(zip(smaller.outputs, outs, strict=True)), constants, sizes, dtypes,
-                    tuple(lines))  # fmt: skip
+                    tuple(lines), selector.copies)  # fmt: skip
 
 
 def _unlowered(kernels: Sequence[Kernel]) -> tuple[Segment | Cpu, ...]:
@@ -89,7 +102,8 @@ def grouped(kernels: Sequence[Kernel]) -> list[list[Kernel]]:
     return [groups[at] for at in sorted(groups)]
 
 
-def _outer(graph: Graph, kernels: Sequence[Kernel], outs: Sequence[str]) -> dict[str, tuple[str, Shape]]:
+def _outer(graph: Graph, kernels: Sequence[Kernel], outs: Sequence[str],
+           copies: Mapping[str, str]) -> dict[str, tuple[str, Shape]]:  # fmt: skip
     """Name and shape in the file of the stored tensors that the host sees."""
     found = dict(zip(outs, graph.outputs, strict=True))
     for kernel in kernels:
@@ -97,7 +111,7 @@ def _outer(graph: Graph, kernels: Sequence[Kernel], outs: Sequence[str]) -> dict
             node = kernel.nodes[0]
             found.update(zip(kernel.inputs, node.inputs, strict=True))
             found.update(zip(kernel.outputs, node.outputs, strict=True))
-    found.update({name: name for name in graph.inputs})
+    found.update({name: name for name in graph.inputs} | dict(copies))
     shapes = {store: (name, graph.shapes.get(name, ())) for store, name in found.items()}
     return {store: one for store, one in shapes.items() if min(one[1], default=0) > 0}
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from picojoule.quantity import InputError
 
+from ._attention import Attend
 from ._graph import Array
-from ._kernel import Body, Contract, Copy, Cpu, Kernel, Place, Plane, Shrink, Step, Sweep
+from ._kernel import Body, Contract, Copy, Cpu, Kernel, Lookup, Place, Plane, Shrink, Step, Sweep
 
 
 @dataclass(slots=True)
@@ -85,8 +86,10 @@ class _Quantiser:
 
     def _look(self) -> None:
         for kernel in self.kernels:
-            if isinstance(kernel, Cpu):
+            if isinstance(kernel, Cpu | Attend):
                 self.float.update((*kernel.reads(), *kernel.writes()))
+            elif isinstance(kernel, Lookup):
+                self.float.update((kernel.table.tensor, kernel.index))
             elif isinstance(kernel, Copy):
                 for piece in kernel.pieces:
                     self._join(piece.source.tensor, piece.target.tensor)

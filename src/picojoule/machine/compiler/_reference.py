@@ -4,37 +4,19 @@ Float sums run one by one in the order that a Contract states; integer sums are 
 calibration, where their order does not matter.
 """
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .._meaning import NUMPY, SPECIAL, binary, folded, product, unary
+from .._meaning import SPECIAL, binary, folded, product, unary
+from ._attention import Attend
 from ._graph import Array
-from ._kernel import Body, Contract, Copy, Kernel, Place, Plane, Shrink, Strided, Sweep, Window
+from ._kernel import Body, Contract, Copy, Kernel, Lookup, Place, Plane, Shrink, Strided, Sweep, Window
+from ._reference_attention import attend
+from ._stored import Stored
 
 _UNARY: Final = ("relu", "copy", *(name for name in SPECIAL if name != "div"))
-
-
-class Stored:
-    """Flat arrays by name of stored tensor."""
-
-    def __init__(self, sizes: Mapping[str, int], dtypes: Mapping[str, str]) -> None:
-        self.sizes, self.dtypes = sizes, dtypes
-        self.arrays: dict[str, Array] = {}
-
-    def flat(self, name: str) -> Array:
-        """The elements, made at the first use."""
-        if name not in self.arrays:
-            self.arrays[name] = np.zeros(self.sizes[name], NUMPY[self.dtypes.get(name, "float32")])
-        return self.arrays[name]
-
-    def plane(self, place: Place, m: int, n: int) -> Array:
-        """m×n of a tensor, writable."""
-        flat = self.flat(place.tensor)[place.offset :]
-        stride = (place.stride or n) * flat.itemsize
-        return np.lib.stride_tricks.as_strided(flat, (m, n), (stride, flat.itemsize))
 
 
 def evaluate(kernel: Kernel, stored: Stored, fast: bool = False) -> None:
@@ -48,6 +30,11 @@ def evaluate(kernel: Kernel, stored: Stored, fast: bool = False) -> None:
         x = stored.plane(kernel.x, body.m * kernel.rows, body.n).astype(np.float32)
         images = x.reshape(body.m, kernel.rows, body.n)
         _body(body, stored, np.stack([folded(kernel.fn, image) for image in images]))
+    elif isinstance(kernel, Lookup):
+        table = stored.plane(kernel.table, kernel.limit, kernel.body.n)
+        _body(kernel.body, stored, table[stored.flat(kernel.index)[: kernel.body.m]].copy())
+    elif isinstance(kernel, Attend):
+        attend(kernel, stored, fast)
     elif isinstance(kernel, Copy):
         if kernel.fill is not None:
             stored.flat(kernel.pieces[0].target.tensor)[:] = kernel.fill
@@ -74,9 +61,11 @@ def patches(x: Array, window: Window, y: int, x0: int, outside: float) -> Array:
     rows = (window.out[0] - 1) * window.stride[0] + tall
     columns = (window.out[1] - 1) * window.stride[1] + wide
     padded = np.full((window.images, rows, columns, x.shape[-1]), outside, x.dtype)
-    top, left = window.pads
+    top, left = window.pads  # below 0: the first rows and columns are left out
+    y0, x_first = max(0, -top), max(0, -left)
     high, broad = min(window.height, rows - top), min(window.width, columns - left)
-    padded[:, top : top + high, left : left + broad] = x[:, :high, :broad]
+    if high > y0 and broad > x_first:
+        padded[:, top + y0 : top + high, left + x_first : left + broad] = x[:, y0:high, x_first:broad]
     at, to = y * window.dilation[0], x0 * window.dilation[1]
     cut = padded[:, at : at + (window.out[0] - 1) * window.stride[0] + 1 : window.stride[0],
                  to : to + (window.out[1] - 1) * window.stride[1] + 1 : window.stride[1]]  # fmt: skip

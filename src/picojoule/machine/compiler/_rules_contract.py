@@ -39,7 +39,7 @@ def _stack(selector: Selector, name: str, shape: Shape, batch: Shape) -> tuple[P
     """The place of one matrix of a stack, and where each matrix of `batch` begins."""
     store = selector.value(name)
     view = selector.view_of(store, shape)
-    if view.strides[-1] != 1:
+    if view.strides[-1] != 1 or (view.strides[-2] == 0 and shape[-2] > 1):  # one row again and again has no stride
         view = selector.view_of(selector.solid(store), shape)
     strides = (0,) * (len(batch) - len(shape) + 2) + tuple(
         0 if size == 1 else stride for size, stride in zip(shape[:-2], view.strides[:-2], strict=True)
@@ -113,40 +113,52 @@ def conv(selector: Selector, node: Node) -> None:
     graph = selector.graph
     if node.inputs[1] not in graph.constants or node.inputs[0] in graph.constants:
         raise UnsupportedError("its weights are no constant")
+    if node.input(2) and node.inputs[2] not in graph.constants:
+        raise UnsupportedError("its bias is no constant")
     weight, shape, out = graph.constants[node.inputs[1]], graph.shape(node.inputs[0]), graph.shape(node.outputs[0])
     window = window_of(node, shape, out, weight.shape[2:])
-    groups, channels = int(node.attributes.get("group", 1)), out[1]
+    groups = int(node.attributes.get("group", 1))
     if weight.ndim == 3:
         weight = weight[:, :, None, :]
     x = Place(selector.solid(selector.value(node.inputs[0], "last")), 0, shape[1])
-    m = shape[0] * prod(window.out)
-    body = Body(m, channels)
-    y = body.register("full")
-    kernel: Contract | Sweep
-    if groups == shape[1] == channels and groups > 1:
-        taps = weight[:, 0].transpose(1, 2, 0).reshape(-1, channels)
-        w = Place(selector.constant(node.inputs[1], "taps", taps), 0, channels)
-        kernel = Sweep(node.name, body, [], x, w, "add", window)
-    else:
-        kernel = _contract(selector, node, weight, x, window, body, groups)
-    selector.add(kernel)
-    if node.input(2):
-        row = selector.constant(node.inputs[2], "flat", graph.constants[node.inputs[2]].reshape(-1))
-        y = apply(body, "add", y, body.load("row", Place(row)))
+    kernel, y = convolution(selector, node, weight, x, window, groups)
     selector.made(node, kernel, "last", y)
 
 
-def _contract(selector: Selector, node: Node, weight: Array, x: Place, window: Window, body: Body,
-              groups: int) -> Contract:  # fmt: skip
+def convolution(selector: Selector, node: Node, weight: Array, x: Place, window: Window, groups: int,
+                part: str = "") -> tuple[Contract | Sweep, int]:  # fmt: skip
+    """The kernel of one convolution with [outputs, channels, height, width] weights, and the register of its result.
+
+    `part` names what of the node it is, where that takes several.
+    """
+    channels = weight.shape[0]
+    body = Body(window.images * prod(window.out), channels)
+    y = body.register("full")
+    kernel: Contract | Sweep
+    if groups == window.channels == channels and groups > 1:
+        taps = weight[:, 0].transpose(1, 2, 0).reshape(-1, channels)
+        w = Place(selector.constant(node.inputs[1], f"taps{part}", taps), 0, channels)
+        kernel = Sweep(node.name + part, body, [], x, w, "add", window)
+    else:
+        kernel = _contract(selector, node, weight, x, window, body, groups, part)
+    selector.add(kernel)
+    if node.input(2):
+        row = selector.constant(node.inputs[2], "flat", selector.graph.constants[node.inputs[2]].reshape(-1))
+        y = apply(body, "add", y, body.load("row", Place(row)))
+    return kernel, y
+
+
+def _contract(selector: Selector, node: Node, weight: Array, x: Place, window: Window, body: Body, groups: int,
+              part: str) -> Contract:  # fmt: skip
     """Weights as [group][kernel row][kernel column][channel][output]; 1×1 ones without stride are plain products."""
     n, k, height, width = weight.shape
     n //= groups
     turned = weight.reshape(groups, n, k, height, width).transpose(0, 3, 4, 2, 1)
-    w = Place(selector.constant(node.inputs[1], f"turned {groups}", turned), 0, n)
+    w = Place(selector.constant(node.inputs[1], f"turned {groups}{part}", turned), 0, n)
     parts = tuple(Part(g * k, g * height * width * k * n, 0, g * n) for g in range(groups))
     plain = (height, width) == (1, 1) and window.stride == (1, 1) and window.pads == (0, 0)
     plain = plain and window.out == (window.height, window.width)
-    return Contract(node.name, body, [], x, w, body.m, k, n, parts, None if plain else window)
+    return Contract(node.name + part, body, [], x, w, body.m, k, n, parts, None if plain else window)
 
 
 def pool(selector: Selector, node: Node) -> None:
@@ -162,16 +174,16 @@ def pool(selector: Selector, node: Node) -> None:
     kernel = Sweep(node.name, body, [], x, None, "max" if node.op == "MaxPool" else "add", window)
     selector.add(kernel)
     if node.op == "AveragePool":
-        counts = _counts(node, window, shape)
-        if counts.min() == counts.max():
-            y = body.step("div", y, imm=float(counts[0]))
+        found = counts(node, window, shape)
+        if found.min() == found.max():
+            y = body.step("div", y, imm=float(found[0]))
         else:
-            column = selector.constant(node.name, "counts", np.tile(counts, shape[0]))
+            column = selector.constant(node.name, "counts", np.tile(found, shape[0]))
             y = apply(body, "div", y, body.load("col", Place(column)))
     selector.made(node, kernel, "last", y)
 
 
-def _counts(node: Node, window: Window, shape: Shape) -> Array:
+def counts(node: Node, window: Window, shape: Shape) -> Array:
     """By how much the sum of each window is divided."""
     padded = bool(node.attributes.get("count_include_pad", 0))
     given = list(node.attributes.get("pads") or [])

@@ -73,6 +73,8 @@ def concat(selector: Selector, node: Node) -> None:
     store = selector.fresh(name) if name in selector.home else name
     pieces, at = [], 0
     for one in node.inputs:
+        if 0 in graph.shape(one):
+            continue
         view, laid = _laid(selector, one, layout)
         pieces.append(Strided(Place(view.base, view.offset), Place(store, at * out[axis]),
                               tuple(zip(laid, view.strides, out, strict=True))))  # fmt: skip

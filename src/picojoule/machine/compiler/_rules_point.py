@@ -8,9 +8,9 @@ import numpy as np
 
 from ._fold import batch_scale
 from ._graph import Node, scalar
-from ._kernel import Body, Place, Plane, Shrink
+from ._kernel import Body, Kernel, Lookup, Place, Plane, Shrink
 from ._select import Emit, Operand, Selector, UnsupportedError, apply
-from ._tile import up
+from ._tile import BodyPlan, up
 
 Registers = Sequence[int | float]
 
@@ -92,13 +92,16 @@ def _power(selector: Selector, node: Node) -> Emit:
 
     def emit(body: Body, registers: Registers) -> int:
         x = _one(registers)
-        if exponent == 0.5:
-            return body.step("sqrt", x)
+        if exponent in (0.5, -0.5):
+            root = body.step("sqrt", x)
+            return root if exponent == 0.5 else apply(body, "div", 1.0, root)
+        if exponent in (1, -1):
+            return body.step("copy", x) if exponent == 1 else apply(body, "div", 1.0, x)
         square = body.step("mul", x, x)
-        return square if exponent == 2 else body.step("mul", square, x)
+        return square if exponent == 2 else body.step("mul", square, square if exponent == 4 else x)
 
-    if exponent not in (0.5, 2, 3):
-        raise UnsupportedError("its exponent is not the constant 0.5, 2 or 3")
+    if exponent not in (-1, -0.5, 0.5, 1, 2, 3, 4):
+        raise UnsupportedError("its exponent is not the constant -1, -0.5, 0.5, 1, 2, 3 or 4")
     return emit
 
 
@@ -155,13 +158,14 @@ def batch_norm(selector: Selector, node: Node) -> None:
                   lambda body, r: apply(body, "add", apply(body, "mul", r[0], r[1]), r[2]))  # fmt: skip
 
 
-def _plane(selector: Selector, node: Node, store: str, m: int, n: int) -> tuple[Plane, int]:
+def _plane(selector: Selector, node: Node, store: str, m: int, n: int) -> tuple[Kernel, int]:
     """A stored tensor as a whole m×n plane: a register of the kernel that made it, or of a new one."""
     if 8 * up(4 * n) > selector.nram:
         raise UnsupportedError(f"rows of {n} numbers are too long for NRAM")
     home = selector.home[store]
     kernel = selector.kernels[home] if home >= 0 else None
-    if isinstance(kernel, Plane) and (kernel.body.m, kernel.body.n) == (m, n):
+    room = isinstance(kernel, Lookup) and 4 * BodyPlan(kernel.body, True).bytes(2, n) <= selector.nram
+    if (isinstance(kernel, Plane) or room) and kernel is not None and (kernel.body.m, kernel.body.n) == (m, n):
         known = kernel.body.known.get(store)
         if known is not None and kernel.body.kinds[known] == "full":
             selector.explain.append(f"fused {node.name} ({node.op}) into {kernel.name}")
@@ -203,8 +207,6 @@ def layer_norm(selector: Selector, node: Node) -> None:
     shape = selector.graph.shape(node.inputs[0])
     axis = int(node.attributes.get("axis", -1)) % len(shape)
     n = prod(shape[axis:])
-    if any(node.outputs[1:]):
-        raise UnsupportedError("its mean or deviation is asked for")
     if any(name and name not in selector.graph.constants for name in node.inputs[1:]):
         raise UnsupportedError("its parameters are no constants")
     if any(name and selector.graph.constants[name].size != n for name in node.inputs[1:]):
@@ -215,7 +217,8 @@ def layer_norm(selector: Selector, node: Node) -> None:
     less = apply(body, "sub", x, mean)
     variance = body.step("mul", body.step("fold_add", body.step("mul", less, less), kind="col"), imm=1 / n)
     deviation = body.step("sqrt", body.step("add", variance, imm=float(node.attributes.get("epsilon", 1e-5))))
-    y = apply(body, "mul", less, apply(body, "div", 1.0, deviation))
+    inverse = apply(body, "div", 1.0, deviation)
+    y = apply(body, "mul", less, inverse)
     for position, fn in ((1, "mul"), (2, "add")):
         if node.input(position):
             row = selector.constant(
@@ -223,6 +226,9 @@ def layer_norm(selector: Selector, node: Node) -> None:
             )
             y = apply(body, fn, y, body.load("row", Place(row)))
     selector.made(node, kernel, "plain", y)
+    for name, register in zip(node.outputs[1:], (mean, inverse), strict=False):
+        if name:
+            selector.made(node, kernel, "plain", register, name)
 
 
 def reduce(selector: Selector, node: Node) -> None:

@@ -213,7 +213,7 @@ class _Outputs:
         self.selector.bind(name, "plain", store)
 
 
-def _prepare(selector: Selector, node: Node, functions: int) -> _Outputs:
+def _prepare(selector: Selector, node: Node, functions: int, names: Sequence[str] = ()) -> _Outputs:
     graph = selector.graph
     if any(node.input(i) not in graph.constants for i in (1, 2)) or (
         node.input(3) and node.input(3) not in graph.constants
@@ -223,7 +223,7 @@ def _prepare(selector: Selector, node: Node, functions: int) -> _Outputs:
         raise UnsupportedError("it has lengths, peepholes, a clip or another layout")
     if node.attributes.get("input_forget", 0):
         raise UnsupportedError("input_forget")
-    usual = [b"Sigmoid", *[b"Tanh"] * (functions - 1)]
+    usual = [name.encode() for name in names] or [b"Sigmoid", *[b"Tanh"] * (functions - 1)]
     given = [a if isinstance(a, bytes) else str(a).encode() for a in node.attributes.get("activations") or []]
     directions = graph.constants[node.inputs[1]].shape[0]
     if given and given != usual * directions:

@@ -10,7 +10,7 @@ from math import prod
 import numpy as np
 
 from ._graph import Node, Shape, scalar
-from ._kernel import Body, Copy, Cpu, Kernel, Place, Plane
+from ._kernel import Body, Copy, Cpu, Kernel, Lookup, Place, Plane
 from ._stores import PERMUTE, Stores, View
 from ._tile import BodyPlan
 
@@ -66,7 +66,9 @@ class Selector(Stores):
         laid = tuple(shape[i] for i in order)
         operands = [self.operand(name, shape, order, layout) for name in names]
         if not any(one.kind == "full" for one in operands):
-            first = next(i for i, one in enumerate(operands) if one.kind != "imm")
+            first = next((i for i, one in enumerate(operands) if one.kind != "imm"), -1)
+            if first < 0:
+                raise UnsupportedError("all its inputs are numbers")
             operands[first] = Operand("full", self.expanded(names[first], shape, order, layout))
         m, n = prod(laid[:-1]), (laid[-1] if laid else 1)
         operands = [self._placed(one, m, n) for one in operands]
@@ -141,7 +143,7 @@ class Selector(Stores):
             m * n != body.m * body.n or any(one.kind not in ("full", "imm") for one in operands)
         ):
             return None
-        if body.whole and BodyPlan(body, False).bytes(1, body.n) > self.nram // 2:
+        if body.whole and BodyPlan(body, isinstance(kernel, Lookup)).bytes(1, body.n) > self.nram // 2:
             return None  # a row with more operands might not fit
         for one in operands:
             if one.kind == "imm":

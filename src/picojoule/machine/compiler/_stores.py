@@ -42,6 +42,10 @@ class Stores:
         self.views: dict[str, View] = {}
         self.constants: dict[str, Array] = {}
         self.shapes: dict[str, Shape] = {name: graph.shape(name) for name in graph.inputs}
+        self.dtypes: dict[str, str] = {}  # of what is not float32
+        self.limits: dict[str, int] = {}  # of the table that stored indices choose from
+        self.copies: dict[str, str] = {}  # inputs of whole numbers, by the tensor that has them as float32
+        self.indexed = True  # whether the machine can choose rows of a table
         self.explain: list[str] = []
         self.count = 0
 
@@ -88,6 +92,18 @@ class Stores:
         self.forms[name, layout] = key
         return key
 
+    def number(self, name: str) -> str:
+        """An input of whole numbers as a value of float32."""
+        key = next((copy for copy, source in self.copies.items() if source == name), "")
+        if not key:
+            key = self.fresh(f"{name}!float32")
+            self.copies[key] = name
+            self.home[key] = -1
+            self.shapes[key] = self.graph.shape(name)
+            self.forms[key, "plain"] = key
+            self.graph.shapes[key] = self.shapes[key]  # type: ignore[index]
+        return key
+
     def view_of(self, store: str, shape: Shape) -> View:
         """A stored tensor as a view of `shape`."""
         known = self.views.get(store)
@@ -107,7 +123,11 @@ class Stores:
         return self.new_view(store, turned)
 
     def new_view(self, store: str, view: View) -> str:
-        """A name for a view."""
+        """A name for a view; a tensor as it lies is its own."""
+        rows = zip(view.shape, view.strides, packed(view.shape), strict=True)
+        same = all(size == 1 or stride == plain for size, stride, plain in rows)
+        if same and not view.offset and prod(view.shape) == prod(self.shapes.get(view.base, ())):
+            return view.base
         key = self.fresh(store)
         self.views[key] = view
         self.home[key] = self.home[view.base]

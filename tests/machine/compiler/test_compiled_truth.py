@@ -1,0 +1,113 @@
+"""Comparisons, truth values and choices on the processor: exact on every float32 but NaN."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from picojoule.formats import load_machine
+from picojoule.frontends.onnx import compile_onnx
+from picojoule.quantity import InputError
+
+from .networks import Net
+
+MACHINES = [load_machine("textbook-core"), load_machine("textbook-cluster")]
+TINY = np.float32(1e-45)
+EDGES = np.array([0.0, -0.0, 1.0, -1.0, TINY, -TINY, 1e-38, 1 + 2**-23, 3e38, -3e38, np.inf, -np.inf], np.float32)
+COMPARED: dict[str, Any] = {"Less": np.less, "Greater": np.greater, "LessOrEqual": np.less_equal,
+                            "GreaterOrEqual": np.greater_equal, "Equal": np.equal}  # fmt: skip
+Arrays = dict[str, NDArray[Any]]
+
+
+def run(net: Net, path: Path, inputs: Arrays, *outputs: str) -> Arrays:
+    """Outputs, the same on one core, on four and by the reference; nothing on the CPU."""
+    net.save(path, *outputs)
+    found: Arrays = {}
+    for machine in MACHINES:
+        compiled = compile_onnx(path, machine)
+        assert compiled.time().cpu == ()
+        found, same = compiled(inputs), compiled.reference(inputs)
+        assert {name: a.tobytes() for name, a in found.items()} == {name: a.tobytes() for name, a in same.items()}
+    return found
+
+
+@pytest.mark.parametrize("op", sorted(COMPARED))
+def test_every_pair_of_edges(op: str, tmp_path: Path) -> None:
+    """Equality: NumPy's answer for every pair of zeros, the smallest, neighbours, the largest and the infinite."""
+    a, b = np.repeat(EDGES, len(EDGES)), np.tile(EDGES, len(EDGES))
+    net = Net(0)
+    y = net.add(op, net.input("a", len(a)), net.input("b", len(b)))
+    found = run(net, tmp_path / "net.onnx", {"a": a, "b": b}, y)[y]
+    assert found.dtype == np.bool_
+    assert (found == COMPARED[op](a, b)).all()
+    one = Net(0)
+    y = one.add(op, one.input("a", len(a)), one.constant(np.float32(1)))
+    assert (run(one, tmp_path / "net.onnx", {"a": a}, y)[y] == COMPARED[op](a, np.float32(1))).all()
+
+
+@pytest.mark.parametrize("fixed", [False, True])
+def test_choices(fixed: bool, tmp_path: Path) -> None:
+    """Equality: the chosen number to the bit, infinite ones too, by a condition that is an input or a constant."""
+    a, b = np.repeat(EDGES, len(EDGES)), np.tile(EDGES, len(EDGES))
+    c = np.random.default_rng(1).random(len(a)) < 0.5
+    net = Net(0)
+    condition = net.constant(c) if fixed else net.input("c", len(c), kind=9)
+    other = net.constant(np.float32(-np.inf)) if fixed else net.input("b", len(b))
+    y = net.add("Where", condition, net.input("a", len(a)), other)
+    inputs = {"a": a} if fixed else {"a": a, "b": b, "c": c}
+    found = run(net, tmp_path / "net.onnx", inputs, y)[y]
+    want = np.where(c, a, np.float32(-np.inf) if fixed else b)
+    zero = want == 0  # which zero is not told
+    assert found[~zero].tobytes() == want[~zero].tobytes()
+    assert (found[zero] == 0).all()
+
+
+def test_truth_goes_through(tmp_path: Path) -> None:
+    """By hand: a mask of whole numbers becomes truth, is joined, spread, denied, and closes scores as exporters write it."""
+    net = Net(2)
+    x, mask = net.input("x", 2, 3, 4, 5), net.input("mask", 2, 5, kind=7)
+    seen = net.add("Cast", mask, to=9)
+    seen = net.add("Reshape", seen, net.constant(np.array([2, 1, 1, 5])))
+    seen = net.add("And", seen, net.constant(np.tri(4, 5, 1, dtype=bool)))
+    seen = net.add("Expand", seen, net.constant(np.array([2, 3, 4, 5])))
+    shut = net.add("Xor", net.add("Not", seen), net.add("Or", seen, net.constant(np.array(False))))
+    y = net.add("Where", seen, x, net.constant(np.float32(np.finfo(np.float32).min)))
+    upper, number = net.add("Trilu", x, upper=1), net.add("Cast", mask, to=1)
+    given = np.array([[1, 1, 0, 1, 0], [0, 2, 2, 1, -1]])
+    values = net.draw.standard_normal((2, 3, 4, 5)).astype(np.float32)
+    found = run(net, tmp_path / "net.onnx", {"x": values, "mask": given}, y, shut, upper, number)
+    want = np.broadcast_to((given != 0).reshape(2, 1, 1, 5) & np.tri(4, 5, 1, dtype=bool), values.shape)
+    assert found[y].tobytes() == np.where(want, values, np.finfo(np.float32).min).astype(np.float32).tobytes()
+    assert found[shut].all()
+    assert (found[upper] == np.triu(values)).all()
+    assert found[number].tobytes() == given.astype(np.float32).tobytes()
+    small = compile_onnx(tmp_path / "net.onnx", MACHINES[0], "int8", calibration=[{"x": values, "mask": given}])
+    inputs = {"x": values, "mask": given}
+    assert small(inputs)[shut].all()
+    assert {n: a.tobytes() for n, a in small(inputs).items()} == {
+        n: a.tobytes() for n, a in small.reference(inputs).items()
+    }
+    with pytest.raises(InputError, match="'mask' has whole numbers that float32 has not"):
+        compile_onnx(tmp_path / "net.onnx", MACHINES[0])({"x": values, "mask": given + (1 << 24) + 1})
+
+
+def test_truth_between_the_cpu_and_the_processor(tmp_path: Path) -> None:
+    """Equality: truth made by either side is read by the other."""
+    net = Net(3)
+    x = net.input("x", 4, 6)
+    first = net.add("IsNaN", x)  # the CPU's
+    none = net.add("And", first, net.add("Greater", net.input("z", 4, 6), net.constant(np.float32(0))))
+    y = net.add("Where", none, net.input("a", 4, 6), net.add("Sin", net.add("Cast", none, to=1)))
+    number = net.add("Cast", first, to=1)
+    path = net.save(tmp_path / "net.onnx", y, none, number)
+    inputs = {name: net.draw.standard_normal((4, 6)).astype(np.float32) for name in "xza"}
+    inputs["x"][inputs["x"] > 0] = np.nan
+    want = np.isnan(inputs["x"]) & (inputs["z"] > 0)
+    compiled = compile_onnx(path, MACHINES[0])
+    for found in (compiled(inputs), compiled.reference(inputs)):
+        assert (found[none] == want).all()
+        assert found[number].tobytes() == np.isnan(inputs["x"]).astype(np.float32).tobytes()
+        assert np.abs(found[y] - np.where(want, inputs["a"], 0)).max() == 0
+    assert len(compiled.time().cpu) == 2
