@@ -58,8 +58,9 @@ class Engine:
         self.syncs = sum(len(ends) - 1 for ends in self.ends)  # still to pass
         self.active = [a for a, ends in enumerate(self.ends) if len(ends) > 1 or any(ends[0])]
         self.live = [s for s, track in enumerate(self.tracks) if track]
+        self.shapes, self.shape_of = layout.slots.shapes, layout.slots.shape_of.tolist()
         self.seen = [0] * len(self.slots)  # how often each slot was issued
-        self.opening = [0] * len(self.slots)  # ticks of DRAM rows
+        self.opening = [0] * len(self.shapes)  # ticks of DRAM rows
         self.rows = OpenRows(machine, machine.rows) if machine.rows else None
         self.ops: dict[int, Op] = {}  # what runs, in slow runs
         self.events: list[tuple[int, Op, int, int]] | None = None
@@ -74,9 +75,9 @@ class Engine:
         now, count, heap = 0, len(self.place), list[int]()
         place, stop, flying, tracks, seen = self.place, self.stop, self.flying, self.tracks, self.seen
         tokens, touched, settle = self.tokens, self.touched, self._settle
-        waits = [slot.shape.waits for slot in self.slots]
-        roles = [slot.shape.role for slot in self.slots]
-        ticks_of = [slot.shape.ticks for slot in self.slots]
+        waits = [self.shapes[shape].waits for shape in self.shape_of]
+        roles = [self.shapes[shape].role for shape in self.shape_of]
+        ticks_of = [self.shapes[shape].ticks for shape in self.shape_of]
         look = list(self.live)
         while True:
             while look:
@@ -129,7 +130,7 @@ class Engine:
             self.bus = self.last = s
         elif role == WAIT:
             slot = self.slots[number]
-            return self.sems[slot.instruction.values["sem"]] >= slot.value("value", self.seen[number])
+            return self.sems[slot.shape.sem] >= slot.value("value", self.seen[number])
         return True
 
     def _next_in_line(self) -> int:
@@ -154,7 +155,7 @@ class Engine:
         elif self.rows and slot.shape.role == BUS:
             far = (op.reads + op.writes)[op.values["dst"] == 0]
             opening = self.rows.ticks(far.start, far.rows, far.size, far.stride)
-            self.opening[number] += opening
+            self.opening[self.shape_of[number]] += opening
             ticks += opening
         if self.events is not None:
             self.events.append((number, op, now, now + ticks))
@@ -163,7 +164,7 @@ class Engine:
     def _settle(self, s: int) -> None:
         """End what runs on a stream."""
         number, agent = self.flying[s], s // 3
-        shape = self.slots[number].shape
+        shape = self.shapes[self.shape_of[number]]
         self.flying[s] = -1
         self.touched.append(s)
         for token in shape.signals:
@@ -173,7 +174,7 @@ class Engine:
             self.bus = -1
             self.touched += self.line
         elif shape.role == POST:
-            self.sems[self.slots[number].instruction.values["sem"]] += 1
+            self.sems[shape.sem] += 1
             self.touched += self.live
         self.place[s] += 1
         self.left[agent] -= 1
