@@ -173,11 +173,13 @@ def _agents(layout: Layout) -> Ints:
 
 
 def _scalars(layout: Layout, machine: Machine) -> Ints:
-    from ._kernel import ACTIVATE, ACTIVE, ARBITRATION, BANKS, LAST, ONE, OWNER, PAGE, PRECHARGE, SETTLED, SYNCS
+    from ._kernel import ACTIVATE, ACTIVE, ARBITRATION, BANKS, BEYOND, LAST, ONE, OWNER, PAGE, PRECHARGE, SETTLED, SYNCS
 
     one, rows = np.zeros(ONE, np.int64), machine.rows
     one[[OWNER, LAST]], one[SETTLED] = -1, 1
     one[SYNCS] = sum(len(queue.ends) - 1 for queue in layout.queues)
+    lengths = [len(stream) for queue in layout.queues for stream in queue.streams]
+    one[BEYOND] = max((s + 1 for s, length in enumerate(lengths) if length), default=0)
     one[ACTIVE] = sum(len(queue.ends) > 1 or any(map(len, queue.streams)) for queue in layout.queues)
     one[ARBITRATION] = ARBITRATIONS.index(machine.arbitration)
     if rows:

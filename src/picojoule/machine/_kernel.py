@@ -24,7 +24,7 @@ ROWS, SIZE, STRIDE, AGENT_OF, STREAM_OF, OPENING, SHAPE = 9, 10, 11, 12, 13, 14,
 SEEN, TRIPS, BY, MOVE = 0, 1, 5, 17  # of a row of moves: rounds so far, counts of 4 loops, what they add to 3 fields
 FIRST_END, EPOCHS, EPOCH, LEFT, AGENT = range(5)
 CLUSTER = 3  # after the ends of the three streams
-OWNER, LAST, IN_LINE, SYNCS, SETTLED, ACTIVE, ARBITRATION, PAGE, BANKS, ACTIVATE, PRECHARGE, MOVING, ONE = range(13)
+OWNER, LAST, IN_LINE, SYNCS, SETTLED, ACTIVE, ARBITRATION, PAGE, BANKS, ACTIVATE, PRECHARGE, MOVING, BEYOND, ONE = range(14)
 FIRST_COME: Final = 0
 FIXED: Final = 1
 
@@ -165,9 +165,11 @@ def _walk(  # noqa: PLR0915 - one body, because handing arrays to helpers costs 
     """Ticks until everything has ended, or -1 - the tick of a deadlock.
 
     A round of `s` over the streams either ends what ends now, or is a pass that issues; what takes no time ends in it.
+    After a round `after` is the next tick at which something ends. The streams from `one[BEYOND]` on are empty.
     """
-    count, now, passing, more = len(place), 0, True, False
+    count, now, passing, more = one[BEYOND], 0, True, False
     while True:
+        after = -1
         for s in range(count):
             at = place[s]
             if passing and look[s]:
@@ -212,14 +214,16 @@ def _walk(  # noqa: PLR0915 - one body, because handing arrays to helpers costs 
                     look[shapes[shape, TARGETS + 1]] = True
                 if shapes[shape, ROLE] == BUS:
                     one[OWNER] = -1
-                    for i in range(one[IN_LINE]):
-                        look[line[i]] = True
+                    if one[IN_LINE]:  # nobody else who stands there can be the next
+                        look[next_in_line(line, one)] = True
                 elif shapes[shape, ROLE] == POST:
                     sems[shapes[shape, SEM]] += 1
                     look[:] = True
                 agents[agent, LEFT] -= 1
                 if agents[agent, LEFT] == 0:
                     one[SETTLED] = 1
+            if end[s] >= 0 and (after < 0 or end[s] < after):
+                after = end[s]
         if not passing:
             passing = True
             continue
@@ -228,10 +232,6 @@ def _walk(  # noqa: PLR0915 - one body, because handing arrays to helpers costs 
         if more:
             more = False
             continue
-        after = -1
-        for s in range(count):
-            if end[s] >= 0 and (after < 0 or end[s] < after):
-                after = end[s]
         if after < 0:
             break
         now, passing = after, False

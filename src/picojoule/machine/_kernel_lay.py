@@ -24,50 +24,56 @@ def _hash(low: Any, high: Any) -> Any:
 hashed: Final[Any] = numba.njit(inline="always")(_hash)
 
 
+def _grown(kinds: Ids, keys: Words, first: Ints, spare: int) -> tuple[Ids, Words, Ints]:
+    """A table four times as large; nothing if what is in it meets too often."""
+    size = 4 * len(kinds)
+    longer, larger, other = np.empty(size, np.int64), np.full(size, -1, np.int32), np.empty((size, 2), np.uint64)
+    longer[: len(first)] = first
+    for i in range(len(kinds)):
+        if kinds[i] < 0:
+            continue
+        place = np.int64(hashed(keys[i, 0], keys[i, 1]) & np.uint64(size - 1))
+        while larger[place] >= 0:
+            place = (place + 1) & (size - 1)
+            spare -= 1
+            if spare < 0:
+                return larger, other, longer[:0].copy()
+        larger[place], other[place, 0], other[place, 1] = kinds[i], keys[i, 0], keys[i, 1]
+    return larger, other, longer
+
+
+grown: Final[Any] = _jit(_grown)
+
+
 def _group(words: Words, masks: Words) -> tuple[Ids, Ints]:
-    """Kind of each word and first word of each kind, by a hash table that doubles when it is half full.
+    """Kind of each word and first word of each kind, by a hash table that grows when a quarter of it is full.
 
     No kinds at all for words that were written to meet in one place of the table.
     """
-    size, spare = 1024, 64 * len(words) + 1024
-    table = np.full(size, -1, np.int32)
-    first, of, count = np.empty(size, np.int64), np.empty(len(words), np.int32), 0
+    size, spare, count = 4096, 64 * len(words) + 1024, 0
+    kinds, keys = np.full(size, -1, np.int32), np.empty((size, 2), np.uint64)
+    first, of = np.empty(size, np.int64), np.empty(len(words), np.int32)
     for i in range(len(words)):
-        mask = words[i, 0] & np.uint64(15)
-        low, high = words[i, 0] & masks[mask, 0], words[i, 1] & masks[mask, 1]
+        opcode = words[i, 0] & np.uint64(15)
+        low, high = words[i, 0] & masks[opcode, 0], words[i, 1] & masks[opcode, 1]
         place = np.int64(hashed(low, high) & np.uint64(size - 1))
-        while True:
-            kind = table[place]
-            if kind < 0:
-                table[place] = count
-                first[count] = i
-                of[i] = count
-                count += 1
-                break
-            other = first[kind]
-            if words[other, 0] & masks[mask, 0] == low and words[other, 1] & masks[mask, 1] == high:
-                of[i] = kind
-                break
+        while kinds[place] >= 0 and (keys[place, 0] != low or keys[place, 1] != high):
             place = (place + 1) & (size - 1)
             spare -= 1
             if spare < 0:
                 return of, first[:0].copy()
-        if 2 * count >= size:
-            size *= 2
-            longer = np.empty(size, np.int64)
-            longer[:count] = first[:count]
-            first = longer
-            table = np.full(size, -1, np.int32)
-            for kind in range(count):
-                mask = words[first[kind], 0] & np.uint64(15)
-                low, high = words[first[kind], 0] & masks[mask, 0], words[first[kind], 1] & masks[mask, 1]
-                place = np.int64(hashed(low, high) & np.uint64(size - 1))
-                while table[place] >= 0:
-                    place = (place + 1) & (size - 1)
-                    spare -= 1
-                    if spare < 0:
-                        return of, first[:0].copy()
-                table[place] = kind
+        if kinds[place] < 0:
+            kinds[place], keys[place, 0], keys[place, 1] = count, low, high
+            first[count] = i
+            count += 1
+            if 4 * count > size:
+                kinds, keys, first = grown(kinds, keys, first, spare)
+                of[i] = count - 1
+                size *= 4
+                if not len(first):
+                    return of, first
+                continue
+        of[i] = kinds[place]
     return of, first[:count].copy()
 
 
