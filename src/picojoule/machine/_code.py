@@ -154,12 +154,11 @@ class Code(Sequence[Instruction]):
 
     def addresses(self, at: Ints) -> Ints:
         """The fields that steps move, of the words in places `at`; 0 where an instruction has fewer than three."""
-        lay = compiled(len(at))
+        lay, found = compiled(len(at)), np.zeros((len(at), STEPS), np.int64)
         if lay is not None:
-            found = np.empty((len(at), STEPS), np.int64)
             lay.addresses(self.words, at, PLACES, found)
             return found
-        found, words = np.zeros((len(at), STEPS), np.int64), self.words[at]
+        words = self.words[at]
         opcodes = self.opcodes()[self.kinds.of[at]]
         for opcode in np.unique(opcodes).tolist():
             rows = np.flatnonzero(opcodes == opcode)

@@ -11,7 +11,7 @@ from picojoule.quantity import InputError
 
 from ._code import STEPS
 from ._engine import DeadlockError, Engine
-from ._layout import WAIT, Layout, Shape, space_of
+from ._layout import ROW, WAIT, Layout, space_of
 from ._machine import ARBITRATIONS, Machine
 from ._window import WindowEngine
 
@@ -69,7 +69,9 @@ def time(layout: Layout, machine: Machine, source: str) -> Timed:
     tokens, sems = np.zeros(3 * count, np.int64), np.zeros(256, np.int64)
     open_rows = np.full(machine.rows.banks if machine.rows else 0, -1, np.int64)
     if machine.window:
-        ticks = _window(layout, machine, source, columns, (first, place, stop, look, line, agents, sems, ends, open_rows, one))
+        ticks = _window(
+            layout, machine, source, columns, (first, place, stop, look, line, agents, sems, ends, open_rows, one)
+        )
         return Timed(ticks, columns.shapes[:, OPENING].tolist())
     columns = columns._replace(start=np.ascontiguousarray(columns.start[:, 0]))
     ticks = int(walk(ids, *columns, place, stop, end, look, line, agents, tokens, sems, ends, open_rows, one))
@@ -126,7 +128,16 @@ def _spans(layout: Layout) -> Ints:
         parts = [(one, 0) for one in shape.reads] + [(one, 1) for one in shape.writes]
         for i, (one, writes) in enumerate(parts):
             space = space_of(one.scope, shape.agent)
-            spans[number, i] = (space, one.field, one.offset, one.end - one.offset, one.rows, one.size, one.stride, writes)
+            spans[number, i] = (
+                space,
+                one.field,
+                one.offset,
+                one.end - one.offset,
+                one.rows,
+                one.size,
+                one.stride,
+                writes,
+            )
     return spans
 
 
@@ -135,10 +146,12 @@ def _before(sizes: list[int]) -> Ints:
 
 
 def _columns(layout: Layout, machine: Machine) -> Columns:
-    from ._kernel import BY, MOVE, SHAPE, TRIPS
+    from ._kernel import BY, MOVE, TRIPS
 
     slots = layout.slots
-    shapes = np.array([_row(shape) for shape in slots.shapes], np.int64).reshape(-1, SHAPE)
+    shapes = np.concatenate(
+        [np.zeros((0, ROW), np.int64), *slots.rows]
+    )  # its own: ticks of DRAM rows are counted there
     needed = machine.window or machine.rows or any(shape.role == WAIT for shape in slots.shapes)
     start = slots.addresses() if needed else np.zeros((0, STEPS), np.int64)
     moved = np.full(len(slots) if slots.moving else 0, -1, np.int32)
@@ -151,15 +164,6 @@ def _columns(layout: Layout, machine: Machine) -> Columns:
             by = slot.moves.get(name, ())
             moves[row, BY + 4 * column : BY + 4 * column + len(by)] = by
     return Columns(slots.shape_of, shapes, start, moved, moves)
-
-
-def _row(shape: Shape) -> tuple[int, ...]:
-    """Ticks, role, two tokens waited for, two signalled, the streams they go to, counter, region in DRAM, whose it is."""
-    far = shape.far
-    waits, signals = (*shape.waits, -1, -1)[:2], (*shape.signals, -1, -1)[:2]
-    targets = (3 * shape.agent + token % 3 if token >= 0 else -1 for token in signals)
-    region = (far.rows, far.size, far.stride) if far is not None else (0, 0, 0)
-    return (shape.ticks, shape.role, *waits, *signals, *targets, shape.sem, *region, shape.agent, shape.stream, 0)
 
 
 def _agents(layout: Layout) -> Ints:

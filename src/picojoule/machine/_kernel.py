@@ -20,11 +20,13 @@ Ints = NDArray[np.int64]
 Ids = NDArray[np.int32]
 Flags = NDArray[np.bool_]
 TICKS, ROLE, WAITS, SIGNALS, TARGETS, SEM = 0, 1, 2, 4, 6, 8  # WAITS, SIGNALS, TARGETS (streams of the signals): 2
-ROWS, SIZE, STRIDE, AGENT_OF, STREAM_OF, OPENING, SHAPE = 9, 10, 11, 12, 13, 14, 15
+ROWS, SIZE, STRIDE, AGENT_OF, STREAM_OF, OPENING = 9, 10, 11, 12, 13, 14
 SEEN, TRIPS, BY, MOVE = 0, 1, 5, 17  # of a row of moves: rounds so far, counts of 4 loops, what they add to 3 fields
 FIRST_END, EPOCHS, EPOCH, LEFT, AGENT = range(5)
 CLUSTER = 3  # after the ends of the three streams
-OWNER, LAST, IN_LINE, SYNCS, SETTLED, ACTIVE, ARBITRATION, PAGE, BANKS, ACTIVATE, PRECHARGE, MOVING, BEYOND, ONE = range(14)
+OWNER, LAST, IN_LINE, SYNCS, SETTLED, ACTIVE, ARBITRATION, PAGE, BANKS, ACTIVATE, PRECHARGE, MOVING, BEYOND, ONE = (
+    range(14)
+)
 FIRST_COME: Final = 0
 FIXED: Final = 1
 

@@ -107,11 +107,11 @@ def _addresses(words: Words, at: Ints, places: Ints, found: Ints) -> None:
 addresses: Final[Any] = _jit(_addresses)
 
 
-def _outside(words: Words, at: Ints, shape_of: Ids, bounds: Ints) -> int:
+def _outside(words: Words, at: Ints, shape_of: Ids, bounds: Ints, before: int) -> int:
     """The first place in `at` whose addresses leave their memory, or −1. `bounds`: by shape and field: bit, bits, least
-    and greatest value."""
+    and greatest value, of the shapes from number `before` on."""
     for i in range(len(at)):
-        shape, low, high = shape_of[i], words[at[i], 0], words[at[i], 1]
+        shape, low, high = shape_of[i] - before, words[at[i], 0], words[at[i], 1]
         for j in range(FIELDS):
             bits = bounds[shape, j, 1]
             if not bits:

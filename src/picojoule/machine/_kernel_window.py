@@ -1,8 +1,9 @@
 """The compiled twin of machine._window: out-of-order issue over arrays, in Numba.
 
-A row of `spans` is one region of one shape, `SPANS` to a shape; `start` has the fields that steps can move, by slot. Place p in the order of an agent stands in entry p % window of
-its ring; `entries` has its state, how many earlier ones stand against it, its value of a wait, its address in DRAM, and the
-start of each region in its round; `stands` says entry by entry who stands against whom.
+A row of `spans` is one region of one shape, `SPANS` to a shape; `start` has the fields that steps can move, by slot. Place
+p in the order of an agent stands in entry p % window of its ring; `entries` has its state, how many earlier ones stand
+against it, its value of a wait, its address in DRAM, and the start of each region in its round; `stands` says entry by
+entry who stands against whom.
 """
 
 from typing import Any, Final

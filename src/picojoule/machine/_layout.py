@@ -15,6 +15,7 @@ from ._isa import ASYNC, Instruction, Values
 from ._machine import Machine
 from ._program import Program
 
+ROW: Final = 15  # numbers of row_of
 PLAIN, BUS, WAIT, POST = range(4)  # what an instruction needs besides its stream and its tokens
 Order = NDArray[np.int32]
 Ints = NDArray[np.int64]
@@ -71,6 +72,16 @@ class Shape:
         if self.role != BUS or not self.reads:
             return None
         return (self.reads + self.writes)[self.kind == "store"]
+
+
+def row_of(shape: Shape, ticks: int) -> tuple[int, ...]:
+    """As machine._kernel has it: ticks, role, two tokens waited for, two signalled, the streams they go to, counter, region
+    in DRAM, agent, stream, and ticks of DRAM rows."""
+    far = shape.far
+    waits, signals = (*shape.waits, -1, -1)[:2], (*shape.signals, -1, -1)[:2]
+    targets = (3 * shape.agent + token % 3 if token >= 0 else -1 for token in signals)
+    region = (far.rows, far.size, far.stride) if far is not None else (0, 0, 0)
+    return (ticks, shape.role, *waits, *signals, *targets, shape.sem, *region, shape.agent, shape.stream, 0)
 
 
 class Op:
@@ -169,6 +180,7 @@ class Slots(Sequence[Slot]):
     def __init__(self) -> None:
         self.parts: list[Part] = []
         self.shapes: list[Shape] = []
+        self.rows: list[Ints] = []  # of the shapes, agent after agent, as row_of has them
         self.shape_of = np.zeros(0, np.int32)
         self.moving: dict[int, Slot] = {}
         self._known: dict[int, Slot] = {}

@@ -1,41 +1,21 @@
 """Laying a program out for one machine: loops as arrays, tokens and durations worked out, every address checked."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import fields
 from typing import Final
 
 import numpy as np
 
 from picojoule.quantity import InputError
 
-from ._assembler import line_of
-from ._code import MASKS, PLACES, STEPS, Code, compiled
+from ._code import MASKS, Code, compiled
 from ._decoder import MEET, Decoder
-from ._isa import ASYNC, SPECS, Instruction, Region, Spec
-from ._layout import (
-    BUS,
-    PLAIN,
-    POST,
-    WAIT,
-    Ints,
-    Layout,
-    Order,
-    Part,
-    Pattern,
-    Queue,
-    Shape,
-    Slot,
-    Slots,
-    room,
-    space_name,
-    space_of,
-)
-from ._machine import SCOPES, Machine
+from ._isa import SPECS, Instruction
+from ._layout import Ints, Layout, Order, Part, Pattern, Queue, Slot, Slots, room, space_name, space_of
+from ._machine import Machine
 from ._program import Program
+from ._shapes import known_shapes
 
 LIMIT: Final = 1_000_000  # instructions after unrolling, where Python walks them
 COMPILED_LIMIT: Final = 20_000_000  # and where the compiled engine does
-_MOST_KNOWN: Final = 200_000  # shapes that are kept
 
 
 def plan(program: Program, machine: Machine, limit: int = LIMIT) -> Layout:
@@ -83,10 +63,9 @@ class _Planner:
             raise InputError(f"{name}: {tree.size()} instructions after unrolling",
                              expected=f"at most {self.limit}", example="fewer rounds")  # fmt: skip
         first, shapes = len(self.slots.shape_of), len(self.slots.shapes)
-        rooms = {scope: room(self.machine, space_of(scope, agent)) for scope in SCOPES}
         part = Part(first, code, decoder.words)
-        shape_of, fault = self._shapes(agent, part)
-        self._check_addresses(part, shape_of, shapes, decoder, rooms, fault)
+        shape_of, bounds, fault = self._shapes(agent, part)
+        self._check_addresses(part, shape_of, bounds, decoder, fault)
         self.slots.parts.append(part)
         self.slots.shape_of = np.concatenate([self.slots.shape_of, shape_of]) if first else shape_of
         order = tree.order()
@@ -94,48 +73,53 @@ class _Planner:
             order = np.where(order >= 0, order + np.int32(first), order)
         self.queues.append(self._queue(name, order, shapes))
 
-    def _shapes(self, agent: int, part: Part) -> tuple[Order, "tuple[int, InputError] | None"]:
-        """The shape of every slot; the first word that has none, and why."""
-        code, at = part.code, part.at
+    def _shapes(self, agent: int, part: Part) -> tuple[Order, Ints, "tuple[int, InputError] | None"]:
+        """The shape of every slot, the bounds of each shape; the first word that has no shape, and why."""
+        code, at, known = part.code, part.at, self.known
         kinds, of = code.kinds, np.full(len(code.kinds.first), -1, np.int32)
         opcodes, end = code.opcodes(), int(at[-1]) + 1 if len(at) else 0
-        kept = (code.words[kinds.first] & MASKS[opcodes]).tolist()
-        for kind in np.flatnonzero((kinds.first < end) & ~np.isin(opcodes, _SCALAR)).tolist():
-            of[kind], key = len(self.slots.shapes), (agent, *kept[kind])
-            shape = self.known.get(key)
-            if shape is None:
+        mine = np.flatnonzero((kinds.first < end) & ~_SCALAR[opcodes])
+        kept = (code.words[kinds.first[mine]] & MASKS[opcodes[mine]]).tolist()
+        found, fault = list[int](), None
+        for kind, (low, high) in zip(mine.tolist(), kept, strict=True):
+            number = known.numbers.get((agent, low, high))
+            if number is None:
                 word = int(kinds.first[kind])
                 instruction = code[word]
                 try:
-                    shape = self.known[key] = self._shape(instruction, agent)
+                    number = known.add((agent, low, high), instruction)
                 except InputError as error:
-                    return of[kinds.of[at[: np.searchsorted(at, word)]]], (word, InputError(
-                        error.what, where=_line(instruction), expected=error.expected, example=error.example))  # fmt: skip
-            self.slots.shapes.append(shape)
-        return of[kinds.of if len(at) == len(code) else kinds.of[at]], None
+                    fault = word, InputError(error.what, where=_line(instruction), expected=error.expected,
+                                             example=error.example)  # fmt: skip
+                    at = at[: np.searchsorted(at, word)]
+                    break
+            found.append(number)
+        of[mine[: len(found)]] = np.arange(len(found), dtype=np.int32) + np.int32(len(self.slots.shapes))
+        self.slots.shapes += [known.shapes[number] for number in found]
+        self.slots.rows.append(known.rows[found])
+        return of[kinds.of if len(at) == len(code) else kinds.of[at]], known.bounds[found], fault
 
-    def _check_addresses(self, part: Part, shape_of: Order, shapes: int, decoder: Decoder, rooms: Mapping[str, int],
+    def _check_addresses(self, part: Part, shape_of: Order, bounds: Ints, decoder: Decoder,
                          fault: "tuple[int, InputError] | None") -> None:  # fmt: skip
         """Raise for the first word that has no shape, or reaches outside a memory in some round."""
         at, slots = part.at[: len(shape_of)], self.slots
-        bounds = np.array([_bounds(shape, rooms) for shape in slots.shapes[shapes:]], np.int64).reshape(-1, STEPS, 4)
-        worst = _first_outside(part.code, at, shape_of - np.int32(shapes), bounds)
+        worst = _first_outside(part.code, at, shape_of, bounds, len(slots.shapes) - len(bounds))
         for number, (steps, trips) in decoder.stepped.items():
             if number >= len(at):
                 break
             slot = Slot(part.code[int(at[number])], slots.shapes[shape_of[number]], steps, trips)
             if slot.moves:
                 slots.moving[part.first + number] = slot
-                if number < worst and _leaves(slot, rooms) is not None:
+                if number < worst and _leaves(slot, self.machine) is not None:
                     worst = number
         if worst < len(at):
             self.word = int(at[worst])
             slot = slots.moving.get(part.first + worst) or Slot(
                 part.code[self.word], slots.shapes[shape_of[worst]], (), ()
             )
-            pattern = _leaves(slot, rooms)
+            pattern = _leaves(slot, self.machine)
             assert pattern is not None, "both checks of addresses agree"
-            raise _outside(slot, pattern, rooms[pattern.scope])
+            raise _outside(slot, pattern, room(self.machine, space_of(pattern.scope, slot.shape.agent)))
         if fault is not None:
             self.word = fault[0]
             raise fault[1]
@@ -163,61 +147,30 @@ class _Planner:
         self.times.append(times)
         return Queue(name, order, (streams[0], streams[1], streams[2]), ends, np.append(order[stops] == MEET, False))
 
-    def _shape(self, one: Instruction, agent: int) -> Shape:
-        """What an instruction and all others of its kind have in common."""
-        spec, values, bits = one.spec, one.values, one.tokens
-        stream = ASYNC.index(spec.stream(values))
-        others = [other for other in range(3) if other != stream]
-        # each field that a step moves gets high bits of its own, so that a region shows at which of them it starts
-        probe = {**values, **{name: (i + 1) << 60 for i, name in enumerate(spec.steps)}} if spec.effect else values
-        reads, writes = (tuple(_pattern(region, spec) for region in find(probe)) for find in (spec.reads, spec.writes))
-        starts = [region.start for find in (spec.reads, spec.writes) for region in find(values)]
-        assert starts == [values[p.base] + p.offset for p in (*reads, *writes)], (
-            f"{spec.name}: a region starts at one field"
-        )
-        check_kind(self.machine, one, writes)  # rows that are only read may overlap: a window that slides
-        over_bus = spec.resource(values) == "bus"
-        kind = {"bus": "store" if values.get("dst") == 0 else "load", "link": "move", "": "other"}
-        return Shape(
-            agent, stream, spec.opcode, {"wait": WAIT, "post": POST}.get(spec.name, BUS if over_bus else PLAIN),
-            kind.get(spec.resource(values), spec.resource(values)), values.get("sem", 0), spec.duration(self.machine, values),
-            tuple(9 * agent + 3 * other + stream for i, other in enumerate(others) if bits >> i & 1),
-            tuple(9 * agent + 3 * stream + other for i, other in enumerate(others) if bits >> (2 + i) & 1),
-            reads, writes, spec.counts(values),
-        )  # fmt: skip
+
+_SCALAR: Final = np.isin(np.arange(16), [SPECS[name].opcode for name in ("end", "sync", "loop", "endloop", "step")])
 
 
-_SCALAR: Final = [spec.opcode for name, spec in SPECS.items() if name in ("end", "sync", "loop", "endloop", "step")]
-_FREE: Final = (0, 0, 0, 0)
+def _first_outside(code: Code, at: Ints, shape_of: Order, bounds: Ints, first: int) -> int:
+    """The first slot that reaches outside a memory in its first round; as many as there are if none does.
 
-
-def _bounds(shape: Shape, rooms: Mapping[str, int]) -> list[tuple[int, ...]]:
-    """Of each field that steps move: first bit, bits, least and greatest value; no bits where nothing bounds it."""
-    found = [_FREE] * STEPS
-    for one in (*shape.reads, *shape.writes):
-        _, bits, low, high = found[one.field]
-        high = min(high, rooms[one.scope] - one.end) if bits else rooms[one.scope] - one.end
-        first, bits = PLACES[shape.opcode, one.field].tolist()
-        found[one.field] = (first, bits, max(low, -one.offset), high)
-    return found
-
-
-def _first_outside(code: Code, at: Ints, shape_of: Order, bounds: Ints) -> int:
-    """The first slot that reaches outside a memory in its first round; as many as there are if none does."""
+    `bounds` are those of the shapes from number `first` on.
+    """
     lay = compiled(len(at))
     if lay is not None:
-        found = int(lay.outside(code.words, at, shape_of, bounds))
+        found = int(lay.outside(code.words, at, shape_of, bounds, first))
         return found if found >= 0 else len(at)
-    values, rows = code.addresses(at), bounds[shape_of]
+    values, rows = code.addresses(at), bounds[shape_of - np.int32(first)]
     bad = ((rows[:, :, 1] > 0) & ((values < rows[:, :, 2]) | (values > rows[:, :, 3]))).any(axis=1)
     return int(bad.argmax()) if bad.any() else len(at)
 
 
-def _leaves(slot: Slot, rooms: Mapping[str, int]) -> Pattern | None:
+def _leaves(slot: Slot, machine: Machine) -> Pattern | None:
     """The first region that leaves its memory in some round."""
     for pattern in (*slot.shape.reads, *slot.shape.writes):
         low, high = slot.reach(pattern.base)
-        if low + pattern.offset < 0 or high + pattern.end > rooms[pattern.scope]:
+        size = room(machine, space_of(pattern.scope, slot.shape.agent))
+        if low + pattern.offset < 0 or high + pattern.end > size:
             return pattern
     return None
 
@@ -234,48 +187,5 @@ def _outside(slot: Slot, pattern: Pattern, size: int) -> InputError:
                       example="a smaller tile, or a lower address")  # fmt: skip
 
 
-def _pattern(region: Region, spec: Spec) -> Pattern:
-    """Which field a region starts at: the probe gave each its own high bits."""
-    number, offset = divmod(region.start, 1 << 60)
-    end = offset + (region.rows - 1) * region.stride + region.size
-    return Pattern(
-        region.scope, spec.steps[number - 1], number - 1, offset, region.rows, region.size, region.stride, end
-    )
-
-
 def _line(one: Instruction) -> str:
     return f"line {one.line}" if one.line else ""
-
-
-def check_kind(machine: Machine, one: Instruction, patterns: Iterable[Pattern]) -> None:
-    """Raise InputError for what no instruction of this kind may do on a machine."""
-    text = line_of(one)
-    for pattern in patterns:
-        if pattern.rows > 1 and pattern.stride < pattern.size:
-            raise InputError(f"`{text}`: rows of {pattern.size} bytes overlap", expected="a stride of at least a row",
-                             example=f"stride={pattern.size}")  # fmt: skip
-    if one.name == "xfer":
-        for scope in (SCOPES[one.values[end]] for end in ("src", "dst")):
-            if one.values["bytes"] > machine.sizes[scope]:
-                raise InputError(f"`{text}`: {scope} has {machine.sizes[scope]} bytes",
-                                 expected=f"at most {machine.sizes[scope]} bytes")  # fmt: skip
-        if machine.rows and 0 in (one.values["src"], one.values["dst"]):
-            raise InputError(f"`{text}` has no address, and this machine's DRAM has rows", expected="move, which has one",
-                             example="move dst=nram src=dram far=0 near=0 bytes=64")  # fmt: skip
-    if machine.window and one.tokens:
-        raise InputError(f"`{text}` has tokens, and this machine finds for itself what may start",
-                         expected="no ? and no !, in the order of meaning", example="a machine without a window")  # fmt: skip
-
-
-_KNOWN: Final = dict[object, dict[tuple[int, ...], Shape]]()
-
-
-def known_shapes(machine: Machine) -> dict[tuple[int, ...], Shape]:
-    """Shapes that were worked out before on machines like this one, by (agent, kind)."""
-    key = tuple(
-        tuple(sorted(value.items())) if isinstance(value, Mapping) else value
-        for value in (getattr(machine, one.name) for one in fields(machine))
-    )
-    if sum(map(len, _KNOWN.values())) > _MOST_KNOWN or len(_KNOWN) > 64:
-        _KNOWN.clear()
-    return _KNOWN.setdefault(key, {})
