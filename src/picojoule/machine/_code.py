@@ -148,9 +148,10 @@ class Code(Sequence[Instruction]):
         """The words, little-endian."""
         return self.words.astype("<u8", copy=False).tobytes()
 
-    def opcodes(self) -> NDArray[np.int64]:
+    def opcodes(self) -> Ints:
         """Of each kind."""
-        return (self.words[self.kinds.first, 0] & np.uint64(15)).astype(np.int64)
+        found: Ints = (self.words[self.kinds.first, 0] & np.uint64(15)).astype(np.int64)
+        return found
 
     def addresses(self, at: Ints) -> Ints:
         """The fields that steps move, of the words in places `at`; 0 where an instruction has fewer than three."""

@@ -14,10 +14,12 @@ from fractions import Fraction
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from picojoule.quantity import InputError
 
 from ._dram import OpenRows
-from ._layout import BUS, POST, WAIT, Layout, Op, Slot, overlap, space_name
+from ._layout import BUS, POST, WAIT, Layout, Op, Shape, Slot, overlap, space_name
 from ._machine import Machine
 
 if TYPE_CHECKING:
@@ -49,6 +51,9 @@ class Engine:
         self.tracks: list[list[int]] = [stream.tolist() for queue in self.queues for stream in queue.streams]
         self.place, self.flying = [0] * count, [-1] * count  # in its track; the slot that runs, or -1
         self.ends = [queue.ends.tolist() for queue in self.queues]
+        self.wide = [
+            np.diff(queue.ends.sum(axis=1), prepend=0).tolist() for queue in self.queues
+        ]  # epochs, in instructions
         self.cluster = [queue.cluster.tolist() for queue in self.queues]
         self.epoch = [0] * len(self.queues)
         self.stop: list[int] = [end for ends in self.ends for end in ends[0]]
@@ -66,18 +71,22 @@ class Engine:
         self.events: list[tuple[int, Op, int, int]] | None = None
         self.touched: list[int] = []  # streams that something has happened to
         self.settled = [agent for agent, left in enumerate(self.left) if not left]  # have ended an epoch, not looked at
+        self.held: list[int] = []  # streams that wait for a counter
         self.meeting: list[int] = []  # agents at a sync of the cluster
 
-    def run(self, trace: bool = False) -> int:
+    def run(self, trace: bool = False) -> int:  # noqa: PLR0915 - calls cost more than what they would do
         """Ticks until everything has ended."""
         self.events = [] if trace else None
         slow = bool(self.check or self.memory or self.random or self.rows or trace)
         now, count, heap = 0, len(self.place), list[int]()
         place, stop, flying, tracks, seen = self.place, self.stop, self.flying, self.tracks, self.seen
-        tokens, touched, settle = self.tokens, self.touched, self._settle
-        waits = [self.shapes[shape].waits for shape in self.shape_of]
-        roles = [self.shapes[shape].role for shape in self.shape_of]
-        ticks_of = [self.shapes[shape].ticks for shape in self.shape_of]
+        tokens, left, settled, line = self.tokens, self.left, self.settled, self.line
+        shapes, signals_of = (
+            [self.shapes[shape] for shape in self.shape_of],
+            [self._signals(one) for one in self.shapes],
+        )
+        waits, signals = [one.waits for one in shapes], [signals_of[shape] for shape in self.shape_of]
+        roles, ticks_of = [one.role for one in shapes], [one.ticks for one in shapes]
         look = list(self.live)
         while True:
             while look:
@@ -85,14 +94,18 @@ class Engine:
                 while i < len(look):
                     s = look[i]
                     i += 1
-                    if flying[s] >= 0 or place[s] >= stop[s]:
+                    at = place[s]
+                    if flying[s] >= 0 or at >= stop[s]:
                         continue
-                    number = tracks[s][place[s]]
+                    number = tracks[s][at]
                     for token in waits[number]:
                         if not tokens[token]:
                             break
                     else:
-                        if roles[number] and not self._may(s, number, roles[number]):
+                        role = roles[number]
+                        if role == BUS and self.bus < 0 and not line:
+                            self.bus = self.last = s
+                        elif role and not self._may(s, number, role):
                             continue
                         for token in waits[number]:
                             tokens[token] -= 1
@@ -102,22 +115,46 @@ class Engine:
                         if ticks:
                             heappush(heap, (now + ticks) * count + s)
                         else:
-                            settle(s)
-                            again += _later(touched, look, i, s)
-                look = sorted(set(again))
-                while not look and self.syncs and self.settled:
+                            self._settle(s)
+                            again += _later(self.touched, look, i, s)
+                look = sorted(set(again)) if again else again
+                while not look and self.syncs and settled:
                     look = self._next_epoch()
             if not heap:
                 if self.syncs or any(place[s] < len(tracks[s]) for s in self.live):
                     raise DeadlockError(self.heads(), self.source, Fraction(now, self.machine.ticks))
                 return now
             now, s = divmod(heappop(heap), count)
-            settle(s)
-            limit = (now + 1) * count
-            while heap and heap[0] < limit:
-                settle(heappop(heap) % count)
-            look = sorted(set(touched))  # never empty: the streams that ended are among them
-            touched.clear()
+            limit, look = (now + 1) * count, []
+            while True:  # as _settle, which is too slow here
+                number = flying[s]
+                flying[s] = -1
+                place[s] += 1
+                look.append(s)
+                for token, target in signals[number]:
+                    tokens[token] += 1
+                    look.append(target)
+                role = roles[number]
+                if role == BUS:
+                    self.bus = -1
+                    if line:
+                        look.append(self._next_in_line())
+                elif role == POST:
+                    self.sems[self.shapes[self.shape_of[number]].sem] += 1
+                    look += self.held
+                    self.held.clear()
+                left[s // 3] -= 1
+                if not left[s // 3]:
+                    settled.append(s // 3)
+                if not heap or heap[0] >= limit:
+                    break
+                s = heappop(heap) % count
+            if len(look) > 1:
+                look = sorted(set(look))
+
+    def _signals(self, shape: Shape) -> list[tuple[int, int]]:
+        """The tokens that it gives, and the streams that they go to."""
+        return [(token, 3 * shape.agent + token % 3) for token in shape.signals]
 
     def _may(self, s: int, number: int, role: int) -> bool:
         """Whether the counter has been reached, or the bus is free and this stream's turn."""
@@ -130,7 +167,10 @@ class Engine:
             self.bus = self.last = s
         elif role == WAIT:
             slot = self.slots[number]
-            return self.sems[slot.shape.sem] >= slot.value("value", self.seen[number])
+            if self.sems[slot.shape.sem] >= slot.value("value", self.seen[number]):
+                return True
+            self.held.append(s)
+            return False
         return True
 
     def _next_in_line(self) -> int:
@@ -172,10 +212,12 @@ class Engine:
             self.touched.append(3 * agent + token % 3)
         if shape.role == BUS:
             self.bus = -1
-            self.touched += self.line
+            if self.line:  # nobody else who stands there can be the next
+                self.touched.append(self._next_in_line())
         elif shape.role == POST:
             self.sems[shape.sem] += 1
-            self.touched += self.live
+            self.touched += self.held
+            self.held.clear()
         self.place[s] += 1
         self.left[agent] -= 1
         if not self.left[agent]:
@@ -189,21 +231,23 @@ class Engine:
                 self.meeting.append(agent)
             elif self.epoch[agent] + 1 < len(self.ends[agent]):
                 passed.append(agent)
-        if len(self.meeting) == len(self.active):
+        if self.meeting and len(self.meeting) == len(self.active):
             passed += self.meeting
             self.meeting = []
-        self.settled = []
+        self.settled.clear()
         looks = list[int]()
         for agent in passed:
-            self.epoch[agent] += 1
+            self.epoch[agent] = epoch = self.epoch[agent] + 1
             self.syncs -= 1
-            first, ends = 3 * agent, self.ends[agent][self.epoch[agent]]
-            self.stop[first : first + 3] = ends
-            self.left[agent] = left = sum(ends) - sum(self.place[first : first + 3])
+            first = 3 * agent
+            self.stop[first : first + 3] = self.ends[agent][epoch]
+            self.left[agent] = self.wide[agent][epoch]
             looks += (first, first + 1, first + 2)
-            if not left:
+            if not self.left[agent]:
                 self.settled.append(agent)
-        return sorted(looks)
+        if len(passed) > 1:
+            looks.sort()
+        return looks
 
     def _check(self, s: int, op: Op) -> None:
         """Whether `op`, about to issue on stream s, touches what another instruction in flight touches."""
