@@ -54,6 +54,7 @@ from ._run import Load as Load
 from ._run import Run as Run
 from ._run import find_races as find_races
 from ._run import simulate as simulate
+from ._sequential import by_window as by_window
 from ._sequential import in_program_order as in_program_order
 from ._sequential import out_of_order as out_of_order
 from ._textbook import is_textbook as is_textbook
