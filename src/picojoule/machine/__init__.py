@@ -22,6 +22,7 @@ from ._exercises import exercise_7_10 as exercise_7_10
 from ._exercises import exercise_7_11 as exercise_7_11
 from ._exercises import exercise_7_12 as exercise_7_12
 from ._exercises import exercise_product as exercise_product
+from ._greedy import greedy as greedy
 from ._isa import SPECS as SPECS
 from ._isa import Instruction as Instruction
 from ._isa import decode as decode
