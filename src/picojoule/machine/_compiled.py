@@ -11,7 +11,7 @@ from picojoule.quantity import InputError
 
 from ._code import STEPS
 from ._engine import DeadlockError, Engine
-from ._layout import ROW, WAIT, Layout, space_of
+from ._layout import ROW, WAIT, Layout, space_of, ticks_of
 from ._machine import ARBITRATIONS, Machine
 from ._window import WindowEngine
 
@@ -45,7 +45,8 @@ def fits(layout: Layout, machine: Machine) -> bool:
     """Whether the compiled engine can hold a layout: no number above 62 bits, no more than four regions an instruction."""
     pages = -(-(1 << 32) // machine.rows.size) + 2 if machine.rows else 0  # that one move may open
     opening = machine.duration(machine.rows.activate + machine.rows.precharge) * pages if machine.rows else 0
-    ticks = sum(count * (shape.ticks + opening + machine.ticks) for shape, count in layout.times.items())
+    ticks = float(layout.times.astype(np.float64) @ ticks_of(layout).astype(np.float64))
+    ticks += float(layout.times.sum()) * float(opening + machine.ticks)
     values = (abs(bound) for slot in layout.slots.moving.values() for name in slot.moves for bound in slot.reach(name))
     return ticks < _TOP and max(values, default=0) < _TOP and _regions(layout) <= 4
 

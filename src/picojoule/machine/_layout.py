@@ -15,7 +15,8 @@ from ._isa import ASYNC, Instruction, Values
 from ._machine import Machine
 from ._program import Program
 
-ROW: Final = 15  # numbers of row_of
+ROW: Final = 16  # numbers of row_of
+KINDS: Final = ("load", "store", "move", "matrix", "vector", "other")
 PLAIN, BUS, WAIT, POST = range(4)  # what an instruction needs besides its stream and its tokens
 Order = NDArray[np.int32]
 Ints = NDArray[np.int64]
@@ -76,12 +77,13 @@ class Shape:
 
 def row_of(shape: Shape, ticks: int) -> tuple[int, ...]:
     """As machine._kernel has it: ticks, role, two tokens waited for, two signalled, the streams they go to, counter, region
-    in DRAM, agent, stream, and ticks of DRAM rows."""
+    in DRAM, agent, stream, ticks of DRAM rows, and what they keep busy."""
     far = shape.far
     waits, signals = (*shape.waits, -1, -1)[:2], (*shape.signals, -1, -1)[:2]
     targets = (3 * shape.agent + token % 3 if token >= 0 else -1 for token in signals)
     region = (far.rows, far.size, far.stride) if far is not None else (0, 0, 0)
-    return (ticks, shape.role, *waits, *signals, *targets, shape.sem, *region, shape.agent, shape.stream, 0)
+    return (ticks, shape.role, *waits, *signals, *targets, shape.sem, *region, shape.agent, shape.stream, 0,
+            KINDS.index(shape.kind))  # fmt: skip
 
 
 class Op:
@@ -181,6 +183,8 @@ class Slots(Sequence[Slot]):
         self.parts: list[Part] = []
         self.shapes: list[Shape] = []
         self.rows: list[Ints] = []  # of the shapes, agent after agent, as row_of has them
+        self.acts: list[Ints] = []  # and how often each of `actions` happens in one of them
+        self.actions: Sequence[Action] = ()
         self.shape_of = np.zeros(0, np.int32)
         self.moving: dict[int, Slot] = {}
         self._known: dict[int, Slot] = {}
@@ -231,7 +235,7 @@ class Layout:
 
     slots: Slots
     queues: list[Queue]
-    times: dict[Shape, int] = field(default_factory=dict)  # how often instructions of each shape are run
+    times: Ints = field(default_factory=lambda: np.zeros(0, np.int64))  # how often instructions of each shape are run
 
     @property
     def instructions(self) -> int:
@@ -264,38 +268,68 @@ def room(machine: Machine, space: int) -> int:
     return machine.sizes["wram" if space % 2 else "nram"] if space // 2 - 1 < machine.cores else 0
 
 
+def ticks_of(layout: Layout) -> Ints:
+    """Of each shape, without opening DRAM rows; Python's integers where a machine word is too short for their sum."""
+    found = _stacked(layout.slots.rows, ROW)[:, _TICKS]
+    if float(layout.times.astype(np.float64) @ found.astype(np.float64)) < _WORD:
+        return found
+    return np.array([shape.ticks for shape in layout.slots.shapes], object)
+
+
+_TICKS, _AGENT, _STREAM, _KIND = 0, 12, 13, 15
+_WORD: Final = float(1 << 62)
+
+
+def _stacked(parts: Sequence[Ints], width: int) -> Ints:
+    return np.concatenate([np.zeros((0, width), np.int64), *parts])
+
+
+def _sums(group: Ints, count: int, amounts: Ints) -> list[int]:
+    """The sum of the amounts of each of `count` groups."""
+    found = np.zeros(count, amounts.dtype)
+    np.add.at(found, group, amounts)
+    return [int(one) for one in found.tolist()]
+
+
+def _worked(layout: Layout, opening: Sequence[int]) -> Ints:
+    """Ticks of work by shape."""
+    ticks = ticks_of(layout)
+    kind = ticks.dtype if sum(opening) < _WORD else np.dtype(object)
+    return layout.times.astype(kind) * ticks.astype(kind) + np.array(opening, kind)
+
+
 def tally(layout: Layout) -> dict[Action, int]:
-    """How often each action happens, over the whole program."""
-    counts: dict[Action, int] = {}
-    for shape, times in layout.times.items():
-        for action, count in shape.counts.items():
-            counts[action] = counts.get(action, 0) + times * count
-    return counts
+    """How often each action happens, over the whole program, in the order in which they first do."""
+    slots, width = layout.slots, len(layout.slots.actions)
+    acts = np.concatenate([np.zeros((0, width), np.int64), *(np.pad(one, ((0, 0), (0, width - one.shape[1])))
+                                                            for one in slots.acts)])  # fmt: skip
+    few = float((layout.times.astype(np.float64) @ acts.astype(np.float64)).max(initial=0)) < _WORD
+    kind = np.int64 if few else object
+    totals = (layout.times.astype(kind) @ acts.astype(kind)).tolist()
+    mine = [column for column, total in enumerate(totals) if total]
+    first = (acts[:, mine] > 0).argmax(axis=0).tolist() if mine else []
+    place = {column: (shape, list(slots.shapes[shape].counts).index(slots.actions[column]))
+             for column, shape in zip(mine, first, strict=True)}  # fmt: skip
+    return {slots.actions[column]: int(totals[column]) for column in sorted(mine, key=lambda one: place[one])}
 
 
 def busy(layout: Layout, opening: Sequence[int]) -> dict[tuple[str, str], int]:
     """Ticks of work by (agent, what): load, store, move, matrix, vector, other; `opening`: of DRAM rows, by shape."""
-    ticks: dict[tuple[str, str], int] = {}
-    for shape, times in layout.times.items():
-        key = (layout.queues[shape.agent].name, shape.kind)
-        ticks[key] = ticks.get(key, 0) + times * shape.ticks
-    for number in np.flatnonzero(np.asarray(opening)).tolist():
-        shape = layout.slots.shapes[number]
-        ticks[layout.queues[shape.agent].name, shape.kind] += opening[number]
-    return ticks
+    rows = _stacked(layout.slots.rows, ROW)
+    group = len(KINDS) * rows[:, _AGENT] + rows[:, _KIND]
+    found = _sums(group, len(KINDS) * len(layout.queues), _worked(layout, opening))
+    present, first = np.unique(group, return_index=True)
+    order = present[np.argsort(first)].tolist()
+    return {(layout.queues[one // len(KINDS)].name, KINDS[one % len(KINDS)]): found[one] for one in order}
 
 
 def loads(layout: Layout, opening: Sequence[int]) -> dict[tuple[str, str], tuple[int, int]]:
     """Instructions and ticks of work of every stream, by (agent, stream)."""
-    found = {(queue.name, name): (0, 0) for queue in layout.queues for name in ASYNC}
-    rows = [(shape, times, times * shape.ticks) for shape, times in layout.times.items()]
-    rows += [
-        (layout.slots.shapes[number], 0, opening[number]) for number in np.flatnonzero(np.asarray(opening)).tolist()
-    ]
-    for shape, times, ticks in rows:
-        key = (layout.queues[shape.agent].name, ASYNC[shape.stream])
-        found[key] = (found[key][0] + times, found[key][1] + ticks)
-    return found
+    rows = _stacked(layout.slots.rows, ROW)
+    group, count = 3 * rows[:, _AGENT] + rows[:, _STREAM], 3 * len(layout.queues)
+    many, ticks = _sums(group, count, layout.times), _sums(group, count, _worked(layout, opening))
+    return {(queue.name, name): (many[3 * agent + stream], ticks[3 * agent + stream])
+            for agent, queue in enumerate(layout.queues) for stream, name in enumerate(ASYNC)}  # fmt: skip
 
 
 def overlap(a: Span, b: Span) -> bool:

@@ -49,8 +49,7 @@ class _Planner:
 
     def layout(self) -> Layout:
         """All agents together."""
-        times = np.concatenate([np.zeros(0, np.int64), *self.times]).tolist()
-        return Layout(self.slots, self.queues, dict(zip(self.slots.shapes, times, strict=True)))
+        return Layout(self.slots, self.queues, np.concatenate([np.zeros(0, np.int64), *self.times]))
 
     def add(self, agent: int, name: str, code: Code) -> None:
         """One more agent."""
@@ -97,6 +96,8 @@ class _Planner:
         of[mine[: len(found)]] = np.arange(len(found), dtype=np.int32) + np.int32(len(self.slots.shapes))
         self.slots.shapes += [known.shapes[number] for number in found]
         self.slots.rows.append(known.rows[found])
+        self.slots.acts.append(known.acts[found])
+        self.slots.actions = known.actions
         return of[kinds.of if len(at) == len(code) else kinds.of[at]], known.bounds[found], fault
 
     def _check_addresses(self, part: Part, shape_of: Order, bounds: Ints, decoder: Decoder,

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from picojoule.hardware import Action
 from picojoule.quantity import InputError
 
 from ._assembler import line_of
@@ -92,6 +93,9 @@ class Known:
         self.shapes: list[Shape] = []
         self.rows = np.zeros((0, ROW), np.int64)
         self.bounds = np.zeros((0, STEPS, 4), np.int64)
+        self.actions: list[Action] = []
+        self.columns: dict[Action, int] = {}
+        self.acts = np.zeros((0, 0), np.int64)  # how often an instruction of each shape does each action
 
     def add(self, key: tuple[int, int, int], one: Instruction) -> int:
         """The shape of one more kind; its number. Raises InputError where the machine cannot do such a thing."""
@@ -100,6 +104,13 @@ class Known:
             more = max(256, number)
             self.rows = np.concatenate([self.rows, np.zeros((more, ROW), np.int64)])
             self.bounds = np.concatenate([self.bounds, np.zeros((more, STEPS, 4), np.int64)])
+            self.acts = np.pad(self.acts, ((0, more), (0, 0)))
+        for action, count in shape.counts.items():
+            if action not in self.columns:
+                self.columns[action] = len(self.actions)
+                self.actions.append(action)
+                self.acts = np.pad(self.acts, ((0, 0), (0, 1)))
+            self.acts[number, self.columns[action]] = count
         ticks = min(shape.ticks, 1 << 62)  # longer ones stay in Python: see machine._compiled.fits
         self.rows[number], self.bounds[number] = row_of(shape, ticks), _bounds(shape, self.machine)
         self.shapes.append(shape)
