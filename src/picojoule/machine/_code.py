@@ -91,7 +91,7 @@ class Code(Sequence[Instruction]):
         words = np.require(np.frombuffer(content, "<u8").reshape(-1, 2), np.uint64, ["C", "A"])
         kinds = kinds_of(words)
         kept = words[kinds.first] & MASKS[words[kinds.first, 0] & np.uint64(15)]
-        for at, (low, high) in zip(kinds.first.tolist(), kept.tolist(), strict=True):
+        for at, low, high in zip(kinds.first.tolist(), kept[:, 0].tolist(), kept[:, 1].tolist(), strict=True):
             kind = low | high << 64
             if kind not in _GOOD:
                 try:
@@ -129,7 +129,7 @@ class Code(Sequence[Instruction]):
 
     def __iter__(self) -> Iterator[Instruction]:
         lines = [0] * len(self) if self.lines is None else self.lines.tolist()
-        for (low, high), line in zip(self.words.tolist(), lines, strict=True):
+        for low, high, line in zip(self.words[:, 0].tolist(), self.words[:, 1].tolist(), lines, strict=True):
             yield unpack(low | high << 64, line)
 
     def __eq__(self, other: object) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 from picojoule.quantity import InputError
 
 from ._dram import OpenRows
-from ._layout import BUS, POST, WAIT, Layout, Op, Shape, Slot, overlap, space_name
+from ._layout import BUS, POST, WAIT, Layout, Op, Slot, overlap, space_name
 from ._machine import Machine
 
 if TYPE_CHECKING:
@@ -81,11 +81,8 @@ class Engine:
         now, count, heap = 0, len(self.place), list[int]()
         place, stop, flying, tracks, seen = self.place, self.stop, self.flying, self.tracks, self.seen
         tokens, left, settled, line = self.tokens, self.left, self.settled, self.line
-        shapes, signals_of = (
-            [self.shapes[shape] for shape in self.shape_of],
-            [self._signals(one) for one in self.shapes],
-        )
-        waits, signals = [one.waits for one in shapes], [signals_of[shape] for shape in self.shape_of]
+        shapes = [self.shapes[shape] for shape in self.shape_of]
+        waits, signals = [one.waits for one in shapes], [one.signals_to for one in shapes]
         roles, ticks_of = [one.role for one in shapes], [one.ticks for one in shapes]
         look = list(self.live)
         while True:
@@ -152,10 +149,6 @@ class Engine:
             if len(look) > 1:
                 look = sorted(set(look))
 
-    def _signals(self, shape: Shape) -> list[tuple[int, int]]:
-        """The tokens that it gives, and the streams that they go to."""
-        return [(token, 3 * shape.agent + token % 3) for token in shape.signals]
-
     def _may(self, s: int, number: int, role: int) -> bool:
         """Whether the counter has been reached, or the bus is free and this stream's turn."""
         if role == BUS:
@@ -207,9 +200,9 @@ class Engine:
         shape = self.shapes[self.shape_of[number]]
         self.flying[s] = -1
         self.touched.append(s)
-        for token in shape.signals:
+        for token, target in shape.signals_to:
             self.tokens[token] += 1
-            self.touched.append(3 * agent + token % 3)
+            self.touched.append(target)
         if shape.role == BUS:
             self.bus = -1
             if self.line:  # nobody else who stands there can be the next

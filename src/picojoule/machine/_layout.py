@@ -62,7 +62,7 @@ class Shape:
     sem: int  # the counter of a wait or a post
     ticks: int
     waits: tuple[int, ...]
-    signals: tuple[int, ...]
+    signals_to: tuple[tuple[int, int], ...]  # tokens, and the streams that they go to
     reads: tuple[Pattern, ...]
     writes: tuple[Pattern, ...]
     counts: Mapping[Action, int]
@@ -79,8 +79,8 @@ def row_of(shape: Shape, ticks: int) -> tuple[int, ...]:
     """As machine._kernel has it: ticks, role, two tokens waited for, two signalled, the streams they go to, counter, region
     in DRAM, agent, stream, ticks of DRAM rows, and what they keep busy."""
     far = shape.far
-    waits, signals = (*shape.waits, -1, -1)[:2], (*shape.signals, -1, -1)[:2]
-    targets = (3 * shape.agent + token % 3 if token >= 0 else -1 for token in signals)
+    waits, given = (*shape.waits, -1, -1)[:2], (*shape.signals_to, (-1, -1), (-1, -1))[:2]
+    signals, targets = [token for token, _ in given], [stream for _, stream in given]
     region = (far.rows, far.size, far.stride) if far is not None else (0, 0, 0)
     return (ticks, shape.role, *waits, *signals, *targets, shape.sem, *region, shape.agent, shape.stream, 0,
             KINDS.index(shape.kind))  # fmt: skip

@@ -78,9 +78,9 @@ class _Planner:
         kinds, of = code.kinds, np.full(len(code.kinds.first), -1, np.int32)
         opcodes, end = code.opcodes(), int(at[-1]) + 1 if len(at) else 0
         mine = np.flatnonzero((kinds.first < end) & ~_SCALAR[opcodes])
-        kept = (code.words[kinds.first[mine]] & MASKS[opcodes[mine]]).tolist()
+        kept = code.words[kinds.first[mine]] & MASKS[opcodes[mine]]
         found, fault = list[int](), None
-        for kind, (low, high) in zip(mine.tolist(), kept, strict=True):
+        for kind, low, high in zip(mine.tolist(), kept[:, 0].tolist(), kept[:, 1].tolist(), strict=True):
             number = known.numbers.get((agent, low, high))
             if number is None:
                 word = int(kinds.first[kind])

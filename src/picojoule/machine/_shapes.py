@@ -38,7 +38,7 @@ def shape_of(machine: Machine, one: Instruction, agent: int) -> Shape:
         agent, stream, spec.opcode, {"wait": WAIT, "post": POST}.get(spec.name, BUS if over_bus else PLAIN),
         kind.get(spec.resource(values), spec.resource(values)), values.get("sem", 0), spec.duration(machine, values),
         tuple(9 * agent + 3 * other + stream for i, other in enumerate(others) if bits >> i & 1),
-        tuple(9 * agent + 3 * stream + other for i, other in enumerate(others) if bits >> (2 + i) & 1),
+        tuple((9 * agent + 3 * stream + other, 3 * agent + other) for i, other in enumerate(others) if bits >> (2 + i) & 1),
         reads, writes, spec.counts(values),
     )  # fmt: skip
 
