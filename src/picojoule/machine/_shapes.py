@@ -54,21 +54,20 @@ def _pattern(region: Region, spec: Spec) -> Pattern:
 
 def check_kind(machine: Machine, one: Instruction, patterns: Iterable[Pattern]) -> None:
     """Raise InputError for what no instruction of this kind may do on a machine."""
-    text = line_of(one)
     for pattern in patterns:
         if pattern.rows > 1 and pattern.stride < pattern.size:
-            raise InputError(f"`{text}`: rows of {pattern.size} bytes overlap", expected="a stride of at least a row",
+            raise InputError(f"`{line_of(one)}`: rows of {pattern.size} bytes overlap", expected="a stride of at least a row",
                              example=f"stride={pattern.size}")  # fmt: skip
     if one.name == "xfer":
         for scope in (SCOPES[one.values[end]] for end in ("src", "dst")):
             if one.values["bytes"] > machine.sizes[scope]:
-                raise InputError(f"`{text}`: {scope} has {machine.sizes[scope]} bytes",
+                raise InputError(f"`{line_of(one)}`: {scope} has {machine.sizes[scope]} bytes",
                                  expected=f"at most {machine.sizes[scope]} bytes")  # fmt: skip
         if machine.rows and 0 in (one.values["src"], one.values["dst"]):
-            raise InputError(f"`{text}` has no address, and this machine's DRAM has rows", expected="move, which has one",
+            raise InputError(f"`{line_of(one)}` has no address, and this machine's DRAM has rows", expected="move, which has one",
                              example="move dst=nram src=dram far=0 near=0 bytes=64")  # fmt: skip
     if machine.window and one.tokens:
-        raise InputError(f"`{text}` has tokens, and this machine finds for itself what may start",
+        raise InputError(f"`{line_of(one)}` has tokens, and this machine finds for itself what may start",
                          expected="no ? and no !, in the order of meaning", example="a machine without a window")  # fmt: skip
 
 
