@@ -1,7 +1,9 @@
 """Full-size networks on the processor: how long compiling, values and timing take, and what the programs cost.
 
-Run from the repository: `PYTHONPATH=src:. python benchmarks/compiler.py [names] [--cores 4]`. Processor seconds, so that a
-busy machine disturbs less. Where onnxruntime is installed its values are compared on the same weights.
+Run from the repository: `PYTHONPATH=src:. python benchmarks/compiler.py [names] [--cores 4] [--windows]`. Processor
+seconds, so that a busy machine disturbs less; `compile` is from the file to programs, `timing` from programs to cycles and
+actions. Where onnxruntime is installed its values are compared on the same weights. With `--windows` the cycles are shown
+that hardware takes which finds for itself what may start, beside those of the compiler's own schedule.
 """
 
 import argparse
@@ -9,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from tests.machine.compiler import networks as nets
 
 from picojoule.formats import load_machine
 from picojoule.frontends.onnx import compile_onnx
+from picojoule.machine import by_window
 
 NETWORKS: dict[str, Callable[[Path], Path]] = {
     "lenet5": nets.lenet, "alexnet": nets.alexnet, "vgg16": nets.vgg16, "resnet18": lambda path: nets.resnet(path, 18),
@@ -63,19 +67,44 @@ def line(name: str, machine_name: str, dtype: str) -> str:
             f"{100 * share:>7.1f} %{counts[('dram', 'read')] / 1e6:>9.1f}   {'yes' if same else 'NO'}   {error}")  # fmt: skip
 
 
+WINDOWS = (1, 2, 4, 8, 16, 64)
+
+
+def windows(name: str, machine_name: str) -> str:
+    """Millions of cycles of the compiler's schedule, then in program order by windows."""
+    machine = load_machine(machine_name)
+    with tempfile.TemporaryDirectory() as folder:
+        path = NETWORKS[name](Path(folder) / f"{name}.onnx")
+        static = compile_onnx(path, machine).time().cycles
+        programs = compile_onnx(path, replace(machine, window=1)).programs
+    found = [by_window(one, machine, WINDOWS) for one in programs]
+    cycles = [static, *(sum(one[size] for one in found) for size in WINDOWS)]
+    return f"{name:<12}" + "".join(f"{float(one) / 1e6:>10.3f}" for one in cycles)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=[])
     parser.add_argument("--cores", type=int, choices=(1, 4), default=1)
     parser.add_argument("--dtype", choices=("float32", "int8"), default="float32")
+    parser.add_argument("--windows", action="store_true", help="out-of-order issue beside the static schedule")
     chosen = parser.parse_args()
+    on = "textbook-core" if chosen.cores == 1 else "textbook-cluster"
+    if chosen.windows:
+        sys.stdout.write(
+            f"{'Mcycles':<12}{'static':>10}" + "".join(f"{f'window {size}':>10}" for size in WINDOWS) + "\n"
+        )
+        for name in chosen.names or NETWORKS:
+            sys.stdout.write(windows(name, on) + "\n")
+            sys.stdout.flush()
+        return
     head = (
         f"{'network':<12}{'type':<9}{'words':>8}{'compile':>9}{'values':>9}{'timing':>9}{'Mcycles':>10}{'MAC use':>9}"
     )
     head += f"{'MB read':>9}   bits as the reference, error to ONNX Runtime"
     sys.stdout.write(head + "\n")
     for name in chosen.names or NETWORKS:
-        sys.stdout.write(line(name, "textbook-core" if chosen.cores == 1 else "textbook-cluster", chosen.dtype) + "\n")
+        sys.stdout.write(line(name, on, chosen.dtype) + "\n")
         sys.stdout.flush()
 
 

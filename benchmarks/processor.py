@@ -1,9 +1,14 @@
 """How many instructions a second are timed, in plain Python and compiled, and what SCALE-Sim takes for the same products?
 
-    python benchmarks/processor.py [--scalesim PYTHON]
+    PYTHONPATH=src:. python benchmarks/processor.py [--scalesim PYTHON]
 
-PYTHON is an interpreter that has scalesim (3.0.0 needs numpy below 2.3), this one by default. CPU seconds, best of several
-runs in one process; SCALE-Sim's are of a process of its own, imports taken off, its traces not written.
+Timed are, in CPU seconds, best of several runs in one process: the engine alone, from layout to ticks; with the layout
+before it, which is laid out anew each time; and the whole way, from the bytes of a program file (checksum, words, lines) to
+cycles, actions and load of every stream. `first` is the whole way in a process of its own that has done nothing but
+import picojoule: with loading Numba and its kernels (compiled before, kept on disk), and all kinds of words new.
+
+PYTHON is an interpreter that has scalesim (3.0.0 needs numpy below 2.3), this one by default; SCALE-Sim's seconds are of a
+process of its own, imports taken off, its traces not written.
 """
 
 import argparse
@@ -15,13 +20,28 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.machine.compiler import networks as nets
+
 from picojoule.formats import load_machine
-from picojoule.machine import Machine, Program, assemble, cluster_matmul, plan, read_textbook, simulate
+from picojoule.frontends.onnx import compile_onnx
+from picojoule.machine import (
+    Machine,
+    Program,
+    assemble,
+    cluster_matmul,
+    dump_program,
+    make,
+    parse_program,
+    plan,
+    read_textbook,
+    simulate,
+)
+from picojoule.machine._code import Code
 from picojoule.machine._compiled import available
 from picojoule.machine._compiled import time as compiled
 from picojoule.machine._engine import Engine
 from picojoule.machine._matmul import outer_products
-from picojoule.machine._plan import COMPILED_LIMIT
+from picojoule.machine._plan import COMPILED_LIMIT, LIMIT
 
 ROUNDS = 5
 CORE, CLUSTER, SYSTOLIC = (load_machine(name) for name in ("textbook-core", "textbook-cluster", "systolic-16"))
@@ -90,6 +110,31 @@ print("CPU", time.process_time() - start)
 """
 
 
+def repeated(program: Program, times: int) -> Program:
+    """The code of every agent so many times in a row."""
+    sections = {name: Code.read(Code.of(code).content * times) for name, code in program.sections.items()}
+    return Program(sections, program.buffers, source=program.source)
+
+
+def kinds(many: int) -> Program:
+    """The worst case: no two instructions alike but for addresses."""
+    size = [(1 + i % 1000, 1 + i // 1000) for i in range(many)]
+    return Program(
+        {"core0": tuple(make("move", src=0, dst=2, far=0, near=0, bytes=a, rows=b, stride=a) for a, b in size)}
+    )
+
+
+def straight() -> list[tuple[str, Machine, Program]]:
+    """Programs without loops: what the compiler makes of ResNet-50, the same again and again, no two words of a kind."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = nets.resnet(Path(folder) / "resnet50.onnx", 50)
+        found = [(name, machine, compile_onnx(path, machine).program)
+                 for name, machine in (("ResNet-50, one core", CORE), ("ResNet-50, four cores", CLUSTER))]  # fmt: skip
+    bare = [(name, machine, Program(one.sections, source=one.source)) for name, machine, one in found]
+    again = [(f"{name}, 16 times", machine, repeated(one, 16)) for name, machine, one in bare]
+    return [*bare, *again, ("60,000 kinds of moves", CORE, kinds(60_000))]
+
+
 def programs(looped: bool) -> list[tuple[str, Machine, Program]]:
     """What is timed: loops of tiles, four cores, the textbook's notation with syncs, programs without loops."""
     many = 30_000 if looped else 700
@@ -112,18 +157,43 @@ def best(call: Callable[[], object]) -> float:
     return found
 
 
+FIRST = """
+import sys, time
+from picojoule.formats import load_machine
+from picojoule.machine import parse_program, simulate
+content, machine = open(sys.argv[1], "rb").read(), load_machine(sys.argv[2])
+start = time.process_time()
+simulate(parse_program(content), machine, check=False, engine=sys.argv[3])
+print(time.process_time() - start)
+"""
+
+
+def first(content: bytes, machine: Machine, engine: str) -> float:
+    """CPU seconds of the whole way in a fresh process."""
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "program.pjx"
+        path.write_bytes(content)
+        done = subprocess.run([sys.executable, "-c", FIRST, str(path), machine.name, engine], check=True,
+                              capture_output=True, text=True)  # fmt: skip
+    return float(done.stdout)
+
+
 def row(what: str, machine: Machine, program: Program, engine: str) -> None:
-    """One line: instructions, the engine alone, and with the layout before it."""
-    layout = plan(program, machine, COMPILED_LIMIT)
-    many, lay = layout.instructions, best(lambda: plan(program, machine, COMPILED_LIMIT))
+    """One line: instructions; millions of them a second alone, with the layout, the whole way; seconds of that, and first."""
+    layout, content = plan(program, machine, COMPILED_LIMIT), dump_program(program)
+    many = layout.instructions
     if engine == "plain":
         alone = best(lambda: Engine(layout, machine, "program").run())
+        laid = best(lambda: Engine(plan(program, machine, COMPILED_LIMIT), machine, "program").run())
     else:
         compiled(layout, machine, "program")  # loads or compiles
         alone = best(lambda: compiled(layout, machine, "program"))
-    sys.stdout.write(
-        f"{what:<42}{engine:<10}{many:>11,}{many / alone / 1e6:>10.2f}{many / (alone + lay) / 1e6:>12.2f}\n"
-    )
+        laid = best(lambda: compiled(plan(program, machine, COMPILED_LIMIT), machine, "program"))
+    whole = best(lambda: simulate(parse_program(content), machine, check=False, engine=engine, limit=COMPILED_LIMIT))
+    rates = "".join(f"{many / seconds / 1e6:>9.2f}" for seconds in (alone, laid, whole))
+    cold = first(content, machine, engine) if many <= LIMIT or engine == "compiled" else float("nan")
+    sys.stdout.write(f"{what:<40}{engine:<9}{many:>11,}{rates}{whole:>10.4f}{cold:>9.3f}\n")
+    sys.stdout.flush()
 
 
 def scalesim(python: str) -> tuple[float, list[int]] | str:
@@ -173,12 +243,15 @@ def main() -> None:
         "--scalesim", default=sys.executable, metavar="PYTHON", help="an interpreter that has scalesim"
     )
     given = options.parse_args()
-    sys.stdout.write(f"{'program':<42}{'engine':<10}{'instructions':>11}{'M/s alone':>10}{'with layout':>12}\n")
+    head = f"{'program':<40}{'engine':<9}{'instructions':>11}{'alone':>9}{'layout':>9}{'whole':>9}{'whole, s':>10}{'first, s':>9}"
+    sys.stdout.write(f"millions of instructions a second\n{head}\n")
+    long = straight()
     for engine in ("plain", "compiled"):
         if engine == "compiled" and not available():
             sys.stdout.write("compiled engine: Numba is not installed\n")
             continue
-        for what, machine, program in programs(engine == "compiled"):
+        short = [one for one in long if one[2].words <= LIMIT] if engine == "plain" else long
+        for what, machine, program in [*programs(engine == "compiled"), *short]:
             row(what, machine, program, engine)
     products(given.scalesim)
 

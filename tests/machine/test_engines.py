@@ -21,12 +21,17 @@ from picojoule.machine import (
     Program,
     Rows,
     assemble,
+    cluster_matmul,
+    column_blocks,
     find_races,
+    greedy,
     imbalance,
     in_program_order,
     matmul,
     out_of_order,
+    outer_products,
     plan,
+    row_tiles,
     run_json,
     simulate,
 )
@@ -270,6 +275,24 @@ def test_window_keeps_the_values(window: int) -> None:
     run = find_races(program, machine, given_, range(5))
     plain = matmul(replace(machine, window=0), 12, 16, 10, (4, 8, 5))
     assert run.outputs["Y"].tobytes() == simulate(plain, replace(machine, window=0), given_).outputs["Y"].tobytes()
+
+
+@pytest.mark.parametrize("window", [1, 4, 16])
+def test_schedules_on_a_window(window: int) -> None:
+    """Equality: every named schedule, made for a machine with a window, gives the bits of the one with tokens."""
+    draw = np.random.default_rng(window)
+    given_ = {
+        name: draw.standard_normal(shape).astype(np.float32) for name, shape in (("X", (16, 32)), ("W", (32, 16)))
+    }
+    cluster = load_machine("textbook-cluster")
+    for machine, made in (
+        (TEXTBOOK, lambda m: column_blocks(m, 16, 32, 16, 4)), (TEXTBOOK, lambda m: row_tiles(m, 16, 32, 16, 4)),
+        (TEXTBOOK, lambda m: outer_products(m, 16, 32, 16)), (TEXTBOOK, lambda m: greedy(m, 16, 32, 16, (4, 8, 8), "knm")),
+        (cluster, lambda m: cluster_matmul(m, 16, 32, 16, 2)), (cluster, lambda m: cluster_matmul(m, 16, 32, 16, 4, 4)),
+    ):  # fmt: skip
+        other = replace(machine, window=window)
+        run = find_races(made(other), other, given_, range(3))
+        assert run.outputs["Y"].tobytes() == simulate(made(machine), machine, given_).outputs["Y"].tobytes()
 
 
 def test_window_takes_no_tokens() -> None:

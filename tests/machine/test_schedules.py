@@ -57,6 +57,7 @@ def test_7_9() -> None:
     assert answer["lower_bound_cycles"] == 131072
     assert answer["double_buffer_cycles"] == [133888, 133144]
     assert answer["largest_double_buffered_rows"] == 32
+    assert list(answer["tiled_cycles"].values()) == [131872, 131472, 131376, 132240]
 
 
 def test_7_10() -> None:

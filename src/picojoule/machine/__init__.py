@@ -22,6 +22,7 @@ from ._exercises import exercise_7_10 as exercise_7_10
 from ._exercises import exercise_7_11 as exercise_7_11
 from ._exercises import exercise_7_12 as exercise_7_12
 from ._exercises import exercise_product as exercise_product
+from ._greedy import greedy as greedy
 from ._isa import SPECS as SPECS
 from ._isa import Instruction as Instruction
 from ._isa import decode as decode
@@ -54,6 +55,7 @@ from ._run import Load as Load
 from ._run import Run as Run
 from ._run import find_races as find_races
 from ._run import simulate as simulate
+from ._sequential import by_window as by_window
 from ._sequential import in_program_order as in_program_order
 from ._sequential import out_of_order as out_of_order
 from ._textbook import is_textbook as is_textbook

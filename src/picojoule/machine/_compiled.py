@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from picojoule.quantity import InputError
 
+from ._code import STEPS
 from ._engine import DeadlockError, Engine
-from ._layout import BUS, WAIT, Layout, Shape, space_of
+from ._layout import ROW, WAIT, Layout, space_of, ticks_of
 from ._machine import ARBITRATIONS, Machine
 from ._window import WindowEngine
 
@@ -19,10 +20,20 @@ _TOP: Final = 1 << 62  # ticks that fit a machine word
 
 
 class Timed(NamedTuple):
-    """`ticks` until the end, and ticks of opening DRAM rows by slot."""
+    """`ticks` until the end, and ticks of opening DRAM rows by shape."""
 
     ticks: int
     opening: list[int]
+
+
+class Columns(NamedTuple):
+    """The layout as the kernels take it: see machine._kernel."""
+
+    shape_of: NDArray[np.int32]
+    shapes: Ints
+    start: Ints
+    moved: NDArray[np.int32]
+    moves: Ints
 
 
 def available() -> bool:
@@ -34,8 +45,9 @@ def fits(layout: Layout, machine: Machine) -> bool:
     """Whether the compiled engine can hold a layout: no number above 62 bits, no more than four regions an instruction."""
     pages = -(-(1 << 32) // machine.rows.size) + 2 if machine.rows else 0  # that one move may open
     opening = machine.duration(machine.rows.activate + machine.rows.precharge) * pages if machine.rows else 0
-    ticks = sum(count * (shape.ticks + opening + machine.ticks) for shape, count in layout.times().items())
-    values = (abs(bound) for slot in layout.slots for name in slot.moves for bound in slot.reach(name))
+    ticks = float(layout.times.astype(np.float64) @ ticks_of(layout).astype(np.float64))
+    ticks += float(layout.times.sum()) * float(opening + machine.ticks)
+    values = (abs(bound) for slot in layout.slots.moving.values() for name in slot.moves for bound in slot.reach(name))
     return ticks < _TOP and max(values, default=0) < _TOP and _regions(layout) <= 4
 
 
@@ -44,12 +56,13 @@ def time(layout: Layout, machine: Machine, source: str) -> Timed:
     if not available():
         raise InputError("the compiled engine needs Numba, which is not installed", where="engine",
                          expected="engine='plain', or the extra `fast`", example="pip install 'picojoule[fast]'")  # fmt: skip
-    from ._kernel import IN_LINE, OPENING, walk
+    from ._kernel import IN_LINE, MOVING, OPENING, walk
 
     count = 3 * len(layout.queues)
     ids = np.concatenate([stream for queue in layout.queues for stream in queue.streams])
     first = _before([len(stream) for queue in layout.queues for stream in queue.streams])
-    slots, agents, one = _slots(layout), _agents(layout), _scalars(layout, machine)
+    columns, agents, one = _columns(layout, machine), _agents(layout), _scalars(layout, machine)
+    one[MOVING] = len(columns.moves)
     ends = np.concatenate([np.column_stack([queue.ends + first[3 * a : 3 * a + 3], queue.cluster])
                            for a, queue in enumerate(layout.queues)])  # fmt: skip
     place, stop = first.copy(), np.concatenate([ends[agent[0], :3] for agent in agents])
@@ -58,38 +71,37 @@ def time(layout: Layout, machine: Machine, source: str) -> Timed:
     open_rows = np.full(machine.rows.banks if machine.rows else 0, -1, np.int64)
     if machine.window:
         ticks = _window(
-            layout, machine, source, (slots, first, place, stop, look, line, agents, sems, ends, open_rows, one)
+            layout, machine, source, columns, (first, place, stop, look, line, agents, sems, ends, open_rows, one)
         )
-        return Timed(ticks, slots[:, OPENING].tolist())
-    ticks = int(walk(ids, slots, place, stop, end, look, line, agents, tokens, sems, ends, open_rows, one))
+        return Timed(ticks, columns.shapes[:, OPENING].tolist())
+    columns = columns._replace(start=np.ascontiguousarray(columns.start[:, 0]))
+    ticks = int(walk(ids, *columns, place, stop, end, look, line, agents, tokens, sems, ends, open_rows, one))
     if ticks < 0:
         engine = Engine(layout, machine, source)  # as the reference stands where the kernel stopped
         engine.place, engine.stop = (place - first).tolist(), (stop - first).tolist()
         engine.tokens, engine.sems, engine.line = tokens.tolist(), sems.tolist(), line[: one[IN_LINE]].tolist()
-        _resume(engine, agents, slots)
+        _resume(engine, agents, columns)
         raise DeadlockError(engine.heads(), source, Fraction(-1 - ticks, machine.ticks))
-    return Timed(ticks, slots[:, OPENING].tolist())
+    return Timed(ticks, columns.shapes[:, OPENING].tolist())
 
 
 def _regions(layout: Layout) -> int:
-    return max((len(slot.shape.reads) + len(slot.shape.writes) for slot in layout.slots), default=0)
+    return max((len(shape.reads) + len(shape.writes) for shape in layout.slots.shapes), default=0)
 
 
-def _window(layout: Layout, machine: Machine, source: str, state: tuple[Any, ...]) -> int:
+def _window(layout: Layout, machine: Machine, source: str, columns: Columns, state: tuple[Any, ...]) -> int:
     """As WindowEngine.run."""
     from ._kernel import EPOCH
     from ._kernel_window import BOUND, ENDED, ENTRY, FIRST, NEXT, OLDEST, RING, STATE, walk_window
 
-    slots, first, place, stop, look, line, agents, sems, ends, open_rows, one = state
+    agents, sems = state[5:7]
     orders = [queue.order[queue.order >= 0] for queue in layout.queues]
     rings = np.zeros((len(orders), RING), np.int64)
     rings[:, FIRST] = _before([len(order) for order in orders])
     rings[:, BOUND] = [queue.ends[0].sum() for queue in layout.queues]
     entries = np.zeros((len(orders), machine.window, ENTRY), np.int64)
     stands = np.zeros((len(orders), machine.window, machine.window), np.bool_)
-    stream_of = np.array([slot.shape.stream for slot in layout.slots], np.int64)
-    ticks = int(walk_window(np.concatenate(orders), slots, _spans(layout), stream_of, first, place, stop, look, line, agents,
-                            sems, ends, open_rows, one, rings, entries, stands))  # fmt: skip
+    ticks = int(walk_window(np.concatenate(orders), *columns, _spans(layout), *state, rings, entries, stands))
     if ticks >= 0:
         return ticks
     engine = WindowEngine(layout, machine, source)  # as the reference stands where the kernel stopped
@@ -107,19 +119,26 @@ def _window(layout: Layout, machine: Machine, source: str, state: tuple[Any, ...
 
 
 def _spans(layout: Layout) -> Ints:
-    """Regions of every slot: space, start, what steps add to it, length, rows, bytes, stride, whether it is written."""
-    from ._kernel_window import SPACE, SPAN, SPANS, STEP
+    """Regions of every shape: space, the field it starts at and what is added, length, rows, bytes, stride, if written."""
+    from ._kernel_window import SPACE, SPAN, SPANS
 
-    spans = np.zeros((len(layout.slots), SPANS, SPAN), np.int64)
+    shapes = layout.slots.shapes
+    spans = np.zeros((len(shapes), SPANS, SPAN), np.int64)
     spans[:, :, SPACE] = -1
-    for number, slot in enumerate(layout.slots):
-        parts = [(one, 0) for one in slot.shape.reads] + [(one, 1) for one in slot.shape.writes]
+    for number, shape in enumerate(shapes):
+        parts = [(one, 0) for one in shape.reads] + [(one, 1) for one in shape.writes]
         for i, (one, writes) in enumerate(parts):
-            start = slot.instruction.values[one.base] + one.offset
-            space = space_of(one.scope, slot.shape.agent)
-            spans[number, i] = (space, start, 0, 0, 0, 0, one.end - one.offset, one.rows, one.size, one.stride, writes)
-            if one.base in slot.moves:
-                spans[number, i, STEP : STEP + len(slot.trips)] = slot.moves[one.base]
+            space = space_of(one.scope, shape.agent)
+            spans[number, i] = (
+                space,
+                one.field,
+                one.offset,
+                one.end - one.offset,
+                one.rows,
+                one.size,
+                one.stride,
+                writes,
+            )
     return spans
 
 
@@ -127,40 +146,25 @@ def _before(sizes: list[int]) -> Ints:
     return np.cumsum([0, *sizes[:-1]], dtype=np.int64)
 
 
-def _slots(layout: Layout) -> Ints:
-    """A row for each slot: that of its shape, and for what depends on addresses or rounds also its own part."""
-    from ._kernel import BY, MOVED, SLOT, START, TRIPS
+def _columns(layout: Layout, machine: Machine) -> Columns:
+    from ._kernel import BY, MOVE, TRIPS
 
-    shapes = dict.fromkeys(slot.shape for slot in layout.slots)
-    places = {shape: i for i, shape in enumerate(shapes)}
-    table = np.array([_row(shape) for shape in shapes], np.int64).reshape(len(shapes), SLOT)
-    slots = table[[places[slot.shape] for slot in layout.slots]] if shapes else table
-    for row, slot in zip(slots, layout.slots, strict=True):
-        name = _ADDRESS.get(slot.shape.role)
-        if name is not None:
-            values = slot.instruction.values
-            row[START] = values.get(name, 0)
-        if slot.moves:
-            row[MOVED] = 1
-            row[TRIPS : TRIPS + len(slot.trips)] = slot.trips
-            if name in slot.moves:
-                row[BY : BY + len(slot.trips)] = slot.moves[name]
-    return slots
-
-
-_ADDRESS: Final = {BUS: "far", WAIT: "value"}
-
-
-def _row(shape: Shape) -> tuple[int, ...]:
-    """Ticks, role, two tokens waited for, two signalled, what is a slot's own, a region in DRAM, agent, two targets."""
-    region = (0, 0, 0)
-    if shape.role == BUS and shape.reads:
-        far = (shape.reads + shape.writes)[shape.kind == "store"]
-        region = (far.rows, far.size, far.stride)
-    targets = [3 * shape.agent + token % 3 for token in shape.signals]
-    tokens = (*(*shape.waits, -1, -1)[:2], *(*shape.signals, -1, -1)[:2])
-    own = (0, *(0,) * 4, *(1,) * 4)  # start, steps, counts of loops
-    return (shape.ticks, shape.role, *tokens, shape.sem, *own, *region, shape.agent, *(*targets, -1, -1)[:2], 0, 0, 0)
+    slots = layout.slots
+    shapes = np.concatenate(
+        [np.zeros((0, ROW), np.int64), *slots.rows]
+    )  # its own: ticks of DRAM rows are counted there
+    needed = machine.window or machine.rows or any(shape.role == WAIT for shape in slots.shapes)
+    start = slots.addresses() if needed else np.zeros((0, STEPS), np.int64)
+    moved = np.full(len(slots) if slots.moving else 0, -1, np.int32)
+    moves = np.zeros((len(slots.moving), MOVE), np.int64)
+    moves[:, TRIPS : TRIPS + 4] = 1
+    for row, (number, slot) in enumerate(slots.moving.items()):
+        moved[number] = row
+        moves[row, TRIPS : TRIPS + len(slot.trips)] = slot.trips
+        for column, name in enumerate(slot.instruction.spec.steps):
+            by = slot.moves.get(name, ())
+            moves[row, BY + 4 * column : BY + 4 * column + len(by)] = by
+    return Columns(slots.shape_of, shapes, start, moved, moves)
 
 
 def _agents(layout: Layout) -> Ints:
@@ -174,11 +178,13 @@ def _agents(layout: Layout) -> Ints:
 
 
 def _scalars(layout: Layout, machine: Machine) -> Ints:
-    from ._kernel import ACTIVATE, ACTIVE, ARBITRATION, BANKS, LAST, ONE, OWNER, PAGE, PRECHARGE, SETTLED, SYNCS
+    from ._kernel import ACTIVATE, ACTIVE, ARBITRATION, BANKS, BEYOND, LAST, ONE, OWNER, PAGE, PRECHARGE, SETTLED, SYNCS
 
     one, rows = np.zeros(ONE, np.int64), machine.rows
     one[[OWNER, LAST]], one[SETTLED] = -1, 1
     one[SYNCS] = sum(len(queue.ends) - 1 for queue in layout.queues)
+    lengths = [len(stream) for queue in layout.queues for stream in queue.streams]
+    one[BEYOND] = max((s + 1 for s, length in enumerate(lengths) if length), default=0)
     one[ACTIVE] = sum(len(queue.ends) > 1 or any(map(len, queue.streams)) for queue in layout.queues)
     one[ARBITRATION] = ARBITRATIONS.index(machine.arbitration)
     if rows:
@@ -187,8 +193,9 @@ def _scalars(layout: Layout, machine: Machine) -> Ints:
     return one
 
 
-def _resume(engine: Engine, agents: Ints, slots: Ints) -> None:
+def _resume(engine: Engine, agents: Ints, columns: Columns) -> None:
     from ._kernel import EPOCH, LEFT, SEEN
 
     engine.epoch, engine.left = agents[:, EPOCH].tolist(), agents[:, LEFT].tolist()
-    engine.seen = slots[:, SEEN].tolist()
+    for slot in np.flatnonzero(columns.moved >= 0).tolist():
+        engine.seen[slot] = int(columns.moves[columns.moved[slot], SEEN])

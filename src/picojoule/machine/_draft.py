@@ -75,7 +75,13 @@ class Draft:
         return now
 
     def program(self, buffers: Sequence[Buffer], source: str) -> Program:
-        """The scheduled program: tokens inside an agent, counters between agents."""
+        """The scheduled program: tokens inside an agent, counters between agents.
+
+        Where hardware finds what may start, each agent's nodes follow each other so that whatever one needs stands before
+        it, as close to the order in which they were added as that allows; counters between agents alone.
+        """
+        if self.machine.window:
+            return self._sequential(buffers, source)
         order: list[list[int]] = [[] for _ in range(3 * len(self.machine.agents))]
         for number in sorted(range(len(self.nodes)), key=lambda i: (self.nodes[i].start, i)):
             order[3 * self.nodes[number].agent + self.nodes[number].stream].append(number)
@@ -96,6 +102,55 @@ class Draft:
             if code:
                 sections[name] = tuple(code)
         return Program(sections, tuple(buffers), source=source)
+
+    def _sequential(self, buffers: Sequence[Buffer], source: str) -> Program:
+        order = self._topological()
+        place = {number: at for at, number in enumerate(order)}
+        posts: dict[int, set[int]] = {}
+        waits: dict[int, list[tuple[int, int]]] = {}
+        seen: dict[tuple[int, int], int] = {}  # by (who waits, for whom): how far it has waited
+        for number in order:
+            mine = self.nodes[number].agent
+            wanted: dict[int, int] = {}
+            for need in self.nodes[number].needs:
+                other = self.nodes[need].agent
+                if other != mine:
+                    wanted[other] = max(wanted.get(other, -1), place[need])
+            for other, at in sorted(wanted.items()):
+                if at > seen.get((mine, other), -1):
+                    seen[mine, other] = at
+                    posts.setdefault(other, set()).add(at)
+                    waits.setdefault(number, []).append((other, at))
+        ranks = {agent: {at: rank + 1 for rank, at in enumerate(sorted(found))} for agent, found in posts.items()}
+        sections: dict[str, list[Instruction]] = {}
+        for at, number in enumerate(order):
+            node = self.nodes[number]
+            code = sections.setdefault(self.machine.agents[node.agent], [])
+            for other, position in waits.get(number, ()):
+                code.append(make("wait", on=node.stream, sem=other, value=ranks[other][position]))
+            code.append(Instruction(node.instruction.name, node.instruction.values))
+            if at in posts.get(node.agent, ()):
+                code.append(make("post", on=node.stream, sem=node.agent))
+        return Program(sections, tuple(buffers), source=source)
+
+    def _topological(self) -> list[int]:
+        """Every node after what it needs; of those that may come next, the one that was added first."""
+        left = [len(set(node.needs)) for node in self.nodes]
+        after: list[list[int]] = [[] for _ in self.nodes]
+        for number, node in enumerate(self.nodes):
+            for need in set(node.needs):
+                after[need].append(number)
+        ready = [number for number, count in enumerate(left) if not count]
+        order = list[int]()
+        while ready:
+            number = heappop(ready)
+            order.append(number)
+            for other in after[number]:
+                left[other] -= 1
+                if not left[other]:
+                    heappush(ready, other)
+        assert len(order) == len(self.nodes), "schedule() refuses nodes that wait for each other"
+        return order
 
     def _links(
         self, order: list[list[int]], place: dict[int, int]

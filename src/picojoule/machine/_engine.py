@@ -14,6 +14,8 @@ from fractions import Fraction
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from picojoule.quantity import InputError
 
 from ._dram import OpenRows
@@ -49,6 +51,9 @@ class Engine:
         self.tracks: list[list[int]] = [stream.tolist() for queue in self.queues for stream in queue.streams]
         self.place, self.flying = [0] * count, [-1] * count  # in its track; the slot that runs, or -1
         self.ends = [queue.ends.tolist() for queue in self.queues]
+        self.wide = [
+            np.diff(queue.ends.sum(axis=1), prepend=0).tolist() for queue in self.queues
+        ]  # epochs, in instructions
         self.cluster = [queue.cluster.tolist() for queue in self.queues]
         self.epoch = [0] * len(self.queues)
         self.stop: list[int] = [end for ends in self.ends for end in ends[0]]
@@ -58,25 +63,27 @@ class Engine:
         self.syncs = sum(len(ends) - 1 for ends in self.ends)  # still to pass
         self.active = [a for a, ends in enumerate(self.ends) if len(ends) > 1 or any(ends[0])]
         self.live = [s for s, track in enumerate(self.tracks) if track]
+        self.shapes, self.shape_of = layout.slots.shapes, layout.slots.shape_of.tolist()
         self.seen = [0] * len(self.slots)  # how often each slot was issued
-        self.opening = [0] * len(self.slots)  # ticks of DRAM rows
+        self.opening = [0] * len(self.shapes)  # ticks of DRAM rows
         self.rows = OpenRows(machine, machine.rows) if machine.rows else None
         self.ops: dict[int, Op] = {}  # what runs, in slow runs
         self.events: list[tuple[int, Op, int, int]] | None = None
         self.touched: list[int] = []  # streams that something has happened to
         self.settled = [agent for agent, left in enumerate(self.left) if not left]  # have ended an epoch, not looked at
+        self.held: list[int] = []  # streams that wait for a counter
         self.meeting: list[int] = []  # agents at a sync of the cluster
 
-    def run(self, trace: bool = False) -> int:
+    def run(self, trace: bool = False) -> int:  # noqa: PLR0915 - calls cost more than what they would do
         """Ticks until everything has ended."""
         self.events = [] if trace else None
         slow = bool(self.check or self.memory or self.random or self.rows or trace)
         now, count, heap = 0, len(self.place), list[int]()
         place, stop, flying, tracks, seen = self.place, self.stop, self.flying, self.tracks, self.seen
-        tokens, touched, settle = self.tokens, self.touched, self._settle
-        waits = [slot.shape.waits for slot in self.slots]
-        roles = [slot.shape.role for slot in self.slots]
-        ticks_of = [slot.shape.ticks for slot in self.slots]
+        tokens, left, settled, line = self.tokens, self.left, self.settled, self.line
+        shapes = [self.shapes[shape] for shape in self.shape_of]
+        waits, signals = [one.waits for one in shapes], [one.signals_to for one in shapes]
+        roles, ticks_of = [one.role for one in shapes], [one.ticks for one in shapes]
         look = list(self.live)
         while True:
             while look:
@@ -84,14 +91,18 @@ class Engine:
                 while i < len(look):
                     s = look[i]
                     i += 1
-                    if flying[s] >= 0 or place[s] >= stop[s]:
+                    at = place[s]
+                    if flying[s] >= 0 or at >= stop[s]:
                         continue
-                    number = tracks[s][place[s]]
+                    number = tracks[s][at]
                     for token in waits[number]:
                         if not tokens[token]:
                             break
                     else:
-                        if roles[number] and not self._may(s, number, roles[number]):
+                        role = roles[number]
+                        if role == BUS and self.bus < 0 and not line:
+                            self.bus = self.last = s
+                        elif role and not self._may(s, number, role):
                             continue
                         for token in waits[number]:
                             tokens[token] -= 1
@@ -101,22 +112,42 @@ class Engine:
                         if ticks:
                             heappush(heap, (now + ticks) * count + s)
                         else:
-                            settle(s)
-                            again += _later(touched, look, i, s)
-                look = sorted(set(again))
-                while not look and self.syncs and self.settled:
+                            self._settle(s)
+                            again += _later(self.touched, look, i, s)
+                look = sorted(set(again)) if again else again
+                while not look and self.syncs and settled:
                     look = self._next_epoch()
             if not heap:
                 if self.syncs or any(place[s] < len(tracks[s]) for s in self.live):
                     raise DeadlockError(self.heads(), self.source, Fraction(now, self.machine.ticks))
                 return now
             now, s = divmod(heappop(heap), count)
-            settle(s)
-            limit = (now + 1) * count
-            while heap and heap[0] < limit:
-                settle(heappop(heap) % count)
-            look = sorted(set(touched))  # never empty: the streams that ended are among them
-            touched.clear()
+            limit, look = (now + 1) * count, []
+            while True:  # as _settle, which is too slow here
+                number = flying[s]
+                flying[s] = -1
+                place[s] += 1
+                look.append(s)
+                for token, target in signals[number]:
+                    tokens[token] += 1
+                    look.append(target)
+                role = roles[number]
+                if role == BUS:
+                    self.bus = -1
+                    if line:
+                        look.append(self._next_in_line())
+                elif role == POST:
+                    self.sems[self.shapes[self.shape_of[number]].sem] += 1
+                    look += self.held
+                    self.held.clear()
+                left[s // 3] -= 1
+                if not left[s // 3]:
+                    settled.append(s // 3)
+                if not heap or heap[0] >= limit:
+                    break
+                s = heappop(heap) % count
+            if len(look) > 1:
+                look = sorted(set(look))
 
     def _may(self, s: int, number: int, role: int) -> bool:
         """Whether the counter has been reached, or the bus is free and this stream's turn."""
@@ -129,7 +160,10 @@ class Engine:
             self.bus = self.last = s
         elif role == WAIT:
             slot = self.slots[number]
-            return self.sems[slot.instruction.values["sem"]] >= slot.value("value", self.seen[number])
+            if self.sems[slot.shape.sem] >= slot.value("value", self.seen[number]):
+                return True
+            self.held.append(s)
+            return False
         return True
 
     def _next_in_line(self) -> int:
@@ -154,7 +188,7 @@ class Engine:
         elif self.rows and slot.shape.role == BUS:
             far = (op.reads + op.writes)[op.values["dst"] == 0]
             opening = self.rows.ticks(far.start, far.rows, far.size, far.stride)
-            self.opening[number] += opening
+            self.opening[self.shape_of[number]] += opening
             ticks += opening
         if self.events is not None:
             self.events.append((number, op, now, now + ticks))
@@ -163,18 +197,20 @@ class Engine:
     def _settle(self, s: int) -> None:
         """End what runs on a stream."""
         number, agent = self.flying[s], s // 3
-        shape = self.slots[number].shape
+        shape = self.shapes[self.shape_of[number]]
         self.flying[s] = -1
         self.touched.append(s)
-        for token in shape.signals:
+        for token, target in shape.signals_to:
             self.tokens[token] += 1
-            self.touched.append(3 * agent + token % 3)
+            self.touched.append(target)
         if shape.role == BUS:
             self.bus = -1
-            self.touched += self.line
+            if self.line:  # nobody else who stands there can be the next
+                self.touched.append(self._next_in_line())
         elif shape.role == POST:
-            self.sems[self.slots[number].instruction.values["sem"]] += 1
-            self.touched += self.live
+            self.sems[shape.sem] += 1
+            self.touched += self.held
+            self.held.clear()
         self.place[s] += 1
         self.left[agent] -= 1
         if not self.left[agent]:
@@ -188,21 +224,23 @@ class Engine:
                 self.meeting.append(agent)
             elif self.epoch[agent] + 1 < len(self.ends[agent]):
                 passed.append(agent)
-        if len(self.meeting) == len(self.active):
+        if self.meeting and len(self.meeting) == len(self.active):
             passed += self.meeting
             self.meeting = []
-        self.settled = []
+        self.settled.clear()
         looks = list[int]()
         for agent in passed:
-            self.epoch[agent] += 1
+            self.epoch[agent] = epoch = self.epoch[agent] + 1
             self.syncs -= 1
-            first, ends = 3 * agent, self.ends[agent][self.epoch[agent]]
-            self.stop[first : first + 3] = ends
-            self.left[agent] = left = sum(ends) - sum(self.place[first : first + 3])
+            first = 3 * agent
+            self.stop[first : first + 3] = self.ends[agent][epoch]
+            self.left[agent] = self.wide[agent][epoch]
             looks += (first, first + 1, first + 2)
-            if not left:
+            if not self.left[agent]:
                 self.settled.append(agent)
-        return sorted(looks)
+        if len(passed) > 1:
+            looks.sort()
+        return looks
 
     def _check(self, s: int, op: Op) -> None:
         """Whether `op`, about to issue on stream s, touches what another instruction in flight touches."""

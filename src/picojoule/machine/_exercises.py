@@ -1,13 +1,14 @@
 """The textbook's exercises on processors, computed from a machine. Each returns names and numbers (cycles unless said)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 from picojoule.quantity import InputError
 
 from ._cluster import cluster_matmul, cluster_times
+from ._greedy import greedy
 from ._machine import Machine
 from ._matmul import Times, column_blocks, matmul, no_overlap, outer_products, row_tiles, times
 from ._program import Program
@@ -57,12 +58,31 @@ def exercise_7_8(machine: Machine, blocks: Sequence[int] = (4, 8)) -> Answer:
 
 
 def exercise_7_9(machine: Machine, tiles: Sequence[int] = (32, 1024)) -> Answer:
-    """1024×256 by 256×128: also W whole and X in row tiles, double-buffered; the tallest row tile that can be."""
+    """1024×256 by 256×128: also W whole and X in row tiles, double-buffered; the tallest row tile that can be; schedules of
+    small tiles by name (None: they do not fit the machine)."""
     rows = 1
     while 4 * rows * (256 + 128) * 2 * 2 <= machine.sizes["nram"]:
         rows *= 2
     return {**exercise_product(machine, 1024, 256, 128), "tiles": list(tiles), "largest_double_buffered_rows": rows,
-            "double_buffer_cycles": [float(_cycles(row_tiles(machine, 1024, 256, 128, t), machine)) for t in tiles]}  # fmt: skip
+            "double_buffer_cycles": [float(_cycles(row_tiles(machine, 1024, 256, 128, t), machine)) for t in tiles],
+            "tiled_cycles": {name: _fitting(machine, *how) for name, how in _TILED_7_9.items()}}  # fmt: skip
+
+
+_Maker = Callable[[Machine, int, int, int, tuple[int, int, int], str], Program]
+_TILED_7_9: Final[dict[str, tuple[_Maker, tuple[int, int, int], str]]] = {
+    "32 rows, W in blocks of 16 columns": (matmul, (32, 256, 16), "mnk"),
+    "16 rows, 32x16 of W, loads first": (greedy, (16, 32, 16), "mkn"),
+    "16 rows, 32x16 of W, fixed places": (matmul, (16, 32, 16), "mkn"),
+    "8 rows, 16x16 of W, fixed places": (matmul, (8, 16, 16), "mkn"),
+}
+
+
+def _fitting(machine: Machine, maker: _Maker, tile: tuple[int, int, int], order: str) -> float | None:
+    try:
+        program = maker(machine, 1024, 256, 128, tile, order)
+    except InputError:
+        return None
+    return float(_cycles(program, machine))
 
 
 def exercise_7_10(machine: Machine, compress_x: int = 2, compress_w: int = 4) -> Answer:

@@ -33,7 +33,10 @@ class Region(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Bits of an instruction. `names` are the words for its values; `default` may be left out of assembly."""
+    """Bits of an instruction. `names` are the words for its values; `default` may be left out of assembly.
+
+    Of a field that is sometimes an address and sometimes not, `address` is how many bits it has as one.
+    """
 
     name: str
     bits: int
@@ -41,13 +44,21 @@ class Field:
     default: int | None = None
     signed: bool = False
     names: tuple[str, ...] = ()
+    address: int = 0
+
+    @property
+    def top(self) -> int:
+        """One past the greatest value that can be written."""
+        return len(self.names) or 1 << (self.bits - self.signed)
+
+    @property
+    def least(self) -> int:
+        """The least value that can be written."""
+        return 0 if self.names else -self.top if self.signed else self.low
 
     def fits(self, value: int) -> bool:
         """Whether `value` can be written."""
-        if self.names:
-            return 0 <= value < len(self.names)
-        top = 1 << (self.bits - self.signed)
-        return (-top if self.signed else self.low) <= value < top
+        return self.least <= value < self.top
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +282,7 @@ _TABLE: Final = (
     Spec("vec", 8, "Element by element in NRAM: dst = fn(a, b). With `imm`, b is not an address but the bits of a float32."
          " `quantise` is a times b, to the nearest even, to int8; `dequantise` is a in float32 times b.",
          (Field("fn", 5, names=meaning.FUNCTIONS), _TYPE, Field("dst", 24), Field("a", 24, default=0),
-          Field("b", 32, default=0), Field("length", 24, 1), Field("imm", 1, default=0)),
+          Field("b", 32, default=0, address=24), Field("length", 24, 1), Field("imm", 1, default=0)),
          lambda _: "compute", "length / lanes; exp, tanh, sigmoid, div, sqrt, erf, log: length / special", _vec_ticks,
          lambda _: "vector", _vec_counts, _vec_reads, _vec_writes, meaning.vec, ("dst", "a", "b")),
     Spec("post", 9, "Adds one to counter `sem`, which all agents see, once all before it in its stream has ended.",
@@ -345,8 +356,7 @@ def _check_vec(values: Values, where: str) -> None:
 def _bounds(one: Field) -> str:
     if one.names:
         return f"one of {', '.join(one.names)}"
-    top = 1 << (one.bits - one.signed)
-    return f"{-top if one.signed else one.low} to {top - 1}"
+    return f"{one.least} to {one.top - 1}"
 
 
 def _example(spec: Spec) -> str:
@@ -354,14 +364,54 @@ def _example(spec: Spec) -> str:
                                   if f.default is None)])  # fmt: skip
 
 
-def encode(instruction: Instruction) -> int:
-    """The 128-bit word."""
-    spec = instruction.spec
-    word, at = spec.opcode | instruction.tokens << 4, 8
+class Cut(NamedTuple):
+    """Where a field stands in the word."""
+
+    name: str
+    at: int
+    mask: int
+    sign: int  # twice the highest bit of a signed field, else 0
+    least: int
+    top: int
+
+
+def _cuts(spec: Spec) -> tuple[Cut, ...]:
+    """The fields of an entry, one after the other from bit 8 on."""
+    found, at = [], 8
     for one in spec.fields:
-        word |= (instruction.values[one.name] & ((1 << one.bits) - 1)) << at
+        mask = (1 << one.bits) - 1
+        found.append(Cut(one.name, at, mask, (mask + 1) if one.signed else 0, one.least, one.top))
         at += one.bits
+    return tuple(found)
+
+
+CUTS: Final = {spec.opcode: _cuts(spec) for spec in _TABLE}
+_USED: Final = {spec.opcode: 8 + sum(one.bits for one in spec.fields) for spec in _TABLE}
+
+
+def encode(instruction: Instruction) -> int:
+    """The 128-bit word. Raises InputError for a value that its field cannot hold."""
+    name, values = instruction.name, instruction.values
+    opcode = instruction.spec.opcode
+    word = opcode | instruction.tokens << 4
+    for cut in CUTS[opcode]:
+        value = values[cut.name]
+        if not cut.least <= value < cut.top:
+            make(name, tokens=instruction.tokens, line=instruction.line, **values)  # raises
+        word |= (value & cut.mask) << cut.at
+    if instruction.tokens >> 4:
+        make(name, tokens=instruction.tokens, line=instruction.line, **values)
     return word
+
+
+def unpack(word: int, line: int = 0) -> Instruction:
+    """The instruction of a word that is known to be one."""
+    spec = _OPCODES[word & 15]
+    values = {}
+    for name, at, mask, sign, _, _ in CUTS[word & 15]:
+        value = word >> at & mask
+        values[name] = value - sign if value & sign >> 1 else value
+    return Instruction(spec.name, values, word >> 4 & 15, line)
 
 
 def decode(word: int, line: int = 0) -> Instruction:
@@ -370,14 +420,10 @@ def decode(word: int, line: int = 0) -> Instruction:
     where = f"line {line}" if line else "instruction word"
     if spec is None or not 0 <= word < 1 << 128:
         raise InputError(f"no opcode {word & 15}", where=where, expected="a word that encode() wrote")
-    at, values = 8, {}
-    for one in spec.fields:
-        value = word >> at & ((1 << one.bits) - 1)
-        values[one.name] = value - (1 << one.bits) if one.signed and value >> (one.bits - 1) else value
-        at += one.bits
-    if word >> at:
+    if word >> _USED[spec.opcode]:
         raise InputError(f"{spec.name}: unused bits are set", where=where, expected="0 in every bit without a field")
-    return make(spec.name, tokens=word >> 4 & 15, line=line, **values)
+    found = unpack(word, line)
+    return make(spec.name, tokens=found.tokens, line=line, **found.values)
 
 
 def isa_markdown() -> str:

@@ -1,9 +1,10 @@
 """The compiled engine's inner loop: the same instants, passes and rules as machine._engine, over arrays, in Numba.
 
-Imported only when it is wanted: loading Numba takes longer than timing a small program. A row of `slots` is one word of
-the code, of `agents` one agent, of `ends` one epoch; the names below are their columns, and the places of `one`. By stream
-there are: `place` and `stop` in `ids`, the `end` of what runs (-1: nothing does), `look` (something happened to it), `line`
-(who stands at this place of the line for the bus).
+Imported only when it is wanted: loading Numba takes longer than timing a small program. A row of `shapes` is one shape of
+the layout, of `moves` one slot whose fields steps move, of `agents` one agent, of `ends` one epoch; the names below are
+their columns, and the places of `one`. `shape_of`, `start` (the first field that steps can move, in the first round) and
+`moved` (its row of `moves`, or -1) are by slot. By stream there are: `place` and `stop` in `ids`, the `end` of what runs
+(-1: nothing does), `look` (something happened to it), `line` (who stands at this place of the line for the bus).
 """
 
 from collections.abc import Callable
@@ -18,12 +19,14 @@ from ._layout import BUS, POST, WAIT
 Ints = NDArray[np.int64]
 Ids = NDArray[np.int32]
 Flags = NDArray[np.bool_]
-TICKS, ROLE, WAITS, SIGNALS, SEM, START, BY, TRIPS = 0, 1, 2, 4, 6, 7, 8, 12  # WAITS, SIGNALS: 2; BY, TRIPS: 4
-ROWS, SIZE, STRIDE, AGENT_OF, TARGETS = 16, 17, 18, 19, 20  # TARGETS: 2, the streams that the signals go to
-MOVED, SEEN, OPENING, SLOT = 22, 23, 24, 25  # MOVED: whether steps move START; then SEEN is how often it was issued
+TICKS, ROLE, WAITS, SIGNALS, TARGETS, SEM = 0, 1, 2, 4, 6, 8  # WAITS, SIGNALS, TARGETS (streams of the signals): 2
+ROWS, SIZE, STRIDE, AGENT_OF, STREAM_OF, OPENING = 9, 10, 11, 12, 13, 14
+SEEN, TRIPS, BY, MOVE = 0, 1, 5, 17  # of a row of moves: rounds so far, counts of 4 loops, what they add to 3 fields
 FIRST_END, EPOCHS, EPOCH, LEFT, AGENT = range(5)
 CLUSTER = 3  # after the ends of the three streams
-OWNER, LAST, IN_LINE, SYNCS, SETTLED, ACTIVE, ARBITRATION, PAGE, BANKS, ACTIVATE, PRECHARGE, ONE = range(12)
+OWNER, LAST, IN_LINE, SYNCS, SETTLED, ACTIVE, ARBITRATION, PAGE, BANKS, ACTIVATE, PRECHARGE, MOVING, BEYOND, ONE = (
+    range(14)
+)
 FIRST_COME: Final = 0
 FIXED: Final = 1
 
@@ -38,18 +41,20 @@ def _jit(function: Callable[..., object]) -> Any:
         return numba.njit(function)
 
 
-def _value(slots: Ints, slot: int) -> int:
-    """The field that steps move, in the present round."""
-    number, found = slots[slot, SEEN], slots[slot, START]
+def _value(start: int, moves: Ints, row: int, column: int) -> int:
+    """A field that steps move, in the present round; `start` if row is -1."""
+    if row < 0:
+        return start
+    number, found = moves[row, SEEN], start
     for level in range(3, -1, -1):
-        trips = slots[slot, TRIPS + level]
+        trips = moves[row, TRIPS + level]
         if trips > 1:
-            found += slots[slot, BY + level] * (number % trips)
+            found += moves[row, BY + 4 * column + level] * (number % trips)
             number //= trips
     return int(found)
 
 
-value: Final[Any] = numba.njit(inline="always")(_value)
+value: Final[Any] = _jit(_value)
 
 
 def _run(one: Ints, open_rows: Ints, first: int, size: int) -> int:
@@ -74,15 +79,15 @@ def _run(one: Ints, open_rows: Ints, first: int, size: int) -> int:
 run: Final[Any] = _jit(_run)
 
 
-def _opening_at(slots: Ints, one: Ints, open_rows: Ints, slot: int, far: int) -> int:
+def _opening_at(shapes: Ints, one: Ints, open_rows: Ints, shape: int, far: int) -> int:
     """Ticks to open the rows that a move from or to `far` touches."""
-    rows, size = slots[slot, ROWS], slots[slot, SIZE]
-    if slots[slot, STRIDE] == size:
+    rows, size = shapes[shape, ROWS], shapes[shape, SIZE]
+    if shapes[shape, STRIDE] == size:
         size, rows = size * rows, 1
     opening = 0
     for row in range(rows):
-        opening += run(one, open_rows, far + row * slots[slot, STRIDE], size)
-    slots[slot, OPENING] += opening
+        opening += run(one, open_rows, far + row * shapes[shape, STRIDE], size)
+    shapes[shape, OPENING] += opening
     return opening
 
 
@@ -156,22 +161,25 @@ next_epoch: Final[Any] = _jit(_next_epoch)
 
 
 def _walk(  # noqa: PLR0915 - one body, because handing arrays to helpers costs more than the work
-    ids: Ids, slots: Ints, place: Ints, stop: Ints, end: Ints, look: Flags, line: Ints, agents: Ints, tokens: Ints,
-    sems: Ints, ends: Ints, open_rows: Ints, one: Ints,
+    ids: Ids, shape_of: Ids, shapes: Ints, start: Ints, moved: Ids, moves: Ints, place: Ints, stop: Ints, end: Ints,
+    look: Flags, line: Ints, agents: Ints, tokens: Ints, sems: Ints, ends: Ints, open_rows: Ints, one: Ints,
 ) -> int:  # fmt: skip
     """Ticks until everything has ended, or -1 - the tick of a deadlock.
 
     A round of `s` over the streams either ends what ends now, or is a pass that issues; what takes no time ends in it.
+    After a round `after` is the next tick at which something ends. The streams from `one[BEYOND]` on are empty.
     """
-    count, now, passing, more = len(place), 0, True, False
+    count, now, passing, more = one[BEYOND], 0, True, False
     while True:
+        after = -1
         for s in range(count):
             at = place[s]
             if passing and look[s]:
                 look[s] = False
                 if end[s] < 0 and at < stop[s]:
                     slot = ids[at]
-                    first, second, role = slots[slot, WAITS], slots[slot, WAITS + 1], slots[slot, ROLE]
+                    shape = shape_of[slot]
+                    first, second, role = shapes[shape, WAITS], shapes[shape, WAITS + 1], shapes[shape, ROLE]
                     ready = (first < 0 or tokens[first] > 0) and (second < 0 or tokens[second] > 0)
                     if ready and role == BUS:
                         if one[OWNER] < 0 and not one[IN_LINE]:
@@ -179,40 +187,45 @@ def _walk(  # noqa: PLR0915 - one body, because handing arrays to helpers costs 
                         else:
                             ready = in_turn(line, one, s)
                     elif ready and role == WAIT:
-                        ready = sems[slots[slot, SEM]] >= value(slots, slot)
+                        row = moved[slot] if one[MOVING] else -1
+                        ready = sems[shapes[shape, SEM]] >= value(start[slot], moves, row, 0)
                     if ready:
                         if first >= 0:
                             tokens[first] -= 1
                         if second >= 0:
                             tokens[second] -= 1
-                        end[s] = now + slots[slot, TICKS]
+                        end[s] = now + shapes[shape, TICKS]
                         if role == BUS and one[BANKS]:
-                            end[s] += opening_at(slots, one, open_rows, slot, value(slots, slot))
-                        if slots[slot, MOVED]:
-                            slots[slot, SEEN] += 1
+                            row = moved[slot] if one[MOVING] else -1
+                            far = value(start[slot], moves, row, 0)
+                            end[s] += opening_at(shapes, one, open_rows, shape, far)
+                        if one[MOVING] and moved[slot] >= 0:
+                            moves[moved[slot], SEEN] += 1
                         more = more or end[s] == now
             if end[s] == now:
-                slot = ids[at]
+                shape = shape_of[ids[at]]
                 end[s] = -1
                 place[s] = at + 1
                 look[s] = True
-                first, second, agent = slots[slot, SIGNALS], slots[slot, SIGNALS + 1], slots[slot, AGENT_OF]
+                first, second, agent = shapes[shape, SIGNALS], shapes[shape, SIGNALS + 1], shapes[shape, AGENT_OF]
                 if first >= 0:
                     tokens[first] += 1
-                    look[slots[slot, TARGETS]] = True
+                    look[shapes[shape, TARGETS]] = True
                 if second >= 0:
                     tokens[second] += 1
-                    look[slots[slot, TARGETS + 1]] = True
-                if slots[slot, ROLE] == BUS:
+                    look[shapes[shape, TARGETS + 1]] = True
+                if shapes[shape, ROLE] == BUS:
                     one[OWNER] = -1
-                    for i in range(one[IN_LINE]):
-                        look[line[i]] = True
-                elif slots[slot, ROLE] == POST:
-                    sems[slots[slot, SEM]] += 1
+                    if one[IN_LINE]:  # nobody else who stands there can be the next
+                        look[next_in_line(line, one)] = True
+                elif shapes[shape, ROLE] == POST:
+                    sems[shapes[shape, SEM]] += 1
                     look[:] = True
                 agents[agent, LEFT] -= 1
                 if agents[agent, LEFT] == 0:
                     one[SETTLED] = 1
+            if end[s] >= 0 and (after < 0 or end[s] < after):
+                after = end[s]
         if not passing:
             passing = True
             continue
@@ -221,10 +234,6 @@ def _walk(  # noqa: PLR0915 - one body, because handing arrays to helpers costs 
         if more:
             more = False
             continue
-        after = -1
-        for s in range(count):
-            if end[s] >= 0 and (after < 0 or end[s] < after):
-                after = end[s]
         if after < 0:
             break
         now, passing = after, False

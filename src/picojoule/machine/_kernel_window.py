@@ -1,8 +1,9 @@
 """The compiled twin of machine._window: out-of-order issue over arrays, in Numba.
 
-A row of `spans` is one region of one slot, `SPANS` to a slot. Place p in the order of an agent stands in entry p % window of
-its ring; `entries` has its state, how many earlier ones stand against it, its value of a wait, its address in DRAM, and the
-start of each region in its round; `stands` says entry by entry who stands against whom.
+A row of `spans` is one region of one shape, `SPANS` to a shape; `start` has the fields that steps can move, by slot. Place
+p in the order of an agent stands in entry p % window of its ring; `entries` has its state, how many earlier ones stand
+against it, its value of a wait, its address in DRAM, and the start of each region in its round; `stands` says entry by
+entry who stands against whom.
 """
 
 from typing import Any, Final
@@ -13,17 +14,16 @@ from numpy.typing import NDArray
 from ._kernel import (
     AGENT_OF,
     BANKS,
-    BY,
     LEFT,
+    MOVING,
     OWNER,
     ROLE,
     SEEN,
     SEM,
     SETTLED,
-    START,
+    STREAM_OF,
     SYNCS,
     TICKS,
-    TRIPS,
     Flags,
     Ids,
     Ints,
@@ -31,31 +31,18 @@ from ._kernel import (
     in_turn,
     next_epoch,
     opening_at,
+    value,
 )
 from ._layout import BUS, POST, WAIT
 
 Stands = NDArray[np.bool_]  # (agents, window, window)
-SPACE, FROM, STEP, LENGTH, LINES, BYTES, APART, WRITES, SPAN = 0, 1, 2, 6, 7, 8, 9, 10, 11  # STEP: 4
+SPACE, FIELD, FROM, LENGTH, LINES, BYTES, APART, WRITES, SPAN = range(9)  # FROM: what is added to the field
 SPANS: Final = 4
 STATE, AGAINST, VALUE, STARTS, ENTRY = 0, 1, 2, 3, 3 + SPANS
 ENDED, STANDING, RUNNING = range(3)
 OLDEST, NEXT, BOUND, FIRST, RING = range(
     5
 )  # of an agent: places in its order, where its epoch ends, its place in `order`
-
-
-def _at_round(slots: Ints, slot: int, start: int, row: Ints, by: int) -> int:
-    """A number that steps move, in the round that the slot is in."""
-    number, found = slots[slot, SEEN], start
-    for level in range(3, -1, -1):
-        trips = slots[slot, TRIPS + level]
-        if trips > 1:
-            found += row[by + level] * (number % trips)
-            number //= trips
-    return int(found)
-
-
-at_round: Final[Any] = _jit(_at_round)
 
 
 def _overlaps(a: Ints, x: int, b: Ints, y: int) -> bool:
@@ -75,21 +62,21 @@ def _overlaps(a: Ints, x: int, b: Ints, y: int) -> bool:
 overlaps: Final[Any] = _jit(_overlaps)
 
 
-def _conflict(spans: Ints, entries: Ints, a: int, slot: int, here: int, other: int, there: int) -> bool:
+def _conflict(spans: Ints, entries: Ints, a: int, shape: int, here: int, other: int, there: int) -> bool:
     """Whether two instructions touch a byte that one of them writes."""
     for i in range(SPANS):
-        if spans[slot, i, SPACE] < 0:
+        if spans[shape, i, SPACE] < 0:
             break
-        x, x_end = entries[a, here, STARTS + i], entries[a, here, STARTS + i] + spans[slot, i, LENGTH]
+        x, x_end = entries[a, here, STARTS + i], entries[a, here, STARTS + i] + spans[shape, i, LENGTH]
         for j in range(SPANS):
             if spans[other, j, SPACE] < 0:
                 break
-            if spans[slot, i, SPACE] != spans[other, j, SPACE] or not (
-                spans[slot, i, WRITES] or spans[other, j, WRITES]
+            if spans[shape, i, SPACE] != spans[other, j, SPACE] or not (
+                spans[shape, i, WRITES] or spans[other, j, WRITES]
             ):
                 continue
             y = entries[a, there, STARTS + j]
-            if x < y + spans[other, j, LENGTH] and y < x_end and overlaps(spans[slot, i], x, spans[other, j], y):
+            if x < y + spans[other, j, LENGTH] and y < x_end and overlaps(spans[shape, i], x, spans[other, j], y):
                 return True
     return False
 
@@ -97,32 +84,38 @@ def _conflict(spans: Ints, entries: Ints, a: int, slot: int, here: int, other: i
 conflict: Final[Any] = _jit(_conflict)
 
 
-def _fill(order: Ids, slots: Ints, spans: Ints, rings: Ints, entries: Ints, stands: Stands, a: int) -> None:
+def _fill(order: Ids, shape_of: Ids, shapes: Ints, start: Ints, moved: Ids, moves: Ints, spans: Ints, rings: Ints,
+          entries: Ints, stands: Stands, one: Ints, a: int) -> None:  # fmt: skip
     """Bring the window of one agent up to where it may reach."""
     window = entries.shape[1]
     while rings[a, NEXT] < min(rings[a, OLDEST] + window, rings[a, BOUND]):
         at = rings[a, NEXT]
         slot, here = order[rings[a, FIRST] + at], at % window
+        shape, row = shape_of[slot], moved[slot] if one[MOVING] else -1
         entries[a, here, STATE], entries[a, here, AGAINST] = STANDING, 0
-        entries[a, here, VALUE] = at_round(slots, slot, slots[slot, START], slots[slot], BY)
+        entries[a, here, VALUE] = value(start[slot, 0], moves, row, 0)
         for i in range(SPANS):
-            entries[a, here, STARTS + i] = at_round(slots, slot, spans[slot, i, FROM], spans[slot, i], STEP)
-        alone = slots[slot, ROLE] == POST or slots[slot, ROLE] == WAIT
+            if spans[shape, i, SPACE] < 0:
+                break
+            column = spans[shape, i, FIELD]
+            entries[a, here, STARTS + i] = spans[shape, i, FROM] + value(start[slot, column], moves, row, column)
+        alone = shapes[shape, ROLE] == POST or shapes[shape, ROLE] == WAIT
         for earlier in range(rings[a, OLDEST], at):
             there = earlier % window
             if entries[a, there, STATE] != ENDED:
-                other = order[rings[a, FIRST] + earlier]
-                if alone or conflict(spans, entries, a, slot, here, other, there):
+                other = shape_of[order[rings[a, FIRST] + earlier]]
+                if alone or conflict(spans, entries, a, shape, here, other, there):
                     stands[a, here, there] = True
                     entries[a, here, AGAINST] += 1
-        slots[slot, SEEN] += 1
+        if row >= 0:
+            moves[row, SEEN] += 1
         rings[a, NEXT] += 1
 
 
 fill: Final[Any] = _jit(_fill)
 
 
-def _oldest_free(order: Ids, slots: Ints, stream_of: Ints, sems: Ints, rings: Ints, entries: Ints, s: int) -> int:
+def _oldest_free(order: Ids, shape_of: Ids, shapes: Ints, sems: Ints, rings: Ints, entries: Ints, s: int) -> int:
     """The place of the oldest instruction of a stream that nothing earlier stands against; -1: none."""
     a, stream = s // 3, s % 3
     for at in range(rings[a, OLDEST], rings[a, NEXT]):
@@ -130,11 +123,11 @@ def _oldest_free(order: Ids, slots: Ints, stream_of: Ints, sems: Ints, rings: In
         state = entries[a, here, STATE]
         if state == ENDED:
             continue
-        slot = order[rings[a, FIRST] + at]
-        free = state == STANDING and entries[a, here, AGAINST] == 0 and stream_of[slot] == stream
-        if free and (slots[slot, ROLE] != WAIT or sems[slots[slot, SEM]] >= entries[a, here, VALUE]):
+        shape = shape_of[order[rings[a, FIRST] + at]]
+        free = state == STANDING and entries[a, here, AGAINST] == 0 and shapes[shape, STREAM_OF] == stream
+        if free and (shapes[shape, ROLE] != WAIT or sems[shapes[shape, SEM]] >= entries[a, here, VALUE]):
             return int(at)
-        if slots[slot, ROLE] == WAIT:
+        if shapes[shape, ROLE] == WAIT:
             break
     return -1
 
@@ -142,11 +135,11 @@ def _oldest_free(order: Ids, slots: Ints, stream_of: Ints, sems: Ints, rings: In
 oldest_free: Final[Any] = _jit(_oldest_free)
 
 
-def _finish(order: Ids, slots: Ints, place: Ints, agents: Ints, sems: Ints, one: Ints, rings: Ints, entries: Ints,
-            stands: Stands, s: int, at: int) -> None:  # fmt: skip
+def _finish(order: Ids, shape_of: Ids, shapes: Ints, place: Ints, agents: Ints, sems: Ints, one: Ints, rings: Ints,
+            entries: Ints, stands: Stands, s: int, at: int) -> None:  # fmt: skip
     """End what runs on stream s, from place `at` of its agent's order."""
     window, a = entries.shape[1], s // 3
-    slot, here = order[rings[a, FIRST] + at], at % window
+    shape, here = shape_of[order[rings[a, FIRST] + at]], at % window
     entries[a, here, STATE] = ENDED
     for other in range(window):
         if stands[a, other, here]:
@@ -154,56 +147,56 @@ def _finish(order: Ids, slots: Ints, place: Ints, agents: Ints, sems: Ints, one:
             entries[a, other, AGAINST] -= 1
     while rings[a, OLDEST] < rings[a, NEXT] and entries[a, rings[a, OLDEST] % window, STATE] == ENDED:
         rings[a, OLDEST] += 1
-    if slots[slot, ROLE] == BUS:
+    if shapes[shape, ROLE] == BUS:
         one[OWNER] = -1
-    elif slots[slot, ROLE] == POST:
-        sems[slots[slot, SEM]] += 1
+    elif shapes[shape, ROLE] == POST:
+        sems[shapes[shape, SEM]] += 1
     place[s] += 1
-    agents[slots[slot, AGENT_OF], LEFT] -= 1
-    if agents[slots[slot, AGENT_OF], LEFT] == 0:
+    agents[shapes[shape, AGENT_OF], LEFT] -= 1
+    if agents[shapes[shape, AGENT_OF], LEFT] == 0:
         one[SETTLED] = 1
 
 
 finish: Final[Any] = _jit(_finish)
 
 
-def _walk_window(order: Ids, slots: Ints, spans: Ints, stream_of: Ints, first: Ints, place: Ints, stop: Ints, look: Flags,
-                 line: Ints, agents: Ints, sems: Ints, ends: Ints, open_rows: Ints, one: Ints, rings: Ints, entries: Ints,
-                 stands: Stands) -> int:  # fmt: skip
+def _walk_window(order: Ids, shape_of: Ids, shapes: Ints, start: Ints, moved: Ids, moves: Ints, spans: Ints, first: Ints,
+                 place: Ints, stop: Ints, look: Flags, line: Ints, agents: Ints, sems: Ints, ends: Ints, open_rows: Ints,
+                 one: Ints, rings: Ints, entries: Ints, stands: Stands) -> int:  # fmt: skip
     """Ticks until everything has ended, or -1 - the tick of a deadlock."""
     count, now = len(place), 0
     end, running, kept = np.full(count, -1), np.full(count, -1), np.full(count, -1)
     while True:
-        moved = True
-        while moved:
-            moved = False
+        more = True
+        while more:
+            more = False
             for s in range(count):
                 a = s // 3
                 if rings[a, NEXT] < min(rings[a, OLDEST] + entries.shape[1], rings[a, BOUND]):
-                    fill(order, slots, spans, rings, entries, stands, a)
+                    fill(order, shape_of, shapes, start, moved, moves, spans, rings, entries, stands, one, a)
                 if end[s] >= 0:
                     continue
                 at = kept[s]
                 if at < 0:
-                    at = oldest_free(order, slots, stream_of, sems, rings, entries, s)
+                    at = oldest_free(order, shape_of, shapes, sems, rings, entries, s)
                 if at < 0:
                     continue
-                slot, here = order[rings[a, FIRST] + at], at % entries.shape[1]
-                ticks = slots[slot, TICKS]
-                if slots[slot, ROLE] == BUS:
+                shape, here = shape_of[order[rings[a, FIRST] + at]], at % entries.shape[1]
+                ticks = shapes[shape, TICKS]
+                if shapes[shape, ROLE] == BUS:
                     kept[s] = at
                     if not in_turn(line, one, s):
                         continue
                     kept[s] = -1
                     if one[BANKS]:
-                        ticks += opening_at(slots, one, open_rows, slot, entries[a, here, VALUE])
+                        ticks += opening_at(shapes, one, open_rows, shape, entries[a, here, VALUE])
                 entries[a, here, STATE] = RUNNING
-                running[s], end[s], moved = at, now + ticks, True
+                running[s], end[s], more = at, now + ticks, True
                 if not ticks:
                     end[s] = -1
-                    finish(order, slots, place, agents, sems, one, rings, entries, stands, s, at)
-            while not moved and one[SYNCS] and one[SETTLED]:
-                moved = next_epoch(place, stop, look, agents, ends, one)
+                    finish(order, shape_of, shapes, place, agents, sems, one, rings, entries, stands, s, at)
+            while not more and one[SYNCS] and one[SETTLED]:
+                more = next_epoch(place, stop, look, agents, ends, one)
                 for s in range(count):
                     rings[s // 3, BOUND] += (stop[s] - first[s]) - (rings[s // 3, BOUND] if s % 3 == 0 else 0)
         after = -1
@@ -216,7 +209,7 @@ def _walk_window(order: Ids, slots: Ints, spans: Ints, stream_of: Ints, first: I
         for s in range(count):
             if end[s] == now:
                 end[s] = -1
-                finish(order, slots, place, agents, sems, one, rings, entries, stands, s, running[s])
+                finish(order, shape_of, shapes, place, agents, sems, one, rings, entries, stands, s, running[s])
     for s in range(count):
         if place[s] < stop[s]:
             return -1 - now

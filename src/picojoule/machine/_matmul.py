@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import permutations, product
+from itertools import accumulate, permutations, product
 from typing import Final
 
 from picojoule.quantity import InputError
@@ -68,9 +68,6 @@ def matmul(machine: Machine, m: int, k: int, n: int, tile: tuple[int, int, int],
     Every tile of X and W is read once and kept to its last use; loads go before stores. Without `overlap` each
     instruction waits for the one before it. `decode` (x, w): X and W cross the bus 2^x and 2^w times shorter.
     """
-    if order not in ORDERS or min(m, k, n, *tile) < 1:
-        raise InputError(f"tile {tile} in order {order!r}", expected=f"sizes of 1 or more, order one of {', '.join(ORDERS)}",
-                         example="tile=(32, 256, 32), order='mnk'")  # fmt: skip
     work = _Core(machine, (m, k, n), tile, order, BYTES[dtype], DTYPES.index(dtype), decode)
     work.build(overlap)
     work.draft.schedule()
@@ -142,13 +139,16 @@ def place(m: int, k: int, n: int, one: int) -> tuple[int, int, int]:
 Tile = tuple[int, int]
 
 
-class _Core:
-    """One product on core 0. Tile j of X lies in place j mod slots, and so do those of W and Y."""
+class Product:
+    """A product in tiles: which there are, when each is used last, and the instructions that move and multiply them."""
 
-    def __init__(self, machine: Machine, shape: tuple[int, int, int], tile: tuple[int, int, int], order: str, one: int,
-                 dtype: int, decode: tuple[int, int] = (0, 0)) -> None:  # fmt: skip
+    def __init__(self, shape: tuple[int, int, int], tile: tuple[int, int, int], order: str, one: int, dtype: int,
+                 decode: tuple[int, int] = (0, 0)) -> None:  # fmt: skip
+        if order not in ORDERS or min(*shape, *tile) < 1:
+            raise InputError(f"tile {tile} in order {order!r}", expected=f"sizes of 1 or more, order one of {', '.join(ORDERS)}",
+                             example="tile=(32, 256, 32), order='mnk'")  # fmt: skip
         self.decode = decode
-        self.shape, self.one, self.dtype, self.draft = shape, one, dtype, Draft(machine)
+        self.shape, self.one, self.dtype = shape, one, dtype
         self.tile = tm, tk, tn = tuple(min(size, whole) for size, whole in zip(tile, shape, strict=True))
         self.base = place(*shape, one)
         self.ops = list(self._tiles(order))
@@ -156,7 +156,7 @@ class _Core:
         self.w_last = {(k, n): i for i, (_, k, n) in enumerate(self.ops)}
         self.y_last = {(m, n): i for i, (m, _, n) in enumerate(self.ops)}
         self.y_size, self.x_size, self.w_size = tm * tn * _SUM, tm * tk * one, tk * tn * one
-        self._slots(machine.sizes["nram"], machine.sizes["wram"])
+        self.peak = self._peak()
 
     def _tiles(self, order: str) -> Iterator[tuple[int, int, int]]:
         ranges = [range(0, self.shape["mkn".index(name)], self.tile["mkn".index(name)]) for name in order]
@@ -164,8 +164,8 @@ class _Core:
         for found in product(*ranges):
             yield found[at[0]], found[at[1]], found[at[2]]
 
-    def _slots(self, nram: int, wram: int) -> None:
-        """Y gets room for its live tiles and one more, X half of NRAM or what all of Y leaves, Y the rest; W all of WRAM."""
+    def _peak(self) -> int:
+        """The most tiles of sums that are live at once."""
         first: dict[Tile, int] = {}
         for i, (m, _, n) in enumerate(self.ops):
             first.setdefault((m, n), i)
@@ -173,16 +173,66 @@ class _Core:
         for y, i in first.items():
             change[i] += 1
             change[self.y_last[y] + 1] -= 1
-        live = peak = 0
-        for step in change:
-            live += step
-            peak = max(peak, live)
-        fair = max((nram - len(first) * self.y_size) // self.x_size, nram // 2 // self.x_size)
-        for ys in (min(peak + 1, len(first)), peak):
+        return max(accumulate(change))
+
+    def _edge(self, axis: int, at: int) -> int:
+        return min(self.tile[axis], self.shape[axis] - at)
+
+    def load(
+        self, draft: Draft, kind: str, tile: Tile, near: int, needs: Iterable[int | None], key: tuple[int, ...]
+    ) -> int:
+        """The load of a tile of "x" or "w"; its number in the draft."""
+        row, column = tile
+        axis = "xw".index(kind)
+        rows, size, stride = (
+            self._edge(axis, row),
+            self._edge(axis + 1, column) * self.one,
+            self.shape[axis + 1] * self.one,
+        )
+        far = self.base[axis] + (row * self.shape[axis + 1] + column) * self.one
+        return draft.add(0, "move", needs, key, dst=(_NRAM, _WRAM)[axis], src=_DRAM, far=far, near=near,
+                         decode=self.decode[axis], **packed(rows, size, stride))  # fmt: skip
+
+    def multiply(self, draft: Draft, at: int, needs: Iterable[int | None], x: int, w: int, y: int, acc: bool) -> int:
+        """Product number `at`, of what lies in places x and w to place y."""
+        m, k, n = (self._edge(axis, start) for axis, start in enumerate(self.ops[at]))
+        return draft.add(0, "mm", needs, (at,), y=y, w=w, x=x, m=m, k=k, n=n, acc=int(acc), type=self.dtype)
+
+    def store(self, draft: Draft, tile: Tile, near: int, needs: Iterable[int | None], key: tuple[int, ...]) -> int:
+        """The store of a tile of sums."""
+        m, n = tile
+        rows, size = self._edge(0, m), self._edge(2, n) * _SUM
+        far = self.base[2] + (m * self.shape[2] + n) * _SUM
+        return draft.add(0, "move", needs, key, dst=_DRAM, src=_NRAM, far=far, near=near,
+                         **packed(rows, size, self.shape[2] * _SUM))  # fmt: skip
+
+    def move(
+        self, draft: Draft, key: tuple[str, Tile], near: int, needs: Iterable[int | None], order: tuple[int, ...]
+    ) -> int:
+        """The load of a tile of "x" or "w", the store of one of "y"."""
+        if key[0] == "y":
+            return self.store(draft, key[1], near, needs, order)
+        return self.load(draft, key[0], key[1], near, needs, order)
+
+
+class _Core(Product):
+    """One product on core 0. Tile j of X lies in place j mod slots, and so do those of W and Y."""
+
+    def __init__(self, machine: Machine, shape: tuple[int, int, int], tile: tuple[int, int, int], order: str, one: int,
+                 dtype: int, decode: tuple[int, int] = (0, 0)) -> None:  # fmt: skip
+        super().__init__(shape, tile, order, one, dtype, decode)
+        self.draft = Draft(machine)
+        self._slots(machine.sizes["nram"], machine.sizes["wram"])
+
+    def _slots(self, nram: int, wram: int) -> None:
+        """Y gets room for its live tiles and one more, X half of NRAM or what all of Y leaves, Y the rest; W all of WRAM."""
+        peak, all_y = self.peak, len(self.y_last)
+        fair = max((nram - all_y * self.y_size) // self.x_size, nram // 2 // self.x_size)
+        for ys in (min(peak + 1, all_y), peak):
             xs = min(len(self.x_last), (nram - ys * self.y_size) // self.x_size, max(1, fair))
             if xs >= 1:
                 break
-        ys = min(len(first), (nram - xs * self.x_size) // self.y_size)
+        ys = min(all_y, (nram - xs * self.x_size) // self.y_size)
         ws = min(len(self.w_last), wram // self.w_size)
         if xs < 1 or ws < 1:
             raise InputError(f"tiles of {self.x_size}, {self.w_size} and {peak} times {self.y_size} bytes",
@@ -227,36 +277,19 @@ class _Core:
         for load, op in late:
             self.draft.nodes[load].needs.append(multiplies[op])
 
-    def _edge(self, axis: int, at: int) -> int:
-        return min(self.tile[axis], self.shape[axis] - at)
-
     def _load_x(self, j: int, m: int, k: int, chain: list[int]) -> int:
-        rows, size = self._edge(0, m), self._edge(1, k) * self.one
-        far, near = self.base[0] + (m * self.shape[1] + k) * self.one, j % self.x_slots * self.x_size
-        near += self.y_slots * self.y_size
-        return self.draft.add(0, "move", chain, (0, len(self.draft.nodes)), dst=_NRAM, src=_DRAM, far=far, near=near,
-                              decode=self.decode[0],
-                              **packed(rows, size, self.shape[1] * self.one))  # fmt: skip
+        near = self.y_slots * self.y_size + j % self.x_slots * self.x_size
+        return self.load(self.draft, "x", (m, k), near, chain, (0, len(self.draft.nodes)))
 
     def _load_w(self, j: int, k: int, n: int, chain: list[int]) -> int:
-        rows, size = self._edge(1, k), self._edge(2, n) * self.one
-        far = self.base[1] + (k * self.shape[2] + n) * self.one
-        return self.draft.add(0, "move", chain, (0, len(self.draft.nodes)), dst=_WRAM, src=_DRAM, far=far,
-                              near=j % self.w_slots * self.w_size, decode=self.decode[1],
-                              **packed(rows, size, self.shape[2] * self.one))  # fmt: skip
+        return self.load(self.draft, "w", (k, n), j % self.w_slots * self.w_size, chain, (0, len(self.draft.nodes)))
 
     def _multiply(self, i: int, needs: list[int], x: int, w: int, y: int, acc: bool) -> int:
-        sizes = [self._edge(axis, at) for axis, at in enumerate(self.ops[i])]
-        return self.draft.add(0, "mm", needs, (i,), y=y % self.y_slots * self.y_size, w=w * self.w_size,
-                              x=self.y_slots * self.y_size + x * self.x_size, m=sizes[0], k=sizes[1], n=sizes[2],
-                              acc=int(acc), type=self.dtype)  # fmt: skip
+        x_at, w_at, y_at = self.y_slots * self.y_size + x * self.x_size, w * self.w_size, y % self.y_slots * self.y_size
+        return self.multiply(self.draft, i, needs, x_at, w_at, y_at, acc)
 
     def _store(self, j: int, m: int, n: int, after: int) -> int:
-        rows, size = self._edge(0, m), self._edge(2, n) * _SUM
-        far = self.base[2] + (m * self.shape[2] + n) * _SUM
-        return self.draft.add(0, "move", [after], (1, j), dst=_DRAM, src=_NRAM, far=far,
-                              near=j % self.y_slots * self.y_size,
-                              **packed(rows, size, self.shape[2] * _SUM))  # fmt: skip
+        return self.store(self.draft, (m, n), j % self.y_slots * self.y_size, [after], (1, j))
 
 
 def packed(rows: int, size: int, stride: int) -> dict[str, int]:

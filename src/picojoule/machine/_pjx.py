@@ -9,9 +9,12 @@ import zlib
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from picojoule.quantity import InputError
 
-from ._isa import WORD, Instruction, decode, encode
+from ._code import BadWord, Code
+from ._isa import WORD
 from ._program import Buffer, Program
 
 MAGIC: Final = b"PJX\x01"
@@ -24,15 +27,17 @@ _LIST, _CONSTANT, _CODE, _LINES = 1, 2, 3, 4
 def dump_program(program: Program) -> bytes:
     """The bytes of a program file."""
     rows = (f"{b.name} {b.scope} {b.address} {b.dtype} {'x'.join(map(str, b.shape))} {b.role}" for b in program.buffers)
-    sections = [(_LIST, "", "\n".join(rows).encode())]
+    sections: list[tuple[int, str, bytes | memoryview]] = [(_LIST, "", "\n".join(rows).encode())]
     sections += [(_CONSTANT, name, content) for name, content in program.constants.items()]
     for agent, code in program.sections.items():
-        sections.append((_CODE, agent, b"".join(encode(one).to_bytes(WORD, "little") for one in code)))
-        sections.append((_LINES, agent, b"".join(one.line.to_bytes(4, "little") for one in code)))
-    body = b"".join(
-        _SECTION.pack(kind, len(name.encode()), len(content)) + name.encode() + content
+        columns = Code.of(code)
+        lines = np.zeros(len(columns), "<u4") if columns.lines is None else columns.lines.astype("<u4", copy=False)
+        sections += [(_CODE, agent, columns.content), (_LINES, agent, lines.tobytes())]
+    parts = [
+        (_SECTION.pack(kind, len(name.encode()), len(content)), name.encode(), content)
         for kind, name, content in sections
-    )
+    ]
+    body = b"".join(piece for part in parts for piece in part)
     return _HEADER.pack(MAGIC, VERSION, len(sections), _HEADER.size + len(body), zlib.crc32(body)) + body
 
 
@@ -47,18 +52,17 @@ def parse_program(content: bytes, source: str = "program.pjx") -> Program:
         raise InputError(
             f"{len(content)} bytes", where=f"{source}: byte 8", expected=f"{length} bytes, as the header says"
         )
-    if zlib.crc32(content[_HEADER.size :]) != crc:
+    if zlib.crc32(memoryview(content)[_HEADER.size :]) != crc:
         raise InputError("the checksum does not fit", where=f"{source}: byte 16", expected="a file as it was written")
-    return _sections(content, count, source)
+    return _sections(memoryview(content).toreadonly(), count, source)
 
 
-def _sections(content: bytes, count: int, source: str) -> Program:
+def _sections(content: memoryview, count: int, source: str) -> Program:
     at = _HEADER.size
     buffers: list[Buffer] = []
-    constants: dict[str, bytes] = {}
-    code: dict[str, tuple[Instruction, ...]] = {}
-    lines: dict[str, bytes] = {}
-    start: dict[str, int] = {}
+    constants: dict[str, bytes | memoryview] = {}
+    code: dict[str, Code] = {}
+    lines: dict[str, memoryview] = {}
     for _ in range(count):
         where = f"{source}: byte {at}"
         if at + _SECTION.size > len(content):
@@ -75,43 +79,32 @@ def _sections(content: bytes, count: int, source: str) -> Program:
         elif kind == _LINES and name not in lines and name in code and size == 4 * len(code[name]):
             lines[name] = body
         elif kind == _CODE and name not in code and size % WORD == 0:
-            code[name], start[name] = _code(body, f"{source}: byte", at + named), at + named
+            code[name] = _code(body, f"{source}: byte", at + named)
         else:
             raise InputError(f"a section of kind {kind} and {size} bytes", where=where,
                              expected="each section once: list, constants, code, lines")  # fmt: skip
         at += named + size
     if at != len(content):
         raise InputError("bytes after the last section", where=f"{source}: byte {at}", expected="the end of the file")
-    numbered = {
-        name: tuple(_numbered(one, int.from_bytes(lines[name][4 * i : 4 * i + 4], "little")) for i, one in enumerate(part))
-        if name in lines else part
-        for name, part in code.items()
-    }  # fmt: skip
+    numbered = {name: part.numbered(lines[name]) if name in lines else part for name, part in code.items()}
     try:
         return Program(numbered, tuple(buffers), constants, source)
     except InputError as error:
         raise InputError(error.what, where=f"{source}: memory list", expected=error.expected) from None
 
 
-def _text(content: bytes, where: str) -> str:
+def _text(content: memoryview, where: str) -> str:
     try:
-        return content.decode()
+        return str(content, "utf-8")
     except UnicodeDecodeError:
         raise InputError("a name is not UTF-8", where=where, expected="a file as it was written") from None
 
 
-def _numbered(one: Instruction, line: int) -> Instruction:
-    return Instruction(one.name, one.values, one.tokens, line)
-
-
-def _code(body: bytes, where: str, at: int) -> tuple[Instruction, ...]:
-    code = []
-    for i in range(0, len(body), WORD):
-        try:
-            code.append(decode(int.from_bytes(body[i : i + WORD], "little")))
-        except InputError as error:
-            raise InputError(error.what, where=f"{where} {at + i}", expected=error.expected) from None
-    return tuple(code)
+def _code(body: memoryview, where: str, at: int) -> Code:
+    try:
+        return Code.read(body)
+    except BadWord as error:
+        raise InputError(error.what, where=f"{where} {at + WORD * error.at}", expected=error.expected) from None
 
 
 def _buffer(row: str, where: str) -> Buffer:

@@ -1,20 +1,18 @@
 """Laying a program out for one machine: loops as arrays, tokens and durations worked out, every address checked."""
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
-from operator import itemgetter
 from typing import Final
 
 import numpy as np
 
 from picojoule.quantity import InputError
 
-from ._assembler import line_of
-from ._decoder import MEET, Decoder, Dispatch
-from ._isa import ASYNC, SPECS, Instruction, Region, Spec, Values
-from ._layout import BUS, PLAIN, POST, WAIT, Layout, Order, Pattern, Queue, Shape, Slot, room, space_name, space_of
-from ._machine import SCOPES, Machine
+from ._code import MASKS, Code, compiled
+from ._decoder import MEET, Decoder
+from ._isa import SPECS, Instruction
+from ._layout import Ints, Layout, Order, Part, Pattern, Queue, Slot, Slots, room, space_name, space_of
+from ._machine import Machine
 from ._program import Program
+from ._shapes import known_shapes
 
 LIMIT: Final = 1_000_000  # instructions after unrolling, where Python walks them
 COMPILED_LIMIT: Final = 20_000_000  # and where the compiled engine does
@@ -29,12 +27,12 @@ def plan(program: Program, machine: Machine, limit: int = LIMIT) -> Layout:
     planner = _Planner(machine, limit)
     for agent, name in enumerate(machine.agents):
         try:
-            planner.add(agent, name, program.sections.get(name, ()))
+            planner.add(agent, name, Code.of(program.sections.get(name, ())))
         except InputError as error:
             line = error.where.removeprefix("line ")
             where = f"{program.source}:{line}" if line else f"{program.source}: {name}, word {planner.word}"
             raise InputError(error.what, where=where, expected=error.expected, example=error.example) from None
-    return Layout(planner.slots, planner.queues)
+    return planner.layout()
 
 
 class _Planner:
@@ -42,12 +40,18 @@ class _Planner:
 
     def __init__(self, machine: Machine, limit: int) -> None:
         self.machine, self.limit = machine, limit
-        self.slots: list[Slot] = []
+        self.slots = Slots()
         self.queues: list[Queue] = []
         self.word = 0  # of the agent, where an error is
-        self.shapes: dict[tuple[int, str, int, tuple[int, ...]], Shape] = {}
+        self.known = known_shapes(machine)
+        self.columns: list[Order] = []
+        self.times: list[Ints] = []
 
-    def add(self, agent: int, name: str, code: tuple[Instruction, ...]) -> None:
+    def layout(self) -> Layout:
+        """All agents together."""
+        return Layout(self.slots, self.queues, np.concatenate([np.zeros(0, np.int64), *self.times]))
+
+    def add(self, agent: int, name: str, code: Code) -> None:
         """One more agent."""
         decoder = Decoder()
         try:
@@ -57,98 +61,119 @@ class _Planner:
         if tree.size() > self.limit:
             raise InputError(f"{name}: {tree.size()} instructions after unrolling",
                              expected=f"at most {self.limit}", example="fewer rounds")  # fmt: skip
-        first = len(self.slots)
-        rooms = {scope: room(self.machine, space_of(scope, agent)) for scope in SCOPES}
-        for one in decoder.found:
-            self.word = one.word
-            self.slots.append(self._slot(one, agent, rooms))
+        first, shapes = len(self.slots.shape_of), len(self.slots.shapes)
+        part = Part(first, code, decoder.words)
+        shape_of, bounds, fault = self._shapes(agent, part)
+        self._check_addresses(part, shape_of, bounds, decoder, fault)
+        self.slots.parts.append(part)
+        self.slots.shape_of = np.concatenate([self.slots.shape_of, shape_of]) if first else shape_of
         order = tree.order()
-        order[order >= 0] += first
-        self.queues.append(self._queue(name, order, first))
+        if first:
+            order = np.where(order >= 0, order + np.int32(first), order)
+        self.queues.append(self._queue(name, order, shapes))
 
-    def _queue(self, name: str, order: Order, first: int) -> Queue:
+    def _shapes(self, agent: int, part: Part) -> tuple[Order, Ints, "tuple[int, InputError] | None"]:
+        """The shape of every slot, the bounds of each shape; the first word that has no shape, and why."""
+        code, at, known = part.code, part.at, self.known
+        kinds, of = code.kinds, np.full(len(code.kinds.first), -1, np.int32)
+        opcodes, end = code.opcodes(), int(at[-1]) + 1 if len(at) else 0
+        mine = np.flatnonzero((kinds.first < end) & ~_SCALAR[opcodes])
+        kept = code.words[kinds.first[mine]] & MASKS[opcodes[mine]]
+        found, fault = list[int](), None
+        for kind, low, high in zip(mine.tolist(), kept[:, 0].tolist(), kept[:, 1].tolist(), strict=True):
+            number = known.numbers.get((agent, low, high))
+            if number is None:
+                word = int(kinds.first[kind])
+                instruction = code[word]
+                try:
+                    number = known.add((agent, low, high), instruction)
+                except InputError as error:
+                    fault = word, InputError(error.what, where=_line(instruction), expected=error.expected,
+                                             example=error.example)  # fmt: skip
+                    at = at[: np.searchsorted(at, word)]
+                    break
+            found.append(number)
+        of[mine[: len(found)]] = np.arange(len(found), dtype=np.int32) + np.int32(len(self.slots.shapes))
+        self.slots.shapes += [known.shapes[number] for number in found]
+        self.slots.rows.append(known.rows[found])
+        self.slots.acts.append(known.acts[found])
+        self.slots.actions = known.actions
+        return of[kinds.of if len(at) == len(code) else kinds.of[at]], known.bounds[found], fault
+
+    def _check_addresses(self, part: Part, shape_of: Order, bounds: Ints, decoder: Decoder,
+                         fault: "tuple[int, InputError] | None") -> None:  # fmt: skip
+        """Raise for the first word that has no shape, or reaches outside a memory in some round."""
+        at, slots = part.at[: len(shape_of)], self.slots
+        worst = _first_outside(part.code, at, shape_of, bounds, len(slots.shapes) - len(bounds))
+        for number, (steps, trips) in decoder.stepped.items():
+            if number >= len(at):
+                break
+            slot = Slot(part.code[int(at[number])], slots.shapes[shape_of[number]], steps, trips)
+            if slot.moves:
+                slots.moving[part.first + number] = slot
+                if number < worst and _leaves(slot, self.machine) is not None:
+                    worst = number
+        if worst < len(at):
+            self.word = int(at[worst])
+            slot = slots.moving.get(part.first + worst) or Slot(
+                part.code[self.word], slots.shapes[shape_of[worst]], (), ()
+            )
+            pattern = _leaves(slot, self.machine)
+            assert pattern is not None, "both checks of addresses agree"
+            raise _outside(slot, pattern, room(self.machine, space_of(pattern.scope, slot.shape.agent)))
+        if fault is not None:
+            self.word = fault[0]
+            raise fault[1]
+
+    def _queue(self, name: str, order: Order, shapes: int) -> Queue:
+        own, shape_of = self.slots.shapes[shapes:], self.slots.shape_of
+        stream_of = np.array([shape.stream for shape in own], np.int32)
         stops = np.flatnonzero(order < 0)
-        stream_of = np.array([slot.shape.stream for slot in self.slots[first:]] + [-1], np.int8)
-        which = stream_of[np.where(order < 0, len(stream_of) - 1, order - first)]
-        ends = np.empty((len(stops) + 1, 3), np.int64)
-        streams = []
-        for stream in range(3):
-            mine = which == stream
-            streams.append(order[mine])
-            ends[:-1, stream], ends[-1, stream] = np.cumsum(mine)[stops] if len(stops) else 0, len(streams[-1])
+        lay = compiled(len(order))
+        ends, times = np.zeros((len(stops) + 1, 3), np.int64), np.zeros(len(own), np.int64)
+        if lay is not None:
+            ids = np.empty((3, len(order)), np.int32)
+            counts = lay.split(order, shape_of - np.int32(shapes) if shapes else shape_of, stream_of, ids, ends, times)
+            streams = [row[:count] for row, count in zip(ids, counts, strict=True)]
+        else:
+            streams = []
+            none = np.full(2, len(own) + shapes, np.int32)  # where SYNC and MEET point, from the end
+            shape = np.append(shape_of, none)[order] - np.int32(shapes)
+            which = np.append(stream_of, np.int32(-1))[shape]
+            for stream in range(3):
+                mine = which == stream
+                streams.append(order[mine])
+                ends[:-1, stream], ends[-1, stream] = np.cumsum(mine)[stops] if len(stops) else 0, len(streams[-1])
+            times += np.bincount(shape, minlength=len(own) + 1)[: len(own)]
+        self.times.append(times)
         return Queue(name, order, (streams[0], streams[1], streams[2]), ends, np.append(order[stops] == MEET, False))
 
-    def _slot(self, one: Dispatch, agent: int, rooms: Mapping[str, int]) -> Slot:
-        instruction = one.instruction
-        values = instruction.values
-        key = (agent, instruction.name, instruction.tokens, _sizes(instruction.name)(values))
-        shape = self.shapes.get(key)
-        if shape is None:
-            try:
-                shape = self.shapes[key] = self._shape(instruction, agent)
-            except InputError as error:
-                where = _line(instruction)
-                raise InputError(error.what, where=where, expected=error.expected, example=error.example) from None
-        slot = Slot(one, shape)
-        for part in (shape.reads, shape.writes):
-            for pattern in part:
-                low = high = values[pattern.base]
-                if slot.moves:
-                    low, high = slot.reach(pattern.base)
-                if low + pattern.offset < 0 or high + pattern.end > rooms[pattern.scope]:
-                    raise _outside(slot, pattern, rooms[pattern.scope])
-        return slot
 
-    def _shape(self, one: Instruction, agent: int) -> Shape:
-        spec, values, bits = one.spec, one.values, one.tokens
-        stream = ASYNC.index(spec.stream(values))
-        others = [other for other in range(3) if other != stream]
-        # each field that a step moves gets high bits of its own, so that a region shows at which of them it starts
-        probe = {**values, **{name: (i + 1) << 60 for i, name in enumerate(spec.steps)}} if spec.effect else values
-        reads, writes = (tuple(_pattern(region, spec) for region in find(probe)) for find in (spec.reads, spec.writes))
-        starts = [region.start for find in (spec.reads, spec.writes) for region in find(values)]
-        assert starts == [values[p.base] + p.offset for p in (*reads, *writes)], (
-            f"{spec.name}: a region starts at one field"
-        )
-        self._check(one, writes)  # rows that are only read may overlap: a window that slides
-        over_bus = spec.resource(values) == "bus"
-        kind = {"bus": "store" if values.get("dst") == 0 else "load", "link": "move", "": "other"}
-        return Shape(
-            agent, stream, {"wait": WAIT, "post": POST}.get(spec.name, BUS if over_bus else PLAIN),
-            kind.get(spec.resource(values), spec.resource(values)), values.get("sem", 0), spec.duration(self.machine, values),
-            tuple(9 * agent + 3 * other + stream for i, other in enumerate(others) if bits >> i & 1),
-            tuple(9 * agent + 3 * stream + other for i, other in enumerate(others) if bits >> (2 + i) & 1),
-            reads, writes, spec.counts(values),
-        )  # fmt: skip
-
-    def _check(self, one: Instruction, patterns: Iterable[Pattern]) -> None:
-        text = line_of(one)
-        for pattern in patterns:
-            if pattern.rows > 1 and pattern.stride < pattern.size:
-                raise InputError(f"`{text}`: rows of {pattern.size} bytes overlap", expected="a stride of at least a row",
-                                 example=f"stride={pattern.size}")  # fmt: skip
-        if one.name == "xfer":
-            for scope in (SCOPES[one.values[end]] for end in ("src", "dst")):
-                if one.values["bytes"] > self.machine.sizes[scope]:
-                    raise InputError(f"`{text}`: {scope} has {self.machine.sizes[scope]} bytes",
-                                     expected=f"at most {self.machine.sizes[scope]} bytes")  # fmt: skip
-            if self.machine.rows and 0 in (one.values["src"], one.values["dst"]):
-                raise InputError(f"`{text}` has no address, and this machine's DRAM has rows", expected="move, which has one",
-                                 example="move dst=nram src=dram far=0 near=0 bytes=64")  # fmt: skip
-        if one.name == "gather" and self.machine.rows:
-            raise InputError(f"`{text}` opens rows that only running tells, and this machine's DRAM has rows",
-                             expected="a machine without dram_rows", example="move for rows known beforehand")  # fmt: skip
-        if self.machine.window and one.tokens:
-            raise InputError(f"`{text}` has tokens, and this machine finds for itself what may start",
-                             expected="no ? and no !, in the order of meaning", example="a machine without a window")  # fmt: skip
+_SCALAR: Final = np.isin(np.arange(16), [SPECS[name].opcode for name in ("end", "sync", "loop", "endloop", "step")])
 
 
-@cache
-def _sizes(name: str) -> Callable[[Values], tuple[int, ...]]:
-    """Reads every field but those that `step` moves."""
-    spec = SPECS[name]
-    names = [one.name for one in spec.fields if one.name not in spec.steps]
-    return itemgetter(*names, names[0]) if names else lambda _: ()
+def _first_outside(code: Code, at: Ints, shape_of: Order, bounds: Ints, first: int) -> int:
+    """The first slot that reaches outside a memory in its first round; as many as there are if none does.
+
+    `bounds` are those of the shapes from number `first` on.
+    """
+    lay = compiled(len(at))
+    if lay is not None:
+        found = int(lay.outside(code.words, at, shape_of, bounds, first))
+        return found if found >= 0 else len(at)
+    values, rows = code.addresses(at), bounds[shape_of - np.int32(first)]
+    bad = ((rows[:, :, 1] > 0) & ((values < rows[:, :, 2]) | (values > rows[:, :, 3]))).any(axis=1)
+    return int(bad.argmax()) if bad.any() else len(at)
+
+
+def _leaves(slot: Slot, machine: Machine) -> Pattern | None:
+    """The first region that leaves its memory in some round."""
+    for pattern in (*slot.shape.reads, *slot.shape.writes):
+        low, high = slot.reach(pattern.base)
+        size = room(machine, space_of(pattern.scope, slot.shape.agent))
+        if low + pattern.offset < 0 or high + pattern.end > size:
+            return pattern
+    return None
 
 
 def _outside(slot: Slot, pattern: Pattern, size: int) -> InputError:
@@ -161,13 +186,6 @@ def _outside(slot: Slot, pattern: Pattern, size: int) -> InputError:
     return InputError(f"`{op.text}` reaches byte {byte} of {space_name(space_of(pattern.scope, op.agent))}, which has {size}",
                       where=_line(slot.instruction), expected=f"addresses of 0 to {size - 1}",
                       example="a smaller tile, or a lower address")  # fmt: skip
-
-
-def _pattern(region: Region, spec: Spec) -> Pattern:
-    """Which field a region starts at: the probe gave each its own high bits."""
-    number, offset = divmod(region.start, 1 << 60)
-    end = offset + (region.rows - 1) * region.stride + region.size
-    return Pattern(region.scope, spec.steps[number - 1], offset, region.rows, region.size, region.stride, end)
 
 
 def _line(one: Instruction) -> str:

@@ -1,11 +1,12 @@
 """A program: one list of instructions per agent, the names of its data, and constants to lay down before it runs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 
 from picojoule.quantity import InputError
 
+from ._code import Code
 from ._isa import Instruction
 from ._machine import BYTES, SCOPES
 
@@ -41,14 +42,15 @@ class Buffer:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """`sections` by agent ("core0", ..., "dma"); `constants` are the bytes of buffers of that role."""
+    """`sections` by agent ("core0", ..., "dma"), kept as columns; `constants` are the bytes of buffers of that role."""
 
-    sections: Mapping[str, tuple[Instruction, ...]]
+    sections: Mapping[str, Sequence[Instruction]]
     buffers: tuple[Buffer, ...] = ()
-    constants: Mapping[str, bytes] = field(default_factory=dict)
+    constants: Mapping[str, bytes | memoryview] = field(default_factory=dict)
     source: str = field(default="program", compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "sections", {name: Code.of(code) for name, code in self.sections.items()})
         names = [one.name for one in self.buffers]
         if len(set(names)) < len(names):
             raise InputError("two buffers have one name", where=self.source, expected="each name once")

@@ -28,11 +28,18 @@ def in_program_order(machine: Machine, m: int, k: int, n: int, tile: tuple[int, 
     )
 
 
+def by_window(
+    program: Program, machine: Machine, windows: Iterable[int] = (1, 2, 4, 8, 16, 32, 64)
+) -> Mapping[int, Fraction]:
+    """Cycles of one program without tokens, by the size of the window in which hardware finds what may start.
+
+    A window of 1 issues one instruction after the other; what larger ones save is what out-of-order issue is worth. What a
+    compiler gives for a machine with any window is the program for all of them.
+    """
+    return {size: simulate(program, replace(machine, window=size), check=False).cycles for size in windows}
+
+
 def out_of_order(machine: Machine, m: int, k: int, n: int, tile: tuple[int, int, int], order: str = "mnk",
                  windows: Iterable[int] = (1, 2, 4, 8, 16, 32, 64)) -> Mapping[int, Fraction]:  # fmt: skip
-    """Cycles of one program in program order, by the size of the window in which hardware finds what may start.
-
-    A window of 1 issues one instruction after the other; what larger ones save is what out-of-order issue is worth.
-    """
-    program = in_program_order(machine, m, k, n, tile, order)
-    return {size: simulate(program, replace(machine, window=size), check=False).cycles for size in windows}
+    """As by_window, for the product in program order."""
+    return by_window(in_program_order(machine, m, k, n, tile, order), machine, windows)

@@ -1,6 +1,8 @@
 """Whole networks in small: bits of the reference, values of the onnx package and of ONNX Runtime, times as planned."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from onnx.reference import ReferenceEvaluator
 
 from picojoule.formats import load_machine
 from picojoule.frontends.onnx import compile_onnx
-from picojoule.machine import find_races, read_program, simulate
+from picojoule.machine import Machine, by_window, dump_program, find_races, parse_program, read_program, simulate
 from picojoule.machine.compiler import Compiled
 from picojoule.quantity import InputError
 
@@ -109,6 +111,41 @@ def test_four_cores(name: str, tmp_path: Path) -> None:
     (segment,) = four.steps
     assert len(segment.program.sections) == 4  # type: ignore[union-attr]
     find_races(four.program, CLUSTER, _given(segment, inputs), range(2))
+
+
+@pytest.mark.parametrize(("name", "machine"), [*((name, CORE) for name in sorted(NETWORKS)),
+                                               *((name, CLUSTER) for name in ("lenet", "lstm", "bert", "gpt2"))])  # fmt: skip
+def test_out_of_order(name: str, machine: Machine, tmp_path: Path) -> None:
+    """Equality: where hardware finds what may start, the reference's bits, in any legal order. Bound: no more than one
+    instruction after the other, no less than units and bus, about what the static schedule takes."""
+    path = NETWORKS[name](tmp_path / "net.onnx")
+    compiled, inputs = compile_onnx(path, replace(machine, window=64)), nets.feeds(path)
+    outputs, expected = compiled(inputs), compiled.reference(inputs)
+    assert {n: a.tobytes() for n, a in outputs.items()} == {n: a.tobytes() for n, a in expected.items()}
+    if not compiled.time().cpu:
+        (segment,) = compiled.steps
+        given = {buffer: inputs[store] for store, buffer in segment.inputs.items()}  # type: ignore[union-attr]
+        find_races(compiled.program, compiled.machine, given, range(2))
+    static, found = compile_onnx(path, machine).time(), compiled.time()
+    macs = found.counts[("matrix", "mac_float32")] / Fraction(machine.macs["float32"] * machine.cores)
+    moved = (found.counts[("dram", "read")] + found.counts[("dram", "write")]) / machine.bus
+    assert found.counts == static.counts
+    assert max(macs, moved) <= found.cycles <= static.cycles * Fraction(11, 10)
+    if machine is CORE:
+        serial = sum((by_window(one, compiled.machine, [1])[1] for one in compiled.programs), Fraction())
+        assert found.cycles < serial
+
+
+@pytest.mark.parametrize("window", [0, 4])
+def test_engines_agree(made: Made, window: int) -> None:
+    """Equality: every network takes the same cycles and does the same in plain Python and compiled."""
+    pytest.importorskip("numba", reason="Numba, the extra `fast`, is absent")
+    for machine in (CORE, CLUSTER):
+        machine_ = replace(machine, window=window)
+        for program in compile_onnx(made[0], machine_).programs:
+            content = parse_program(dump_program(program))
+            runs = [simulate(content, machine_, check=False, engine=engine) for engine in ("plain", "compiled")]
+            assert runs[0] == replace(runs[1], engine="plain")
 
 
 def test_macs_by_hand(tmp_path: Path) -> None:

@@ -188,8 +188,13 @@ class Builder:
 
     def program(
         self, buffers: list[Buffer], constants: dict[str, bytes], source: str
-    ) -> tuple[Program, int, dict[str, tuple[int, ...]]]:
-        """The program in its order with its tokens and counters, its ticks, and by core the kernel of each line."""
+    ) -> tuple[Program, int | None, dict[str, tuple[int, ...]]]:
+        """The program in its order with its tokens and counters, its ticks, and by core the kernel of each line.
+
+        Where hardware finds what may start, there are no tokens and no ticks: see `sequential`.
+        """
+        if self.machine.window:
+            return self.sequential(buffers, constants, source)
         order, ticks = self.schedule()
         place = [0] * len(self.code)
         for stream in order:
@@ -233,6 +238,52 @@ class Builder:
                 sections[f"core{core}"] = tuple(code)
                 kernels[f"core{core}"] = tuple(owners)
         return Program(sections, tuple(buffers), constants, source), ticks, kernels
+
+    def sequential(
+        self, buffers: list[Buffer], constants: dict[str, bytes], source: str
+    ) -> tuple[Program, None, dict[str, tuple[int, ...]]]:
+        """The program of a machine with a window: every core's instructions in the order in which they were emitted, which
+        is that of their meaning; counters between cores alone.
+
+        A post issues when all before it on its core has ended, and nothing passes a wait: a wait for the post after the
+        last instruction that another core needs is therefore enough. What a core needs of others was emitted before the
+        last `begin`, so no two cores wait for each other.
+        """
+        owner = [line // 4 for line in self.lines]
+        place, counts = [0] * len(self.code), [0] * self.cores
+        rows: list[list[int]] = [[] for _ in self.counts]
+        for number, core in enumerate(owner):
+            place[number] = counts[core]
+            counts[core] += 1
+            rows[self.lines[number]].append(place[number])
+        waits: dict[int, list[tuple[int, int]]] = {}
+        posts: list[set[int]] = [set() for _ in range(self.cores)]
+        seen = [[-1] * self.cores for _ in range(self.cores)]
+        for number, core in enumerate(owner if self.cores > 1 else ()):
+            for line in np.flatnonzero(self.needs[number]).tolist():
+                other, position = line // 4, rows[line][self.needs[number][line] - 1]
+                if other != core and position > seen[core][other]:
+                    seen[core][other] = position
+                    waits.setdefault(number, []).append((other, position))
+        for found in waits.values():
+            latest = dict(sorted(found))  # by core the last position, which is the greatest
+            found[:] = latest.items()
+            for other, position in found:
+                posts[other].add(position)
+        ranks = [{position: rank + 1 for rank, position in enumerate(sorted(one))} for one in posts]
+        code: list[list[Instruction]] = [[] for _ in range(self.cores)]
+        kernels: list[list[int]] = [[] for _ in range(self.cores)]
+        for number, core in enumerate(owner):
+            mine, one, stream = code[core], self.code[number], _stream(self.lines[number]) % 3
+            for other, position in waits.get(number, ()):
+                mine.append(make("wait", on=stream, sem=other, value=ranks[other][position], line=len(mine) + 1))
+            mine.append(Instruction(one.name, one.values, 0, len(mine) + 1))
+            if place[number] in posts[core]:
+                mine.append(make("post", on=stream, sem=core, line=len(mine) + 1))
+            kernels[core] += [self.owners[number]] * (len(mine) - len(kernels[core]))
+        sections = {f"core{core}": tuple(one) for core, one in enumerate(code) if one}
+        return (Program(sections, tuple(buffers), constants, source), None,
+                {f"core{core}": tuple(one) for core, one in enumerate(kernels) if one})  # fmt: skip
 
     def _wanted(self, number: int, latest: list[list[int]]) -> list[tuple[int, int]]:
         """(stream, position in it) that an instruction waits for."""

@@ -30,7 +30,7 @@ class Segment:
     kernels: tuple[Kernel, ...]
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
-    planned: Fraction  # cycles, as the compiler's own schedule has them
+    planned: Fraction | None  # cycles, as the compiler's own schedule has them; None where hardware finds the order
     owners: Mapping[str, tuple[int, ...]]  # the kernel of each line, by core
 
 

@@ -145,7 +145,7 @@ def _segment(kernels: Sequence[Kernel], later: set[str], sizes: Mapping[str, int
     content = {named[name]: constants[name].tobytes() for name in weights}
     program, ticks, owners = builder.program(buffers, content, source)
     return Segment(program, tuple(kernels), {n: named[n] for n in inputs}, {n: named[n] for n in outputs},
-                   Fraction(ticks, machine.ticks), owners)  # fmt: skip
+                   None if ticks is None else Fraction(ticks, machine.ticks), owners)  # fmt: skip
 
 
 def _places(kernels: Sequence[Kernel], inputs: Sequence[str], outputs: Sequence[str], sizes: Mapping[str, int],
