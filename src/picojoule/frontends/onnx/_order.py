@@ -1,7 +1,7 @@
 """The nodes of one graph in an order in which they can run, or the reason why there is none."""
 
 import heapq
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from picojoule.quantity import InputError
@@ -19,9 +19,12 @@ def label_of(node: "NodeProto", index: int) -> str:
 
 def reads_of(node: "NodeProto") -> set[str]:
     """Names that a node reads, those captured by its sub-graphs included."""
-    names = {name for name in node.input if name}
+    names = set(node.input)
+    names.discard("")
     for attribute in node.attribute:
-        for graph in [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]:
+        if attribute.HasField("g"):
+            names |= captured(attribute.g)
+        for graph in attribute.graphs:
             names |= captured(graph)
     return names
 
@@ -53,6 +56,8 @@ def ordered(nodes: Sequence["NodeProto"], given: Collection[str]) -> tuple[list[
                                  expected="every name written once (static single assignment)")  # fmt: skip
             writer[name] = index
     reads = [reads_of(node) for node in nodes]
+    if _runs_as_written(reads, writer, given):
+        return list(range(len(nodes))), True
     for index, names in enumerate(reads):
         missing = sorted(name for name in names if name not in writer and name not in given)
         if missing:
@@ -61,9 +66,16 @@ def ordered(nodes: Sequence["NodeProto"], given: Collection[str]) -> tuple[list[
             raise InputError(f"node {label} reads {missing[0]!r}, produced by nothing{nearest(missing[0], known)}",
                              expected="a graph input, an initializer or the output of a node")  # fmt: skip
     before = [{writer[name] for name in names if name in writer} for names in reads]
-    if all(need < index for index, needs in enumerate(before) for need in needs):
-        return list(range(len(nodes))), True
     return _sorted(before, nodes), False
+
+
+def _runs_as_written(reads: Sequence[set[str]], writer: Mapping[str, int], given: Collection[str]) -> bool:
+    """Whether every name is given or written by an earlier node."""
+    for index, names in enumerate(reads):
+        for name in names:
+            if writer.get(name, -1 if name in given else index) >= index:
+                return False
+    return True
 
 
 def _sorted(before: Sequence[set[int]], nodes: Sequence["NodeProto"]) -> list[int]:
