@@ -1,7 +1,10 @@
 """Walks graphs: looks names up, folds constants, calls handlers, and lists what cannot be counted."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from picojoule.quantity import InputError
 from picojoule.workload import BITS
@@ -109,7 +112,7 @@ class Interpreter:
         claim(call, self.store)
         folded = fold_or_none(call)
         if folded is not None and not (call.op in _VIEWS and call.value(0).rooted):
-            return [of_data(array, dtype_name(array), sources_of(call)) for array in folded]
+            return [of_data(array, dtype_name(array.dtype), sources_of(call)) for array in folded]
         results = self.handled(call)
         if folded is not None:
             values = [wrap(result) for result in results]
@@ -254,9 +257,10 @@ def fold_or_none(call: Call) -> tuple[Array, ...] | None:
         return None
 
 
-def dtype_name(array: Array) -> str:
+@lru_cache(64)
+def dtype_name(dtype: "np.dtype[Any]") -> str:
     """The number format of a folded constant."""
-    return array.dtype.name if array.dtype.name in BITS else "int64"
+    return dtype.name if dtype.name in BITS else "int64"
 
 
 def free_of_unknown(call: Call) -> Sequence[Result]:
