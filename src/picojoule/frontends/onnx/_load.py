@@ -29,7 +29,12 @@ def load(path: Path, whole: bool = False) -> tuple["ModelProto", dict[str, int]]
 
     With `whole` nothing inline is stepped over. Raises InputError.
     """
-    data, lengths = _bytes_of(path, whole)
+    data, lengths = content(path, whole)
+    return parsed(data, path), lengths
+
+
+def parsed(data: bytes, path: Path) -> "ModelProto":
+    """The model that `data`, the content of `path`, holds. Raises InputError."""
     if data.startswith(_FIRST):
         kind = next(kind for magic, kind in _MAGIC if data.startswith(magic))
         raise InputError(f"this is {kind}, not ONNX", where=path.name, expected="an ONNX model", example=_EXAMPLE)
@@ -43,7 +48,7 @@ def load(path: Path, whole: bool = False) -> tuple["ModelProto", dict[str, int]]
         raise InputError("sub-graphs are nested too deeply to parse", where=path.name) from error
     if not model.HasField("graph"):
         raise InputError("the file holds no ONNX graph", where=path.name, expected="an ONNX model", example=_EXAMPLE)
-    return model, lengths
+    return model
 
 
 @cache
@@ -55,7 +60,8 @@ def _protobuf() -> tuple[type["ModelProto"], type[Exception]]:
     return ModelProto, DecodeError
 
 
-def _bytes_of(path: Path, whole: bool) -> tuple[bytes, dict[str, int]]:
+def content(path: Path, whole: bool = False) -> tuple[bytes, dict[str, int]]:
+    """The bytes of `path`, without large inline data unless `whole`, and its length by name. Raises InputError."""
     try:
         found = path.stat()
         if S_ISDIR(found.st_mode):

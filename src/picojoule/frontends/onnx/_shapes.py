@@ -50,7 +50,10 @@ def _declared_tensor(tensor: "TypeProto.Tensor") -> Declared:
         elif dim.HasField("dim_value"):
             sizes.append(size if size == 0 else None)
         else:
-            sizes.append(dim.dim_param if dim.dim_param not in _NAMELESS else None)
+            name = dim.dim_param
+            if not isinstance(name, str):
+                raise InputError("the name of a size is not UTF-8", expected="an undamaged ONNX model")
+            sizes.append(name if name not in _NAMELESS else None)
     return tuple(sizes), dtype
 
 
