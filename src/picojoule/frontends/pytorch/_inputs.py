@@ -42,6 +42,10 @@ def tensor_leaves(value: Any) -> list[TorchTensor]:
     """All tensors inside `value`."""
     if isinstance(value, torch.Tensor):
         return [value]
+    if type(value) is tuple and len(value) == 2 and type(value[0]) is tuple and type(value[1]) is dict and not value[1]:
+        value = value[0]  # arguments without names
+        if all([isinstance(leaf, torch.Tensor) for leaf in value]):
+            return list(value)
     return [leaf for leaf in _tree.tree_leaves(value) if isinstance(leaf, torch.Tensor)]
 
 
@@ -72,13 +76,16 @@ def copied(value: Any, make: Maker) -> Any:
             memo[id(leaf)] = make(leaf)
         return memo[id(leaf)]
 
+    args, kwargs = value
+    if not kwargs and all([isinstance(leaf, torch.Tensor) for leaf in args]):  # nothing to be opened
+        return tuple([replace(leaf) for leaf in args]), {}
     return _tree.tree_map(replace, value)
 
 
 def named_leaves(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[tuple[str, TorchTensor]]:
     """Every tensor of the call with the name of its parameter."""
     try:
-        bound = _signature(function).bind(*args, **kwargs).arguments
+        bound = _bound(_signature(function), args, kwargs)
     except (TypeError, ValueError):
         bound = {**{f"input{i}": value for i, value in enumerate(args)}, **kwargs}
     found: list[tuple[str, TorchTensor]] = []
@@ -89,6 +96,22 @@ def named_leaves(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) 
                 seen.add(id(leaf))
                 found.append((name, leaf))
     return found
+
+
+def _bound(signature: inspect.Signature, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The arguments by the names of their parameters. Raises TypeError if they do not fit."""
+    names = None if kwargs else _positional(signature, len(args))
+    return signature.bind(*args, **kwargs).arguments if names is None else dict(zip(names, args, strict=True))
+
+
+@lru_cache(256)
+def _positional(signature: inspect.Signature, count: int) -> tuple[str, ...] | None:
+    """The names that `count` positional arguments get, if that is all there is to say."""
+    parameters = list(signature.parameters.values())
+    plain = all(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters) and count <= len(parameters)
+    if not plain or any(p.default is p.empty for p in parameters[count:]):
+        return None
+    return tuple(p.name for p in parameters[:count])
 
 
 def _signature(function: Any) -> inspect.Signature:
