@@ -64,7 +64,8 @@ class Seen:
         if not self.bytes:
             return stored_elements(self.tensors[place])
         shape, _, _, dtype = self.layouts[place]
-        return min(prod(shape), self.bytes[place] // dtype.itemsize)
+        n: int = min(prod(shape), self.bytes[place] // dtype.itemsize)
+        return n
 
     def add(self, value: Any) -> bool:
         """Take one argument in; whether the key tells all of it that an operator may depend on."""
