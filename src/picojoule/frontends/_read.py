@@ -1,6 +1,7 @@
 """One door for every sort of model."""
 
 from collections.abc import Mapping, Sequence
+from os.path import isdir
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +32,7 @@ def read_model(
     text = str(source)
     path = source if isinstance(source, Path) else Path(text)
     suffix, shapes = path.suffix, inputs or {}
-    if suffix == ".json" or (path.is_dir() and (isinstance(source, Path) or (path / "config.json").is_file())):
+    if suffix == ".json" or (isdir(path) and (isinstance(source, Path) or (path / "config.json").is_file())):
         from .huggingface import read_config
 
         return read_config(path, batch=batch, seq=seq, phase="prefill" if phase == "infer" else phase, context=context,

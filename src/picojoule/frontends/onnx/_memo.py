@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from picojoule.workload import Workload
+from picojoule.workload import Tensor, Workload
 
 from ._formula import FORMULAS
 
 _LARGEST: Final = 1 << 18  # bytes of a file that is kept
 _LIMIT: Final = 32  # files kept; the oldest goes first
 
-_known: dict[Any, Workload] = {}
+_known: dict[Any, tuple[Workload, dict[str, Tensor]]] = {}
 
 
 def forget() -> None:
@@ -38,13 +38,13 @@ def key_of(data: bytes, whole: bool, path: Path, batch: int | None, seq: int | N
 def recall(key: Any) -> Workload | None:
     """What `key` was remembered by, with tensors that the caller may change."""
     found = _known.get(key) if key is not None else None
-    return None if found is None else replace(found, tensors=dict(found.tensors))
+    return None if found is None else replace(found[0], tensors=dict(found[1]))
 
 
 def remember(key: Any, workload: Workload) -> None:
-    """Keep a Workload."""
+    """Keep a Workload, and its tensors apart: the caller may change those that it has."""
     if key is None:
         return
     if len(_known) >= _LIMIT:
         del _known[next(iter(_known))]
-    _known[key] = replace(workload, tensors=dict(workload.tensors))
+    _known[key] = workload, dict(workload.tensors)

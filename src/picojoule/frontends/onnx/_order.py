@@ -1,7 +1,7 @@
 """The nodes of one graph in an order in which they can run, or the reason why there is none."""
 
 import heapq
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from picojoule.quantity import InputError
@@ -46,6 +46,8 @@ def ordered(nodes: Sequence["NodeProto"], given: Collection[str]) -> tuple[list[
     `given` are the names known beforehand. Raises InputError for a name written twice, one that nobody writes, and
     a cycle.
     """
+    if _runs_as_written(nodes, given):
+        return list(range(len(nodes))), True
     writer: dict[str, int] = {}
     for index, node in enumerate(nodes):
         for name in node.output:
@@ -56,8 +58,6 @@ def ordered(nodes: Sequence["NodeProto"], given: Collection[str]) -> tuple[list[
                                  expected="every name written once (static single assignment)")  # fmt: skip
             writer[name] = index
     reads = [reads_of(node) for node in nodes]
-    if _runs_as_written(reads, writer, given):
-        return list(range(len(nodes))), True
     for index, names in enumerate(reads):
         missing = sorted(name for name in names if name not in writer and name not in given)
         if missing:
@@ -66,15 +66,25 @@ def ordered(nodes: Sequence["NodeProto"], given: Collection[str]) -> tuple[list[
             raise InputError(f"node {label} reads {missing[0]!r}, produced by nothing{nearest(missing[0], known)}",
                              expected="a graph input, an initializer or the output of a node")  # fmt: skip
     before = [{writer[name] for name in names if name in writer} for names in reads]
+    if all(need < index for index, needs in enumerate(before) for need in needs):
+        return list(range(len(nodes))), True
     return _sorted(before, nodes), False
 
 
-def _runs_as_written(reads: Sequence[set[str]], writer: Mapping[str, int], given: Collection[str]) -> bool:
-    """Whether every name is given or written by an earlier node."""
-    for index, names in enumerate(reads):
-        for name in names:
-            if writer.get(name, -1 if name in given else index) >= index:
+def _runs_as_written(nodes: Sequence["NodeProto"], given: Collection[str]) -> bool:
+    """Whether it is plain that every name is read after, and written, once; False where a closer look is needed."""
+    known = {"", *given}
+    for node in nodes:
+        for name in node.input:
+            if name not in known:
                 return False
+        for attribute in node.attribute:
+            if attribute.HasField("g") or attribute.graphs:
+                return False
+        for name in node.output:
+            if name in known and name:
+                return False
+            known.add(name)
     return True
 
 

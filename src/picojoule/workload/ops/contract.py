@@ -117,9 +117,10 @@ def einsum(g: Graph, equation: str, *operands: Tensor, name: str = "") -> Tensor
         work = Work.of(muls=points)
     else:
         work = Work.of(adds=points - outputs)
-    reads = [(t, [((letter, 1),) for letter in letters]) for letters, t in zip(terms, operands, strict=True)]
+    axes: dict[str, Axis] = {letter: ((letter, 1),) for letter in sizes}
+    reads = [(t, [axes[letter] for letter in letters]) for letters, t in zip(terms, operands, strict=True)]
     return g.emit("einsum", "matmul" if len(operands) == 2 else "reduce", tuple(sizes.items()), reads,
-                  [(shape, [((letter, 1),) for letter in out])], work, name=name,
+                  [(shape, [axes[letter] for letter in out])], work, name=name,
                   dtype=operands[0].dtype)[0]  # fmt: skip
 
 
