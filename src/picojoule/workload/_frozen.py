@@ -18,7 +18,7 @@ def frozen(cls: type[_Class]) -> type[_Class]:
     space |= {f"_default_{f.name}": f.default for f in fields(made) if f.default is not MISSING}
     head = ", ".join(f"{name}=_default_{name}" if f"_default_{name}" in space else name for name in names)
     body = "; ".join(f"_set_{name}(self, {name})" for name in names)
-    exec(f"def __init__(self, {head}): {body}", space)  # noqa: S102 -- of field names, as dataclass does itself
+    exec(f"def __init__(self, {head}): {body}", space)
     space["__init__"].__qualname__ = f"{cls.__qualname__}.__init__"
     space["__init__"].__annotations__ = dict(made.__init__.__annotations__)
     made.__init__ = space["__init__"]

@@ -33,7 +33,7 @@ def fold(call: Call) -> tuple[Array, ...] | None:
             return None
     elif not present or len(data) < len(present):
         return None
-    if call.op in _CALM and all([array.dtype.kind in "iub" for array in data]):
+    if call.op in _CALM and all(array.dtype.kind in "iub" for array in data):
         result = function(call, data)
     else:
         with np.errstate(all="ignore"):

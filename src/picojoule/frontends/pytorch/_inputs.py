@@ -44,7 +44,7 @@ def tensor_leaves(value: Any) -> list[TorchTensor]:
         return [value]
     if type(value) is tuple and len(value) == 2 and type(value[0]) is tuple and type(value[1]) is dict and not value[1]:
         value = value[0]  # arguments without names
-        if all([isinstance(leaf, torch.Tensor) for leaf in value]):
+        if all(isinstance(leaf, torch.Tensor) for leaf in value):
             return list(value)
     return [leaf for leaf in _tree.tree_leaves(value) if isinstance(leaf, torch.Tensor)]
 
@@ -77,7 +77,7 @@ def copied(value: Any, make: Maker) -> Any:
         return memo[id(leaf)]
 
     args, kwargs = value
-    if not kwargs and all([isinstance(leaf, torch.Tensor) for leaf in args]):  # nothing to be opened
+    if not kwargs and all(isinstance(leaf, torch.Tensor) for leaf in args):  # nothing to be opened
         return tuple([replace(leaf) for leaf in args]), {}
     return _tree.tree_map(replace, value)
 
