@@ -102,7 +102,7 @@ def test_files_beside_the_model_are_looked_for_each_time(tmp_path: Path) -> None
 
 
 def test_few_and_small_files_are_kept(tmp_path: Path) -> None:
-    """Bound: at most 32 answers, none of a file above 256 kB."""
+    """Bound: at most 32 answers, none of a file above 256 kB, none that unfolds to more than 4,096 parts."""
     for width in range(1, 41):
         read(product(width), tmp_path)
     assert len(_memo._known) == 32
@@ -110,6 +110,11 @@ def test_few_and_small_files_are_kept(tmp_path: Path) -> None:
     large = model([helper.make_node("MatMul", ["x", "w"], ["y"])], {"x": [1, 300]}, {"y": [1, 300]},
                   [numpy_helper.from_array(np.zeros((300, 300), np.float32), "w")])  # fmt: skip
     assert read(large, tmp_path).work.macs == 90_000
+    assert not _memo._known
+    nodes = [helper.make_node("Relu", [f"v{i}"], [f"v{i + 1}"]) for i in range(2100)]
+    long = model(nodes, {"v0": [4]}, {"v2100": [4]})
+    assert len(long.SerializeToString()) < 1 << 18
+    assert len(read(long, tmp_path).operators) == 2100
     assert not _memo._known
 
 

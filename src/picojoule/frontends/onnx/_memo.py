@@ -15,6 +15,9 @@ from ._formula import FORMULAS
 
 _LARGEST: Final = 1 << 18  # bytes of a file that is kept
 _LIMIT: Final = 32  # files kept; the oldest goes first
+_PARTS: Final = (
+    4096  # operators, tensors and lines of text of an answer that is kept: a small file may unfold to a large one
+)
 
 _known: dict[Any, tuple[Workload, dict[str, Tensor]]] = {}
 
@@ -43,7 +46,8 @@ def recall(key: Any) -> Workload | None:
 
 def remember(key: Any, workload: Workload) -> None:
     """Keep a Workload, and its tensors apart: the caller may change those that it has."""
-    if key is None:
+    parts = (workload.operators, workload.tensors, workload.uncounted, workload.notes, workload.warnings)
+    if key is None or sum(map(len, parts)) > _PARTS:
         return
     if len(_known) >= _LIMIT:
         del _known[next(iter(_known))]
