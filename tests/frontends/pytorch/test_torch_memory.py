@@ -150,6 +150,13 @@ def test_names_of_inputs_without_opening_them() -> None:
     def plain(a: Tensor, b: Tensor, scale: float = 2.0) -> Tensor:
         return (a + b) * scale
 
+    def listed(a: Tensor, sizes: Any = [1, 2], *, last: float = 0.0) -> Tensor:  # noqa: B006 -- no hash
+        return a * sizes[0] + last
+
+    class Listed(nn.Module):
+        def forward(self, a: Tensor, sizes: Any = [1, 2]) -> Tensor:  # noqa: B006
+            return a * sizes[0]
+
     def several(*parts: Tensor) -> Tensor:
         return parts[0] + parts[1]
 
@@ -160,4 +167,5 @@ def test_names_of_inputs_without_opening_them() -> None:
     assert read_module(plain, (x, x)).inputs == ("a",)
     assert read_module(plain, (x,), {"b": y}).inputs == ("a", "b")
     assert read_module(several, (x, y)).inputs == ("parts", "parts#2")
+    assert read_module(listed, (x,)).inputs == read_module(Listed(), (x,)).inputs == ("a",)
     assert read_module(nested, ((x, y),)).inputs == ("a", "a#2")

@@ -16,7 +16,7 @@ from ._formula import FORMULAS
 _LARGEST: Final = 1 << 18  # bytes of a file that is kept
 _LIMIT: Final = 32  # files kept; the oldest goes first
 _PARTS: Final = (
-    4096  # operators, tensors and lines of text of an answer that is kept: a small file may unfold to a large one
+    4096  # operators, tensors, lines of text of an answer that is kept: small files may unfold to large ones
 )
 
 _known: dict[Any, tuple[Workload, dict[str, Tensor]]] = {}

@@ -19,8 +19,7 @@ _RAW: Final = 9
 def slim(path: Path, size: int) -> tuple[bytes, dict[str, int]]:
     """The bytes of a file of `size`, without large raw data, and the length of what was left out by initializer."""
     if size < LARGE:
-        with open(path, "rb", buffering=0) as whole:
-            return whole.readall(), {}
+        return path.read_bytes(), {}
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         lengths: dict[str, int] = {}
         try:
