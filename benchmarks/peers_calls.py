@@ -42,10 +42,11 @@ def picojoule_module(row: Row, module: Any, args: tuple[Any, ...]) -> Count:
 
 
 def forget() -> None:
-    """Drop what picojoule keeps of earlier calls: results and records of operators, by the shapes of their arguments."""
-    memo = sys.modules.get("picojoule.frontends.pytorch._memo")
-    if memo is not None:
-        memo.forget()
+    """Drop what picojoule keeps of earlier calls: results and records of operators by arguments, answers by file."""
+    for room in ("pytorch", "onnx"):
+        memo = sys.modules.get(f"picojoule.frontends.{room}._memo")
+        if memo is not None:
+            memo.forget()
 
 
 def picojoule_by_name(row: Row, _module: Any, args: tuple[Any, ...]) -> Count:

@@ -1,6 +1,7 @@
 """One door for every sort of model."""
 
 from collections.abc import Mapping, Sequence
+from os.path import isdir
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,25 +30,25 @@ def read_model(
     of a model that generates, the latter with `context` tokens in sight; `halved` counts only what a causal mask shows.
     """
     text = str(source)
-    path = Path(text)
-    shapes = inputs or {}
-    if path.suffix == ".json" or (path.is_dir() and (isinstance(source, Path) or (path / "config.json").is_file())):
+    path = source if isinstance(source, Path) else Path(text)
+    suffix, shapes = path.suffix, inputs or {}
+    if suffix == ".json" or (isdir(path) and (isinstance(source, Path) or (path / "config.json").is_file())):
         from .huggingface import read_config
 
         return read_config(path, batch=batch, seq=seq, phase="prefill" if phase == "infer" else phase, context=context,
                            inputs=shapes, halved=halved)  # fmt: skip
     if phase in ("prefill", "decode") or context is not None or halved:
         return _generating(text, batch=batch, seq=seq, phase=phase, context=context, inputs=shapes, halved=halved)
-    if path.suffix in _PICKLES:
+    if suffix in _PICKLES:
         raise InputError(f"{path.name} is a pickle: opening it would run code that it carries", where=text,
                          expected="a model without code: .onnx, .pt2, config.json, or a Python object you name",
                          example="picojoule count mypackage.models:build --input x=1,3,224,224")  # fmt: skip
-    if path.suffix == ".pt2":
+    if suffix == ".pt2":
         from .pytorch import read_exported
 
         _teach_pytorch()
         return read_exported(path, batch=batch)
-    if path.suffix == ".onnx" or (path.suffix and path.is_file()):
+    if suffix == ".onnx" or (suffix and path.is_file()):
         from .onnx import read_onnx
 
         return read_onnx(path, batch=batch, seq=seq, inputs=shapes)

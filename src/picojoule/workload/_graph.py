@@ -98,10 +98,10 @@ class Graph:
         tensors of `dtype`, or a Tensor already declared, touched whole, one dimension d0, d1, … to each axis.
         """
         label = self.fresh_name(name or self.path or op)
-        reads = tuple(
+        reads = tuple([
             read if isinstance(read, Access) else Access(read[0].name, tuple(read[1]), read[0].stored_elements)
             for read in inputs
-        )
+        ])  # fmt: skip
         made: list[Tensor] = []
         writes: list[Access] = []
         for index, output in enumerate(outputs):

@@ -2,15 +2,15 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 
+from ._frozen import frozen
 from ._work import Work
 
 Axis = tuple[tuple[str, int], ...]  # one tensor axis as a sum of stride · dimension; () stays at one index
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Access:
     """How one tensor is indexed by the operator's dimensions.
 
@@ -33,7 +33,7 @@ class Access:
         return math.prod(1 + sum(stride * (tile[dim] - 1) for dim, stride in axis) for axis in self.axes)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Operator:
     """`work` is spent on one sweep of `space`; the sweep runs `repeats` times, as the steps of a recurrent net do.
 

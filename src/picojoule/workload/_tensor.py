@@ -1,16 +1,16 @@
 """Tensors: a name, a shape, a number format and a role."""
 
 import math
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from ._dtype import BITS
+from ._frozen import frozen
 
 Role = Literal["input", "activation", "weight", "bias", "norm", "embedding", "buffer", "constant"]
 PARAMETER_ROLES: Final = ("weight", "bias", "norm", "embedding")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tensor:
     """`base` names the tensor whose storage a view shares; `stored` the elements it stores, where fewer than its shape."""
 

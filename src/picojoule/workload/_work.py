@@ -1,10 +1,11 @@
 """What the mathematics demands of one operator, each sort of operation apart."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from ._frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Work:
     """Whole counts of one run of an operator.
 

@@ -31,7 +31,7 @@ def read_onnx(
     """
     from ._read import read
 
-    return read(Path(path), batch=batch, seq=seq, inputs=inputs or {})
+    return read(path if isinstance(path, Path) else Path(path), batch=batch, seq=seq, inputs=inputs or {})
 
 
 def read_graph(

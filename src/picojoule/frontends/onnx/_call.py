@@ -38,7 +38,8 @@ class Call:
         self.key = f"{self.domain}::{self.op}" if self.domain else self.op
         self.label = frame.prefix + (node.name or f"{self.op}_{index}")
         self.names = list(node.input)
-        self.inputs = [frame.find(name) if name else None for name in self.names]
+        values = frame.values
+        self.inputs = [(values.get(name) or frame.find(name)) if name else None for name in self.names]
         self.mark = self.op  # what the outputs are remembered by
         self._attributes: dict[str, AttributeProto] | None = None
 
@@ -56,7 +57,7 @@ class Call:
 
     def value(self, index: int) -> Value:
         """Input `index`, which must be there."""
-        found = self.optional_value(index)
+        found = self.inputs[index] if index < len(self.inputs) else None
         if found is None:
             raise InputError(f"input {index} is missing", expected=f"at least {index + 1} inputs")
         return found
@@ -87,7 +88,8 @@ class Call:
 
     def tensors(self) -> list[Tensor]:
         """All inputs that are there."""
-        return [self.tensor(i) for i, found in enumerate(self.inputs) if found is not None]
+        inputs = zip(self.inputs, self.names, strict=True)
+        return [self.session.tensor(found, name) for found, name in inputs if found is not None]
 
     def shape(self, index: int) -> tuple[int, ...]:
         """The shape of input `index`."""

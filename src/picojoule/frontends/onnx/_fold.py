@@ -23,19 +23,23 @@ _NUMPY: Final[dict[str, Any]] = {
 
 def fold(call: Call) -> tuple[Array, ...] | None:
     """The outputs of `call` if they follow from constants, else None."""
-    if call.key not in _FOLDS:
+    function = _FOLDS.get(call.key)
+    if function is None:
         return None
     present = [value for value in call.inputs if value is not None]
+    data = [value.data for value in present if value.data is not None]
     if call.op in ("Shape", "Size"):
         if not present or present[0].shape is None:
             return None
-    elif not present or any(value.data is None for value in present):
+    elif not present or len(data) < len(present):
         return None
-    with np.errstate(all="ignore"):
-        if call.op == "Split":
-            return _split(call)
-        data = [value.data for value in present if value.data is not None]
-        result = _FOLDS[call.key](call, data)
+    if call.op in _CALM and all(array.dtype.kind in "iub" for array in data):
+        result = function(call, data)
+    else:
+        with np.errstate(all="ignore"):
+            if call.op == "Split":
+                return _split(call)
+            result = function(call, data)
     if result is None or result.size > LIMIT:
         return None
     return (np.asarray(result),)
@@ -273,6 +277,9 @@ def _clip(_: Call, data: Sequence[Array]) -> Array | None:
     return np.clip(*data) if len(data) == 3 else None
 
 
+# Of integers these only move elements: NumPy has nothing to warn of.
+_CALM: Final = frozenset(("Shape", "Size", "Concat", "Gather", "Slice", "Squeeze", "Unsqueeze", "Reshape", "Flatten",
+                          "Transpose", "Identity"))  # fmt: skip
 _FOLDS: Final[dict[str, Fold]] = {
     "Shape": _shape, "Size": _size, "Cast": _cast, "Concat": _concat, "Gather": _gather, "Slice": _slice,
     "Squeeze": _squeeze, "Unsqueeze": _unsqueeze, "Reshape": _reshape, "Flatten": _flatten, "Expand": _expand,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from sys import byteorder
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _EXTERNAL: Final = 1
 _INDICES: Final = ("int64", "int32", "bool")  # what shapes, indices and masks are made of
 _IDLE: Final = ("int64", "bool", "string")
+# Raw data of these types is what NumPy holds, on a machine that stores the low byte first as ONNX does.
+_PLAIN: Final = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_, 11: np.float64} if byteorder == "little" else {}
 _PACKED: Final = {"uint4": 2, "int4": 2, "float4": 2, "uint2": 4, "int2": 4}
 
 
@@ -39,7 +42,7 @@ class Store:
             return known
         dtype = dtype_of(proto.data_type)
         shape = tuple(proto.dims)
-        if any(size < 0 for size in shape):
+        if shape and min(shape) < 0:
             raise InputError(f"tensor {name!r} has a negative size: {list(shape)}", expected="sizes of 0 or more")
         count = math.prod(shape)
         if proto.data_location == _EXTERNAL:
@@ -136,11 +139,14 @@ def refuse_escape(path: Path, location: str, name: str) -> None:
 
 def _elements(proto: "TensorProto", shape: tuple[int, ...]) -> Array | None:
     """The elements of an inline tensor, or None if they cannot be read."""
-    from onnx import numpy_helper
-
     if proto.data_location == _EXTERNAL or DTYPES.get(proto.data_type) == "string":
         return None
+    plain = _PLAIN.get(proto.data_type)
     try:
+        if plain is not None and proto.HasField("raw_data") and not proto.HasField("segment"):
+            return np.frombuffer(proto.raw_data, plain).reshape(shape)
+        from onnx import numpy_helper
+
         return np.asarray(numpy_helper.to_array(proto)).reshape(shape)
     except (ValueError, TypeError, KeyError, OverflowError, NotImplementedError, AttributeError):
         return None

@@ -1,7 +1,10 @@
 """Walks graphs: looks names up, folds constants, calls handlers, and lists what cannot be counted."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from picojoule.quantity import InputError
 from picojoule.workload import BITS
@@ -14,6 +17,7 @@ from ._order import label_of, ordered, reads_of
 from ._roles import claim, claim_unknown
 from ._session import Frame, Session
 from ._shapes import declared_of, evaluate
+from ._table import HANDLERS
 from ._text import dims
 from ._value import BOUND, Array, Value, of_data, unknown
 
@@ -59,8 +63,9 @@ class Interpreter:
 
     def declare(self, graph: "GraphProto", frame: Frame) -> None:
         """Take down the shapes that the file declares."""
-        for info in [*graph.value_info, *graph.output]:
-            frame.declared[info.name] = declared_of(info)
+        for infos in (graph.value_info, graph.output):
+            for info in infos:
+                frame.declared[info.name] = declared_of(info)
 
     def output(self, name: str, frame: Frame) -> Value:
         """The value of a graph output."""
@@ -84,16 +89,17 @@ class Interpreter:
 
     def node(self, node: "NodeProto", frame: Frame, index: int) -> None:
         """Run one node and bind its outputs."""
-        where = f"{node.op_type} {frame.prefix}{label_of(node, index)}"
         try:
             call = Call(self.session, frame, node, index)
             results = self.results(call)
         except NodeError:
             raise  # a node of a sub-graph has said where already
         except InputError as error:
+            where = f"{node.op_type} {frame.prefix}{label_of(node, index)}"
             raise NodeError(error.what, where=where, expected=error.expected, example=error.example) from error
         except FAULTS as error:
             detail = f"{type(error).__name__}: {error}"
+            where = f"{node.op_type} {frame.prefix}{label_of(node, index)}"
             raise NodeError(f"this {node.op_type} is not valid: {detail}", where=where,
                             expected="inputs and attributes as the operator's specification has them") from error  # fmt: skip
         self.bind(call, results)
@@ -106,8 +112,7 @@ class Interpreter:
         claim(call, self.store)
         folded = fold_or_none(call)
         if folded is not None and not (call.op in _VIEWS and call.value(0).rooted):
-            sources = frozenset[str]().union(*(v.sources or () for v in call.inputs if v is not None))
-            return [of_data(array, dtype_name(array), sources) for array in folded]
+            return [of_data(array, dtype_name(array.dtype), sources_of(call)) for array in folded]
         results = self.handled(call)
         if folded is not None:
             values = [wrap(result) for result in results]
@@ -119,11 +124,11 @@ class Interpreter:
 
     def handled(self, call: Call) -> Sequence[Result]:
         """The outputs by the operator's handler or formula."""
-        from ._table import HANDLERS
-
-        missing = next(
-            (n for n, v in zip(call.names, call.inputs, strict=True) if v is not None and not known(v)), None
-        )
+        missing = None
+        for name, given in zip(call.names, call.inputs, strict=True):
+            if given is not None and not known(given):
+                missing = name
+                break
         formula = FORMULAS.get(call.key)
         handler = HANDLERS.get(call.key)
         if formula is None and handler is None:
@@ -142,7 +147,7 @@ class Interpreter:
             assert handler is not None
             if call.key in self.control:
                 return self.control[call.key](self, call)
-            if call.key in _FREE and any(v is not None and not known(v) for v in call.inputs):
+            if missing is not None and call.key in _FREE:
                 return handler(call) if call.op.startswith(("Sequence", "Optional")) else free_of_unknown(call)
             return handler(call)
         except UnknowableError as reason:
@@ -186,8 +191,12 @@ class Interpreter:
 
     def bind(self, call: Call, results: Sequence[Result]) -> None:
         """Give the node's output names their values; fall back on declared shapes for unknown ones."""
-        stored = all(v is None or v.constant for v in call.inputs)
-        sources = frozenset[str]().union(*(v.sources or () for v in call.inputs if v is not None))
+        stored = True
+        for given in call.inputs:
+            if given is not None and given.sources is None:
+                stored = False
+                break
+        declared = call.frame.declared
         for position, name in enumerate(call.node.output):
             if not name:
                 continue
@@ -196,10 +205,10 @@ class Interpreter:
                 value = unknown()
             if value.shape is None and value.items is None:
                 value = self.declared(call, name) or value
-            else:
+            elif name in declared:
                 self.compare(call, name, value)
             if stored and value.sources is None and call.key not in self.control:
-                value.sources = sources
+                value.sources = sources_of(call)
             if value.mark == BOUND:
                 pass
             elif not value.mark or (value.mark == "stored" and call.op != "Identity"):
@@ -230,6 +239,11 @@ class Interpreter:
             )
 
 
+def sources_of(call: Call) -> frozenset[str]:
+    """The initializers that the inputs of `call` are computed from."""
+    return frozenset[str]().union(*[v.sources for v in call.inputs if v is not None and v.sources])
+
+
 def known(value: Value) -> bool:
     """Whether a handler can work with `value`."""
     return value.shape is not None or value.items is not None
@@ -243,9 +257,10 @@ def fold_or_none(call: Call) -> tuple[Array, ...] | None:
         return None
 
 
-def dtype_name(array: Array) -> str:
+@lru_cache(64)
+def dtype_name(dtype: "np.dtype[Any]") -> str:
     """The number format of a folded constant."""
-    return array.dtype.name if array.dtype.name in BITS else "int64"
+    return dtype.name if dtype.name in BITS else "int64"
 
 
 def free_of_unknown(call: Call) -> Sequence[Result]:

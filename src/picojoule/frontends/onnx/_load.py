@@ -1,6 +1,8 @@
 """A file to a parsed model: every way in which the bytes can be wrong, said in words."""
 
+from functools import cache
 from pathlib import Path
+from stat import S_ISDIR
 from typing import TYPE_CHECKING, Final
 
 from picojoule.quantity import InputError
@@ -18,6 +20,7 @@ _MAGIC: Final = (
     (b"\x80\x05", "a Python pickle"), (b"{", "JSON text"), (b"<", "HTML or XML text"), (b"\x7fELF", "a program"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself: run `git lfs pull`"),
 )  # fmt: skip
+_FIRST: Final = tuple(magic for magic, _ in _MAGIC)
 _EXAMPLE: Final = "picojoule count resnet18.onnx"
 
 
@@ -26,30 +29,44 @@ def load(path: Path, whole: bool = False) -> tuple["ModelProto", dict[str, int]]
 
     With `whole` nothing inline is stepped over. Raises InputError.
     """
-    data, lengths = _bytes_of(path, whole)
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped,unused-ignore]
-    from onnx import ModelProto
+    data, lengths = content(path, whole)
+    return parsed(data, path), lengths
 
-    for magic, kind in _MAGIC:
-        if data.startswith(magic):
-            raise InputError(f"this is {kind}, not ONNX", where=path.name, expected="an ONNX model", example=_EXAMPLE)
-    model = ModelProto()
+
+def parsed(data: bytes, path: Path) -> "ModelProto":
+    """The model that `data`, the content of `path`, holds. Raises InputError."""
+    if data.startswith(_FIRST):
+        kind = next(kind for magic, kind in _MAGIC if data.startswith(magic))
+        raise InputError(f"this is {kind}, not ONNX", where=path.name, expected="an ONNX model", example=_EXAMPLE)
+    make, undecodable = _protobuf()
+    model = make()
     try:
         model.ParseFromString(data)
-    except (DecodeError, UnicodeDecodeError) as error:
+    except (undecodable, UnicodeDecodeError) as error:
         raise _undecodable(data, path) from error
     except RecursionError as error:
         raise InputError("sub-graphs are nested too deeply to parse", where=path.name) from error
     if not model.HasField("graph"):
         raise InputError("the file holds no ONNX graph", where=path.name, expected="an ONNX model", example=_EXAMPLE)
-    return model, lengths
+    return model
 
 
-def _bytes_of(path: Path, whole: bool) -> tuple[bytes, dict[str, int]]:
+@cache
+def _protobuf() -> tuple[type["ModelProto"], type[Exception]]:
+    """The class of a model, and what it raises on other bytes."""
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped,unused-ignore]
+    from onnx import ModelProto
+
+    return ModelProto, DecodeError
+
+
+def content(path: Path, whole: bool = False) -> tuple[bytes, dict[str, int]]:
+    """The bytes of `path`, without large inline data unless `whole`, and its length by name. Raises InputError."""
     try:
-        if path.is_dir():
+        found = path.stat()
+        if S_ISDIR(found.st_mode):
             raise InputError("this is a folder", where=path.name, expected="an .onnx file", example=_EXAMPLE)
-        size = path.stat().st_size
+        size = found.st_size
         if size > _PROTOBUF_LIMIT:
             raise InputError(f"the file has {size} bytes, more than 2 GiB, which no ONNX protobuf can have",
                              where=path.name, expected="a model saved with its weights as external data",
@@ -57,7 +74,7 @@ def _bytes_of(path: Path, whole: bool) -> tuple[bytes, dict[str, int]]:
         if size == 0:
             raise InputError("the file is empty (0 bytes)", where=path.name, expected="an ONNX model",
                              example=_EXAMPLE)  # fmt: skip
-        return (path.read_bytes(), {}) if whole else slim(path)
+        return (path.read_bytes(), {}) if whole else slim(path, size)
     except OSError as error:
         raise InputError(f"cannot read the file: {error.strerror or error}", where=path.name,
                          expected="a readable .onnx file", example=_EXAMPLE) from error  # fmt: skip

@@ -19,9 +19,12 @@ def label_of(node: "NodeProto", index: int) -> str:
 
 def reads_of(node: "NodeProto") -> set[str]:
     """Names that a node reads, those captured by its sub-graphs included."""
-    names = {name for name in node.input if name}
+    names = set(node.input)
+    names.discard("")
     for attribute in node.attribute:
-        for graph in [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]:
+        if attribute.HasField("g"):
+            names |= captured(attribute.g)
+        for graph in attribute.graphs:
             names |= captured(graph)
     return names
 
@@ -43,6 +46,8 @@ def ordered(nodes: Sequence["NodeProto"], given: Collection[str]) -> tuple[list[
     `given` are the names known beforehand. Raises InputError for a name written twice, one that nobody writes, and
     a cycle.
     """
+    if _runs_as_written(nodes, given):
+        return list(range(len(nodes))), True
     writer: dict[str, int] = {}
     for index, node in enumerate(nodes):
         for name in node.output:
@@ -64,6 +69,23 @@ def ordered(nodes: Sequence["NodeProto"], given: Collection[str]) -> tuple[list[
     if all(need < index for index, needs in enumerate(before) for need in needs):
         return list(range(len(nodes))), True
     return _sorted(before, nodes), False
+
+
+def _runs_as_written(nodes: Sequence["NodeProto"], given: Collection[str]) -> bool:
+    """Whether it is plain that every name is read after, and written, once; False where a closer look is needed."""
+    known = {"", *given}
+    for node in nodes:
+        for name in node.input:
+            if name not in known:
+                return False
+        for attribute in node.attribute:
+            if attribute.HasField("g") or attribute.graphs:
+                return False
+        for name in node.output:
+            if name in known and name:
+                return False
+            known.add(name)
+    return True
 
 
 def _sorted(before: Sequence[set[int]], nodes: Sequence["NodeProto"]) -> list[int]:

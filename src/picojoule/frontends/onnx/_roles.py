@@ -124,6 +124,8 @@ def _is_table(value: Value, store: Store) -> bool:
     data = reader(LIMIT) if reader is not None else None
     if data is None or data.size == 0 or data.dtype.kind not in "fV":
         return False
+    if data.dtype.kind == "f" and not (data.flat[0] <= -1e4 or data.flat[0] in (0, 1)):
+        return False  # a mask and a table begin so
     with np.errstate(invalid="ignore"):  # NaN payloads of a damaged file are no table either
         flat = np.asarray(data, dtype=np.float64)
     if bool(np.all((flat == 0) | (flat <= -1e4))) and bool(np.any(flat != 0)):

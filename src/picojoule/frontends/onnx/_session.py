@@ -1,5 +1,6 @@
 """What is shared while one file is read: the graph recorded into, its parameters, and what there is to say."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
@@ -25,11 +26,13 @@ class OnnxGraph(Graph):
 
     def module_of(self, name: str) -> str:
         """`/layer1/layer1.0/conv1/Conv`, as exporters name nodes, is of the module `layer1.layer1.0.conv1`."""
+        if "/" not in name:
+            return name
         parts = name.strip("/").split("/")
         return ".".join(parts[:-1]) if len(parts) > 1 else name
 
     def _tensor(self, tensor: Tensor) -> Tensor:
-        if any(size < 0 for size in tensor.shape):
+        if tensor.shape and min(tensor.shape) < 0:
             raise InputError(f"a result would have the shape {list(tensor.shape)}", expected="sizes of 0 or more")
         while tensor.name in self.tensors:
             tensor = replace(tensor, name=self.fresh_name(tensor.name + "'"))
@@ -92,7 +95,7 @@ class Session:
 
     def claim(self, value: Value, role: Role) -> None:
         """Note that `value` is used as `role`: so are all initializers it is made from."""
-        for source in value.sources or ():
+        for source in sorted(value.sources or ()):  # a set: its own order changes from run to run
             self.tensor(self.parameters[source], source)
             self.claims.setdefault(source, set()).add(role)
 
@@ -112,18 +115,22 @@ class Session:
 
     def finish(self) -> None:
         """Give every initializer the role of its use, and say what was found."""
+        tensors = self.g.tensors
         roles: dict[str, Role] = {}
         for source, claimed in self.claims.items():
             tensor = self.parameters[source].tensor
             if tensor is not None and source not in self.states:
                 roles[tensor.name] = next(role for role in _PRECEDENCE if role in claimed)
-        for name, tensor in self.g.tensors.items():
-            role = roles.get(tensor.root)
-            if role is not None:
-                self.g.tensors[name] = replace(tensor, role=role)
+        if roles:
+            for name, t in tensors.items():
+                role = roles.get(t.base or t.name)
+                if role is not None:
+                    tensors[name] = Tensor(t.name, t.shape, t.dtype, role, t.base, t.stored)
         self.g.notes += _some(self.reasons, "more nodes are not counted")
         self.g.warnings += _some(self.lies, "more declared shapes are wrong")
-        huge = [t for t in self.g.tensors.values() if not t.base and t.bytes_of(t.elements) >= _HUGE]
+        # No element has more than 2**7 bits.
+        huge = [t for t in tensors.values() if math.prod(t.shape) >= _HUGE >> 4
+                and not t.base and t.bytes_of(t.elements) >= _HUGE]  # fmt: skip
         self.g.warnings += _some([f"tensor {t.name} has {_power(t.bytes_of(t.elements))} bytes" for t in huge],
                                  "more tensors have 2**40 bytes or more")  # fmt: skip
 
@@ -133,6 +140,8 @@ class Session:
 
 
 def _some(lines: list[str], rest: str) -> list[str]:
+    if not lines:
+        return lines
     lines = list(dict.fromkeys(lines))
     return lines if len(lines) <= _MANY else [*lines[:_MANY], f"{len(lines) - _MANY} {rest}"]
 

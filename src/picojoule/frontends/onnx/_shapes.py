@@ -10,7 +10,7 @@ from ._text import dims, nearest
 from ._types import dtype_of
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ValueInfoProto
+    from onnx import GraphProto, TypeProto, ValueInfoProto
 
 Size = int | str | None
 Declared = tuple[tuple[Size, ...] | None, str]
@@ -18,12 +18,15 @@ _BATCH: Final = re.compile(r"^(n|b|bs|bsz|batch([ _-]?(size|dim|axis))?|.*batch.
 _SEQUENCE: Final = re.compile(r"seq|length|len$|time|token|^[stlT]$|frames", re.IGNORECASE)
 _NOT_SEQUENCE: Final = re.compile(r"past|total|cache|kv|max|prev", re.IGNORECASE)
 _NAMELESS: Final = ("", "?", "-1", "None")  # what exporters write where a size has no name
+_CELLS: Final = ("LSTM", "GRU", "RNN")
 _SCALARS: Final = ("int64", "int32", "int8", "int16", "uint8", "bool")
 
 
 def declared_of(info: "ValueInfoProto") -> Declared:
     """The declared shape (None if there is none) and number format of a name. Negative sizes are unknown sizes."""
     kind = info.type
+    if kind.WhichOneof("value") == "tensor_type":
+        return _declared_tensor(kind.tensor_type)
     while kind.HasField("sequence_type") or kind.HasField("optional_type"):
         optional = kind.HasField("optional_type")
         kind = kind.optional_type.elem_type if optional else kind.sequence_type.elem_type
@@ -31,16 +34,26 @@ def declared_of(info: "ValueInfoProto") -> Declared:
             return None, "float32"
     if not kind.HasField("tensor_type"):
         return None, "float32"
-    tensor = kind.tensor_type
-    dtype = dtype_of(tensor.elem_type) if tensor.elem_type else "float32"
+    return _declared_tensor(kind.tensor_type)
+
+
+def _declared_tensor(tensor: "TypeProto.Tensor") -> Declared:
+    code = tensor.elem_type
+    dtype = dtype_of(code) if code else "float32"
     if not tensor.HasField("shape"):
         return None, dtype
     sizes: list[Size] = []
     for dim in tensor.shape.dim:
-        if dim.HasField("dim_value"):
-            sizes.append(dim.dim_value if dim.dim_value >= 0 else None)
+        size = dim.dim_value
+        if size > 0:
+            sizes.append(size)
+        elif dim.HasField("dim_value"):
+            sizes.append(size if size == 0 else None)
         else:
-            sizes.append(dim.dim_param if dim.dim_param not in _NAMELESS else None)
+            name = dim.dim_param
+            if not isinstance(name, str):
+                raise InputError("the name of a size is not UTF-8", expected="an undamaged ONNX model")
+            sizes.append(name if name not in _NAMELESS else None)
     return tuple(sizes), dtype
 
 
@@ -66,25 +79,30 @@ class Binding:
 
     def __init__(self, graph: "GraphProto", inputs: Mapping[str, Sequence[int]], batch: int | None,
                  seq: int | None) -> None:  # fmt: skip
-        stored = {t.name for t in graph.initializer} | {t.values.name for t in graph.sparse_initializer}
-        infos = [info for info in graph.input if info.name not in stored]
+        stored = {t.name for t in graph.initializer}
+        stored.update([t.values.name for t in graph.sparse_initializer])
         self.declared: dict[str, Declared] = {}
         # Sequences and optionals cannot be given a shape; what reads them is listed as uncounted.
-        self.opaque = {
-            info.name for info in infos if not info.type.HasField("tensor_type") and info.type.WhichOneof("value")
-        }
-        for info in infos:
-            if info.name in self.declared:
-                raise InputError(f"input {info.name!r} is declared twice", expected="every name once")
-            self.declared[info.name] = declared_of(info)
-        self.recurrent = {n.input[0] for n in graph.node if n.op_type in ("LSTM", "GRU", "RNN") and n.input
+        self.opaque: set[str] = set()
+        for info in graph.input:
+            name = info.name
+            if name in stored:
+                continue
+            if name in self.declared:
+                raise InputError(f"input {name!r} is declared twice", expected="every name once")
+            self.declared[name] = declared_of(info)
+            if info.type.WhichOneof("value") not in ("tensor_type", None):
+                self.opaque.add(name)
+        self.recurrent = {n.input[0] for n in graph.node if n.op_type in _CELLS and n.input
                           and not any(a.name == "layout" and a.i for a in n.attribute)}  # fmt: skip
         self.symbols: dict[str, int] = {}
         self.values: dict[str, tuple[int, ...]] = {}
         self.given: dict[str, tuple[int, ...]] = {}
         self.batched: list[str] = []  # inputs whose concrete first size was replaced
         self.batch = batch
-        self._take(inputs)
+        self._resolved: dict[str, Declared] = {}  # filled once all is bound
+        if inputs:
+            self._take(inputs)
         for label, number in (("batch", batch), ("seq", seq)):
             if number is not None and number < 1:
                 raise InputError(f"{label} is {number}", expected="a whole number of 1 or more", example=f"--{label} 8")
@@ -95,13 +113,22 @@ class Binding:
 
     def shape(self, name: str) -> tuple[tuple[Size, ...] | None, str]:
         """The shape of input `name` as far as it is known, and its number format."""
+        known = self._resolved.get(name)
+        if known is None:
+            known = self._resolved[name] = self._resolve(name)
+        return known
+
+    def _resolve(self, name: str) -> tuple[tuple[Size, ...] | None, str]:
         shape, dtype = self.declared[name]
         if name in self.given:
             return self.given[name], dtype
         if shape is None:
             return None, dtype
-        found = [_evaluate(size, self.symbols) for size in shape]
-        sizes: list[Size] = [size if number is None else number for size, number in zip(shape, found, strict=True)]
+        sizes: list[Size] = list(shape)
+        for axis, size in enumerate(shape):
+            if isinstance(size, str):
+                number = _evaluate(size, self.symbols)
+                sizes[axis] = size if number is None else number
         if name in self.batched and self.batch is not None:
             sizes[self._batch_axis(name, shape)] = self.batch
         return tuple(sizes), dtype

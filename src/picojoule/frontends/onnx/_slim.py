@@ -16,9 +16,9 @@ _NAME: Final = 8
 _RAW: Final = 9
 
 
-def slim(path: Path) -> tuple[bytes, dict[str, int]]:
-    """The file's bytes without large raw data, and the length of what was left out by name of initializer."""
-    if path.stat().st_size < LARGE:
+def slim(path: Path, size: int) -> tuple[bytes, dict[str, int]]:
+    """The bytes of a file of `size`, without large raw data, and the length of what was left out by initializer."""
+    if size < LARGE:
         return path.read_bytes(), {}
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         lengths: dict[str, int] = {}

@@ -1,6 +1,6 @@
 """A look over a parsed model before it is walked: names that are text, functions that unfold to a bounded size."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from picojoule.quantity import InputError
@@ -8,54 +8,58 @@ from picojoule.quantity import InputError
 from ._session import DEPTH_LIMIT, NODE_LIMIT
 
 if TYPE_CHECKING:
-    from onnx import GraphProto, ModelProto, NodeProto
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 _Key = tuple[str, str]
 
 
 def survey(model: "ModelProto") -> None:
     """Raise InputError for a model that cannot be walked."""
-    if any(not isinstance(text, str) for text in _texts(model)):
-        raise InputError("a name in the file is not UTF-8", expected="an undamaged ONNX model")
-    _Sizes(model).check(model)
-
-
-def _texts(model: "ModelProto") -> Iterator[object]:
-    """Every string that will be used; protobuf gives bytes where the text is not UTF-8."""
-    yield model.graph.name
-    for opset in model.opset_import:
-        yield opset.domain
-    yield from _graph_texts(model.graph)
+    _check(model.graph.name, *[opset.domain for opset in model.opset_import])
+    _check_graph(model.graph)
     for function in model.functions:
-        yield from (function.name, function.domain, *function.input, *function.output, *function.attribute)
-        yield from (opset.domain for opset in function.opset_import)
-        yield from (attribute.name for attribute in function.attribute_proto)
-        yield from (info.name for info in function.value_info)
-        yield from _node_texts(function.node)
+        _check(function.name, function.domain, *function.input, *function.output, *function.attribute)
+        _check(*[opset.domain for opset in function.opset_import])
+        _check(*[attribute.name for attribute in function.attribute_proto])
+        _check(*[info.name for info in function.value_info])
+        _check_nodes(function.node)
+    if model.functions:
+        _Sizes(model).check(model)
 
 
-def _graph_texts(graph: "GraphProto") -> Iterator[object]:
-    for info in (*graph.input, *graph.output, *graph.value_info):
-        yield info.name
-        if info.type.HasField("tensor_type"):
-            yield from (dim.dim_param for dim in info.type.tensor_type.shape.dim)
+def _check(*texts: str) -> None:
+    """Every string that will be used must be one; protobuf gives bytes where the text is not UTF-8."""
+    try:
+        "".join(texts)
+    except TypeError:
+        raise InputError("a name in the file is not UTF-8", expected="an undamaged ONNX model") from None
+
+
+def _check_graph(graph: "GraphProto") -> None:
+    for infos in (graph.input, graph.output, graph.value_info):  # their sizes are looked at when they are used
+        _check(*[info.name for info in infos])
     for tensor in graph.initializer:
-        yield tensor.name
-        for entry in tensor.external_data:
-            yield from (entry.key, entry.value)
-    yield from (sparse.values.name for sparse in graph.sparse_initializer)
-    yield from _node_texts(graph.node)
+        _check(tensor.name)
+        _check_places(tensor)
+    for sparse in graph.sparse_initializer:
+        _check(sparse.values.name)
+    _check_nodes(graph.node)
 
 
-def _node_texts(nodes: Iterable["NodeProto"]) -> Iterator[object]:
+def _check_nodes(nodes: Iterable["NodeProto"]) -> None:
     for node in nodes:
-        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        _check(node.name, node.op_type, node.domain, *node.input, *node.output)
         for attribute in node.attribute:
-            yield from (attribute.name, attribute.ref_attr_name)
+            _check(attribute.name, attribute.ref_attr_name)
             if attribute.HasField("g"):
-                yield from _graph_texts(attribute.g)
+                _check_graph(attribute.g)
             if attribute.HasField("t"):
-                yield from (text for entry in attribute.t.external_data for text in (entry.key, entry.value))
+                _check_places(attribute.t)
+
+
+def _check_places(tensor: "TensorProto") -> None:
+    for entry in tensor.external_data:
+        _check(entry.key, entry.value)
 
 
 class _Sizes:
@@ -68,7 +72,7 @@ class _Sizes:
 
     def check(self, model: "ModelProto") -> None:
         """Refuse what unfolds without end."""
-        if self.functions and self.nodes(model.graph.node) > NODE_LIMIT:
+        if self.nodes(model.graph.node) > NODE_LIMIT:
             raise InputError(f"more than {NODE_LIMIT} nodes after its functions are inlined",
                              expected="functions that call each other less often")  # fmt: skip
 

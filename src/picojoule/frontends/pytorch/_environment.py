@@ -13,11 +13,13 @@ from ._torch import torch
 def reference_kernels() -> Iterator[None]:
     """Fused paths off: attention by its parts, recurrent layers step by step, no eval fast path, no compilation."""
     with ExitStack() as stack:
-        stack.enter_context(torch.inference_mode(False))
+        if torch.is_inference_mode_enabled():
+            stack.enter_context(torch.inference_mode(False))
         stack.enter_context(_fast_path_off())
         stack.enter_context(torch.nn.attention.sdpa_kernel([torch.nn.attention.SDPBackend.MATH]))
         stack.enter_context(_one_dnn_off())
-        stack.enter_context(torch.autocast("cpu", enabled=False))
+        if torch.is_autocast_enabled("cpu"):
+            stack.enter_context(torch.autocast("cpu", enabled=False))
         if "torch._dynamo" in sys.modules:
             stack.enter_context(torch.compiler.set_stance("force_eager"))
         for module in ("transformers.masking_utils",):

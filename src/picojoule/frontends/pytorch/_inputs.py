@@ -42,6 +42,10 @@ def tensor_leaves(value: Any) -> list[TorchTensor]:
     """All tensors inside `value`."""
     if isinstance(value, torch.Tensor):
         return [value]
+    if type(value) is tuple and len(value) == 2 and type(value[0]) is tuple and type(value[1]) is dict and not value[1]:
+        value = value[0]  # arguments without names
+        if all(isinstance(leaf, torch.Tensor) for leaf in value):
+            return list(value)
     return [leaf for leaf in _tree.tree_leaves(value) if isinstance(leaf, torch.Tensor)]
 
 
@@ -72,13 +76,16 @@ def copied(value: Any, make: Maker) -> Any:
             memo[id(leaf)] = make(leaf)
         return memo[id(leaf)]
 
+    args, kwargs = value
+    if not kwargs and all(isinstance(leaf, torch.Tensor) for leaf in args):  # nothing to be opened
+        return tuple([replace(leaf) for leaf in args]), {}
     return _tree.tree_map(replace, value)
 
 
 def named_leaves(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[tuple[str, TorchTensor]]:
     """Every tensor of the call with the name of its parameter."""
     try:
-        bound = _signature(function).bind(*args, **kwargs).arguments
+        bound = _bound(function, args, kwargs)
     except (TypeError, ValueError):
         bound = {**{f"input{i}": value for i, value in enumerate(args)}, **kwargs}
     found: list[tuple[str, TorchTensor]] = []
@@ -91,20 +98,36 @@ def named_leaves(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) 
     return found
 
 
-def _signature(function: Any) -> inspect.Signature:
-    """The parameters of a function, or of the forward of a module."""
+def _bound(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The arguments by the names of their parameters. Raises TypeError if they do not fit."""
+    signature, names, needed = _parameters(function)
+    if not kwargs and needed <= len(args) <= len(names):
+        return dict(zip(names, args, strict=False))  # as `bind` would have it
+    return signature.bind(*args, **kwargs).arguments
+
+
+def _parameters(function: Any) -> tuple[inspect.Signature, tuple[str, ...], int]:
+    """The parameters of a function, or of the forward of a module: see `_told`."""
     if not isinstance(function, torch.nn.Module):
-        return inspect.signature(function)
+        return _told(inspect.signature(function))
     target = inspect.unwrap(function.forward)
     if getattr(target, "__func__", None) is type(function).forward and isinstance(target.__func__, FunctionType):
         return _of_method(target.__func__)
-    return inspect.signature(function.forward)
+    return _told(inspect.signature(function.forward))
 
 
 @lru_cache(256)
-def _of_method(method: FunctionType) -> inspect.Signature:
+def _of_method(method: FunctionType) -> tuple[inspect.Signature, tuple[str, ...], int]:
     """The parameters after `self`."""
-    return inspect.signature(MethodType(method, object()))
+    return _told(inspect.signature(MethodType(method, object())))
+
+
+def _told(signature: inspect.Signature) -> tuple[inspect.Signature, tuple[str, ...], int]:
+    """A signature, its names if all can be given by position, and how many of those have no default."""
+    parameters = list(signature.parameters.values())
+    if not all(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters):
+        return signature, (), 1
+    return signature, tuple(p.name for p in parameters), sum(p.default is p.empty for p in parameters)
 
 
 __all__ = ["batch_of", "check_inputs", "copied", "from_shapes", "named_leaves", "on_meta", "rebatched", "tensor_leaves"]

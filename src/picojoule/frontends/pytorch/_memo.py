@@ -5,11 +5,13 @@ again. The commonest operators are answered by rules of our own.
 """
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any, Final
 
 from . import _shapes
 from ._shape import row_major
 from ._shapes import SELF
+from ._store import stored_elements
 from ._torch import TorchTensor, torch
 
 _LIMIT: Final = 50_000  # results kept; a long session starts over rather than grow for ever
@@ -42,19 +44,28 @@ def remember(key: Any, plan: Any) -> None:
 class Seen:
     """The arguments of a call: the tensors in order with their layouts and storages, and a key that tells all else."""
 
-    __slots__ = ("key", "layouts", "storages", "tensors")
+    __slots__ = ("bytes", "key", "layouts", "storages", "tensors")
 
     def __init__(self) -> None:
         self.key: list[Any] = []
         self.tensors: list[TorchTensor] = []
         self.layouts: list[tuple[Any, ...]] = []
         self.storages: list[int] = []
+        self.bytes: list[int] = []  # of the storages, where known
 
     def place(self, t: TorchTensor, layout: tuple[Any, ...], storage: int) -> None:
         """Take in a tensor whose layout and storage are known."""
         self.tensors.append(t)
         self.layouts.append(layout)
         self.storages.append(storage)
+
+    def stored(self, place: int) -> int:
+        """Elements of a tensor that exist in memory."""
+        if not self.bytes:
+            return stored_elements(self.tensors[place])
+        shape, _, _, dtype = self.layouts[place]
+        n: int = min(prod(shape), self.bytes[place] // dtype.itemsize)
+        return n
 
     def add(self, value: Any) -> bool:
         """Take one argument in; whether the key tells all of it that an operator may depend on."""
@@ -66,7 +77,9 @@ class Seen:
                 return False
             storage = value.untyped_storage()
             layout = (value.shape, value.stride(), value.storage_offset(), value.dtype)
-            self.key += (layout, storage.nbytes())
+            size = storage.nbytes()
+            self.key += (layout, size)
+            self.bytes.append(size)
             self.tensors.append(value)
             self.layouts.append(layout)
             self.storages.append(storage._cdata)

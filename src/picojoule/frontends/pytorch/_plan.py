@@ -12,7 +12,7 @@ from ._store import Store, layout_of
 from ._torch import TorchTensor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: thousands are made, and that is three times as dear
 class Result:
     """One tensor that a call returns: `over` what it was given, or a new one; `axes` None: like the first, if it fits."""
 
@@ -24,7 +24,7 @@ class Result:
     layout: tuple[Any, ...] | None  # of a fresh tensor, where known
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Plan:
     """An operator without names. `reads`: place among the call's tensors, axes, elements touched."""
 

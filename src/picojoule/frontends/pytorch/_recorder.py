@@ -18,7 +18,7 @@ from ._plan import Plan, Result, write
 from ._registry import TABLE, Entry, pointwise
 from ._rules_move import EMPTY, FREE
 from ._shapes import SELF
-from ._store import Store, dtype_text, layout_of, storage_key, stored_elements
+from ._store import Store, dtype_text, layout_of, storage_key
 from ._torch import TorchTensor, torch
 
 RULES: Final = (_rules_contract, _rules_elementwise, _rules_move, _rules_rows)  # imported to fill the table
@@ -235,17 +235,21 @@ class Recorder(_Mode):  # type: ignore[misc]
                 found.place(t, layout_of(t), storage_key(t))
         reads = self._reads(call, found)
         pattern = entry.layout(call, [(name, t) for _, name, t in reads])
-        into = [(place, tuple(axes), self._touched(call, name, t, index))
+        into = [(place, tuple(axes), self._touched(call, name, t, index, found.stored(place)))
                 for index, ((place, name, t), axes) in enumerate(zip(reads, pattern.reads, strict=True))]  # fmt: skip
         results = []
         given = [pattern.write, *pattern.others]
         fresh = kept is not None and kept is not SELF
         for index, t in enumerate(call.outputs):
-            over = not fresh and storage_key(t) in found.storages and not self._whole(t)
-            shape = tuple(t.shape) if index == 0 else _shape(call, t)
             axes = tuple(given[index]) if index < len(given) else None
-            layout = layout_of(t) if fresh else None
-            results.append(Result(over, shape, dtype_text(t.dtype), axes, prod(shape), layout))
+            if fresh:
+                layout = layout_of(t)
+                shape = layout[0] if index == 0 else _shape(call, t)
+                results.append(Result(False, shape, dtype_text(layout[3]), axes, prod(shape), layout))
+            else:
+                over = storage_key(t) in found.storages and not self._whole(t)
+                shape = tuple(t.shape) if index == 0 else _shape(call, t)
+                results.append(Result(over, shape, dtype_text(t.dtype), axes, prod(shape), None))
         plan = Plan(
             entry,
             call.name,
@@ -296,9 +300,8 @@ class Recorder(_Mode):  # type: ignore[misc]
         return reads
 
     @staticmethod
-    def _touched(call: Call, name: str, t: TorchTensor, index: int) -> int:
-        """Elements read: all that `t` stores, of a table or of experts those that the indices can reach."""
-        n = stored_elements(t)
+    def _touched(call: Call, name: str, t: TorchTensor, index: int, n: int) -> int:
+        """Elements read: all `n` that `t` stores, of a table or of experts those that the indices can reach."""
         if call.name in ("embedding", "_embedding_bag") and index == 0:
             return int(call.n) if call.name == "embedding" else min(n, int(call["indices"].numel()) * int(t.shape[-1]))
         if call.name == "_grouped_mm" and name == "mat2" and t.dim() == 3 and call["self"].dim() == 2:

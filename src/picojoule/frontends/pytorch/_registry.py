@@ -14,7 +14,7 @@ Rule = Callable[[Call], Work]
 Named = Sequence[tuple[str, TorchTensor]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for each operator
 class Pattern:
     """The index space of an operator, the axes of each tensor read, of the first one written, and of `others`."""
 

@@ -102,12 +102,14 @@ def einsum(g: Graph, equation: str, *operands: Tensor, name: str = "") -> Tensor
     sizes: dict[str, int] = {}
     for letters, tensor in zip(terms, operands, strict=True):
         for letter, size in zip(letters, tensor.shape, strict=True):
-            if sizes.setdefault(letter, size) not in (size, 1) and size != 1:
-                raise InputError(f"einsum {equation!r}: {letter} is {sizes[letter]} and {size}", where=name or g.path,
+            known = sizes.setdefault(letter, size)
+            if known != size and 1 not in (known, size):
+                raise InputError(f"einsum {equation!r}: {letter} is {known} and {size}", where=name or g.path,
                                  expected="one size for each letter")  # fmt: skip
-            sizes[letter] = max(sizes[letter], size)
-    points = math.prod(sizes.values())
-    outputs = math.prod(sizes[letter] for letter in out)
+            if size > known:
+                sizes[letter] = size
+    shape = [sizes[letter] for letter in out]
+    points, outputs = math.prod(sizes.values()), math.prod(shape)
     contracted = points != outputs
     if len(operands) == 2 and contracted:
         work = dot_work(points, outputs, False)
@@ -115,12 +117,11 @@ def einsum(g: Graph, equation: str, *operands: Tensor, name: str = "") -> Tensor
         work = Work.of(muls=points)
     else:
         work = Work.of(adds=points - outputs)
-    axes = [[((letter, 1),) for letter in letters] for letters in terms]
-    made = g.emit("einsum", "matmul" if len(operands) == 2 else "reduce", list(sizes.items()),
-                  list(zip(operands, axes, strict=True)),
-                  [([sizes[letter] for letter in out], [((letter, 1),) for letter in out])], work, name=name,
-                  dtype=operands[0].dtype)  # fmt: skip
-    return made[0]
+    axes: dict[str, Axis] = {letter: ((letter, 1),) for letter in sizes}
+    reads = [(t, [axes[letter] for letter in letters]) for letters, t in zip(terms, operands, strict=True)]
+    return g.emit("einsum", "matmul" if len(operands) == 2 else "reduce", tuple(sizes.items()), reads,
+                  [(shape, [axes[letter] for letter in out])], work, name=name,
+                  dtype=operands[0].dtype)[0]  # fmt: skip
 
 
 def _write(terms: Sequence[Sequence[str]], out: Sequence[str]) -> str:
@@ -128,12 +129,13 @@ def _write(terms: Sequence[Sequence[str]], out: Sequence[str]) -> str:
 
 
 def _parse_einsum(equation: str, ranks: Sequence[int], where: str) -> tuple[list[list[str]], list[str]]:
-    text = equation.replace(" ", "")
-    left, arrow, right = text.partition("->")
+    left, arrow, right = equation.replace(" ", "").partition("->")
     terms = left.split(",")
     if len(terms) != len(ranks):
         raise InputError(f"einsum {equation!r} names {len(terms)} operands, {len(ranks)} given", where=where,
                          expected="as many operands as comma-separated terms", example='"bij,bjk->bik"')  # fmt: skip
+    if arrow and "..." not in left and all(len(term) == rank for term, rank in zip(terms, ranks, strict=True)):
+        return [list(term) for term in terms], list(right.replace("...", ""))
     widths = [rank - len(term.replace("...", "")) for term, rank in zip(terms, ranks, strict=True) if "..." in term]
     wide = max(widths, default=0)
     # Letters outside the alphabet stand for the axes of an ellipsis, aligned from the right.
