@@ -15,6 +15,7 @@ from ._fold import optimise
 from ._graph import Array, Graph, Shape
 from ._kernel import Cpu, Kernel
 from ._lower import lower
+from ._options import DEFAULT, Options
 from ._quantise import Ranges, quantise
 from ._table import select
 
@@ -22,8 +23,9 @@ _GRAIN: Final = 512  # bytes; tensors begin at multiples
 
 
 def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
-                  calibration: Sequence[Mapping[str, Array]] = (), per_channel: bool = True) -> Compiled:  # fmt: skip
-    """Programs for one core of `machine`, in float32, or in int8 as `calibration` inputs scale it.
+                  calibration: Sequence[Mapping[str, Array]] = (), per_channel: bool = True,
+                  options: Options = DEFAULT) -> Compiled:  # fmt: skip
+    """Programs for `machine`, in float32, or in int8 as `calibration` inputs scale it.
 
     Raises InputError for what cannot be compiled.
     """
@@ -58,7 +60,7 @@ def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
         else:
             own = {id(kernel) for kernel in group}
             later = {name for kernel in kernels if id(kernel) not in own for name in kernel.reads()} | set(outs)
-            steps.append(_segment(group, later, sizes, constants, dtypes, machine, graph.name, outer))
+            steps.append(_segment(group, later, sizes, constants, dtypes, machine, graph.name, outer, options))
     lines += [f"placed {one.name} on the processor: {one.told()}" for one in kernels if not isinstance(one, Cpu)]
     return Compiled(smaller, machine, tuple(steps), dict(zip(smaller.outputs, outs, strict=True)), constants, sizes, dtypes,
                     tuple(lines))  # fmt: skip
@@ -104,7 +106,7 @@ def _outer(graph: Graph, kernels: Sequence[Kernel], outs: Sequence[str]) -> dict
 
 def _segment(kernels: Sequence[Kernel], later: set[str], sizes: Mapping[str, int], constants: Mapping[str, Array],
              dtypes: Mapping[str, str], machine: Machine, source: str,
-             outer: Mapping[str, tuple[str, Shape]]) -> Segment:  # fmt: skip
+             outer: Mapping[str, tuple[str, Shape]], options: Options) -> Segment:  # fmt: skip
     written = {name for kernel in kernels for name in kernel.writes()}
     read = list(dict.fromkeys(name for kernel in kernels for name in kernel.reads()))
     inputs = [name for name in read if name not in written and name not in constants]
@@ -118,7 +120,7 @@ def _segment(kernels: Sequence[Kernel], later: set[str], sizes: Mapping[str, int
     if top > machine.sizes["dram"]:
         raise InputError(f"the network needs {top} bytes of DRAM", where=f"machine {machine.name}",
                          expected=f"at most {machine.sizes['dram']}")  # fmt: skip
-    builder = Builder(machine, tracked)
+    builder = Builder(machine, tracked, options)
     for builder.kernel, kernel in enumerate(kernels):
         lower(builder, kernel, addresses, dtypes)
     buffers, named = [], dict[str, str]()
