@@ -239,6 +239,8 @@ def _fill_compile(p: argparse.ArgumentParser) -> None:
     p.add_argument("--per-tensor", action="store_true", help="one int8 scale for all of a weight, not one by channel")
     p.add_argument("--batch", type=_number, metavar="N", help="samples of one run, where the file leaves it open")
     p.add_argument("--input", action="append", default=[], metavar="NAME=N,N,…", help="shape of one input")
+    p.add_argument("--convolution", default="direct", metavar="ALGORITHM",
+                   help="direct (default), im2col, winograd (2×2 results), winograd4 (4×4), or auto: the cheapest of each")  # fmt: skip
     p.add_argument("--no-sharedram", dest="shared", action="store_false",
                    help="on a cluster: every core reads DRAM for itself")  # fmt: skip
     p.add_argument("--explain", action="store_true", help="list what was folded, fused, removed and placed")

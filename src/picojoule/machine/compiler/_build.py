@@ -7,6 +7,8 @@ Cores and the DMA of a cluster wait for each other by counters, one for each str
 """
 
 from collections.abc import Iterator
+from fractions import Fraction
+from math import ceil
 from typing import Any, Final
 
 import numpy as np
@@ -281,9 +283,9 @@ def _stream(line: int) -> int:
     return 3 * (line // 4) + _STREAM[line % 4]
 
 
-def share(whole: int, core: int, cores: int) -> range:
-    """The part of 0 to `whole` that is one core's."""
-    part = -(-whole // cores)
+def share(whole: int, core: int, cores: int, grain: int = 1) -> range:
+    """The part of 0 to `whole` that is one core's, in whole grains."""
+    part = grain * ceil(Fraction(whole, grain * cores))
     return range(min(whole, core * part), min(whole, (core + 1) * part))
 
 

@@ -151,6 +151,11 @@ class Contract(Kernel):
     how: str = ""
     shared: str = ""
 
+    @property
+    def grain(self) -> int:
+        """Rows and columns of results that are computed together."""
+        return 1
+
     def reads(self) -> list[str]:
         """Tensors it reads."""
         return [self.x.tensor, self.w.tensor, *Kernel.reads(self)]

@@ -27,7 +27,7 @@ class Spot:
     tw: int
 
 
-class _Item(NamedTuple):
+class Item(NamedTuple):
     """A block of channels of a tile: `depth` of them from `k` on, columns from `n` on."""
 
     part: Part
@@ -55,11 +55,12 @@ def contract(builder: Builder, kernel: Contract, addresses: Mapping[str, int], d
     """Every tile of a Contract, its share on each core."""
     plan = BodyPlan(kernel.body, True)
     width = BYTES[kernel.dtype]
-    how, tiling, sharing = divided(builder.machine, kernel, plan, width, builder.options.shared)
+    how, priced, sharing = divided(builder.machine, kernel, plan, width, builder.options.shared)
+    tiling = priced.tiling
     kernel.block, kernel.how = tiling.tk, "" if builder.cores == 1 else how
     kernel.shared = "weights" if sharing.w > 1 else "inputs" if sharing.x > 1 else ""
     shared = _shared(builder, kernel, tiling, sharing, width)
-    runs = [_Contraction(builder, kernel, plan, addresses, dtypes, tiling, how, shared) for _ in builder.each()]
+    runs = [Contraction(builder, kernel, plan, addresses, dtypes, tiling, how, shared) for _ in builder.each()]
     in_turn(builder, [run.build() for run in runs])
 
 
@@ -92,23 +93,10 @@ def in_turn(builder: Builder, cores: Sequence[Iterator[None]]) -> None:
                 left.remove((core, steps))
 
 
-class _Contraction:
+class Contraction:
     def __init__(self, builder: Builder, kernel: Contract, plan: BodyPlan, addresses: Mapping[str, int],
                  dtypes: Mapping[str, str], tiling: Tiling, how: str, shared: Shared | None) -> None:  # fmt: skip
-        self.shared = shared
-        self.builder, self.kernel, self.addresses, self.tiling = builder, kernel, addresses, tiling
-        whole = {
-            "rows": kernel.window.out[0] if kernel.window else kernel.m,
-            "columns": kernel.n,
-            "parts": len(kernel.parts),
-        }
-        mine = {
-            name: share(size, builder.core, builder.cores) if name == how else range(size)
-            for name, size in whole.items()
-        }
-        self.rows, self.columns, self.parts = mine["rows"], mine["columns"], mine["parts"]
-        self.width, self.type = BYTES[kernel.dtype], DTYPES.index(kernel.dtype)
-        self.window = kernel.window
+        self.divide(builder, kernel, addresses, tiling, how, shared)
         self.direct = self.window is not None and self.window.direct
         nram, wram = areas(builder)
         pixels = tiling.th * tiling.tw
@@ -123,6 +111,20 @@ class _Contraction:
             self.gathers = nram.ring(pixels * wide * tiling.tk * self.width, 2)
         self.xs = nram.ring(x_size, tiling.x_slots)
         self.ws = wram.ring(wide * tiling.tk * tiling.tn * self.width, tiling.w_slots)
+
+    def divide(self, builder: Builder, kernel: Contract, addresses: Mapping[str, int], tiling: Tiling, how: str,
+               shared: Shared | None) -> None:  # fmt: skip
+        """What this core does of the whole."""
+        self.builder, self.kernel, self.addresses, self.tiling = builder, kernel, addresses, tiling
+        self.shared, self.window = shared, kernel.window
+        self.width, self.type = BYTES[kernel.dtype], DTYPES.index(kernel.dtype)
+        tall = kernel.window.out[0] if kernel.window else kernel.m
+        whole = {"rows": (tall, kernel.grain), "columns": (kernel.n, 1), "parts": (len(kernel.parts), 1)}
+        mine = {
+            name: share(size, builder.core, builder.cores, grain) if name == how else range(size)
+            for name, (size, grain) in whole.items()
+        }
+        self.rows, self.columns, self.parts = mine["rows"], mine["columns"], mine["parts"]
 
     def spots(self) -> Iterator[Spot]:
         """The tiles of output pixels."""
@@ -139,7 +141,7 @@ class _Contraction:
     def build(self) -> Iterator[None]:
         """Emit everything, tile after tile. Zeros around the inputs of a tile are written before the tile in front of it
         is computed, its inputs are loaded right after that tile's weights: neither then waits for the other's turn."""
-        before: tuple[_Item, int] | None = None
+        before: tuple[Item, int] | None = None
         for item in self.items():
             if before is not None and self.tiling.x_slots == 1:
                 self.tile(*before)
@@ -154,7 +156,7 @@ class _Contraction:
         if before is not None:
             self.tile(*before)
 
-    def items(self) -> Iterator["_Item"]:
+    def items(self) -> Iterator["Item"]:
         """Blocks of channels of tiles, in order."""
         columns = self.columns[:: self.tiling.tn]
         for part in (self.kernel.parts[i] for i in self.parts):
@@ -165,9 +167,9 @@ class _Contraction:
             )
             for spot, n in pairs:
                 for k in range(0, self.kernel.k, self.tiling.tk):
-                    yield _Item(part, spot, n, k, min(self.tiling.tk, self.kernel.k - k))
+                    yield Item(part, spot, n, k, min(self.tiling.tk, self.kernel.k - k))
 
-    def tile(self, item: "_Item", at: int) -> None:
+    def tile(self, item: "Item", at: int) -> None:
         """One block of channels of one tile, its inputs at `at`; after the last block the body."""
         part, spot, n, k, depth = item
         many = min(self.tiling.tn, self.columns.stop - n)
@@ -219,7 +221,7 @@ class _Contraction:
         for one in pieces:
             self.builder.copy(scope, DRAM, one.far, address + one.offset, one.rows, one.size, one.stride)
 
-    def load_x(self, item: "_Item") -> tuple[int, list[Callable[[], None]]]:
+    def load_x(self, item: "Item") -> tuple[int, list[Callable[[], None]]]:
         """Where the inputs of a tile are to be, and the loads still to emit; zeros around them are written now."""
         part, spot, _, k, depth = item
         address, fresh = self.xs.find((part.x, spot, k))

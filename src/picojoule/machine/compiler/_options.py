@@ -3,15 +3,26 @@
 from dataclasses import dataclass
 from typing import Final
 
+from picojoule.quantity import InputError
+
+CONVOLUTIONS: Final = ("direct", "im2col", "winograd", "winograd4", "auto")
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """Choices beyond the type of numbers.
 
-    `shared`: on a cluster, what several cores read passes through SharedRAM, once from DRAM.
+    `shared`: on a cluster, what several cores read passes through SharedRAM, once from DRAM. `convolution`: the algorithm,
+    "auto" for the cheapest of direct, im2col and winograd for each; winograd is F(2×2, 3×3), winograd4 F(4×4, 3×3).
     """
 
     shared: bool = True
+    convolution: str = "direct"
+
+    def __post_init__(self) -> None:
+        if self.convolution not in CONVOLUTIONS:
+            raise InputError(f"no convolution algorithm {self.convolution!r}", where="convolution",
+                             expected=f"one of {', '.join(CONVOLUTIONS)}", example="convolution='auto'")  # fmt: skip
 
 
 DEFAULT: Final = Options()

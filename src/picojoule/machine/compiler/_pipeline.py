@@ -11,6 +11,7 @@ from .._machine import BYTES, Machine
 from .._program import Buffer, Program
 from ._build import Builder
 from ._compiled import Compiled, Segment
+from ._convolve import convolve
 from ._fold import optimise
 from ._graph import Array, Graph, Shape
 from ._kernel import Cpu, Kernel
@@ -52,6 +53,12 @@ def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
         constants.update(found.constants)
         sizes.update(found.sizes)
         lines += found.lines
+    ways = convolve(kernels, constants, sizes, dtypes, machine, options)
+    kernels = ways.kernels
+    constants.update(ways.constants)
+    sizes.update(ways.sizes)
+    dtypes.update(ways.dtypes)
+    lines += ways.lines
     steps: list[Segment | Cpu] = []
     outer = _outer(smaller, kernels, outs)
     for group in grouped(kernels):
