@@ -39,6 +39,8 @@ def instructions(draw: st.DrawFn) -> Instruction:
         values[one.name] = draw(st.integers(-top if one.signed else one.low, top - 1))
     if values.get("dst") == 0 == values.get("src"):
         values["dst"] = 2
+    if spec.name == "expand":
+        values["src"], values["dst"] = draw(st.sampled_from([(a, b) for b in range(4) for a in range(b)]))
     if spec.name == "vec" and not values["imm"]:
         values["b"] &= 0xFFFFFF
     return make(spec.name, tokens=draw(st.integers(0, 15)) if spec.stream(values) != "scalar" else 0, **values)

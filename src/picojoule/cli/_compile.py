@@ -32,7 +32,8 @@ def compile_(options: argparse.Namespace) -> int:
     with Progress(f"compiling {options.model}"):
         found = api.compile(options.model, options.on, dtype=options.dtype, calibration=_named(options, data),
                             per_channel=not options.per_tensor, batch=options.batch, inputs=shapes(options.input),
-                            shared=options.shared, convolution=options.convolution)  # fmt: skip
+                            shared=options.shared, convolution=options.convolution,
+                            sparse=options.sparse, prune=options.prune)  # fmt: skip
         timing = found.time()
     if options.output:
         found.save(options.output)

@@ -136,6 +136,22 @@ def _mm_writes(v: Values) -> tuple[Region, ...]:
     return (_flat("nram", v["y"], v["m"] * v["n"] * _sizes(v["type"])[1]),)
 
 
+def _expand_regions(v: Values) -> tuple[Region, Region]:
+    size = v["length"] * meaning.NUMPY[DTYPES[v["type"]]].itemsize
+    return _flat(SCOPES[v["src"]], v["far"], v["bytes"]), _flat(SCOPES[v["dst"]], v["near"], size)
+
+
+def _expand_ticks(machine: Machine, v: Values) -> int:
+    inner = Fraction(_expand_regions(v)[1].size) / machine.link
+    return machine.duration(max(inner, machine.bus_cycles(1, v["bytes"])) if _move_stream(v) == "io" else inner)
+
+
+def _expand_counts(v: Values) -> dict[Action, int]:
+    source, target = _expand_regions(v)
+    return {(source.scope, "read"): source.size, (target.scope, "write"): target.size,
+            ("decoder", f"expand_{DTYPES[v['type']]}"): v["length"]}  # fmt: skip
+
+
 def _tally(reads: tuple[Region, ...], writes: tuple[Region, ...], more: dict[Action, int]) -> dict[Action, int]:
     counts = dict(more)
     for verb, regions in (("read", reads), ("write", writes)):
@@ -241,6 +257,13 @@ _TABLE: Final = (
           Field("stride", 22, default=0), Field("decode", 2, default=0)),
          _move_stream, "bus: setup + rows·⌈bytes/burst⌉·burst / bus; on chip: rows·bytes / link", _move_ticks, _over,
          _move_counts, lambda v: _move_regions(v)[:1], lambda v: _move_regions(v)[1:], meaning.move, ("far", "near")),
+    Spec("expand", 0, "Writes `length` numbers to the inner memory, packed from `near` on, from `bytes` of the outer one at"
+         " `far`: a bit for each number, low bits first and filled up to whole bytes, then the numbers whose bit is set; the"
+         " others are 0.",
+         (_DST, _SRC, Field("far", 36), Field("near", 24), Field("bytes", 20, 1), Field("length", 22, 1), _TYPE),
+         _move_stream, "bus: the longer of setup + ⌈bytes/burst⌉·burst / bus and what it writes / link; on chip: what it"
+         " writes / link", _expand_ticks, _over, _expand_counts, lambda v: _expand_regions(v)[:1],
+         lambda v: _expand_regions(v)[1:], meaning.expand, ("far", "near")),
     Spec("mm", 7, "y[m, n] = x[m, k]·w[k, n], or += with `acc`; x and y in NRAM, w in WRAM, row after row. Products and"
          " sums are rounded one by one, in order of k; integers sum in int32, float16 in float32.",
          (Field("y", 24), Field("x", 24), Field("w", 24), Field("m", 14, 1), Field("k", 15, 1), Field("n", 15, 1),
@@ -314,6 +337,9 @@ def make(name: str, *, tokens: int = 0, line: int = 0, **given: int) -> Instruct
         raise InputError(f"{name} from dram to dram", where=where, expected="one end on chip", example="dst=nram")
     if name == "vec":
         _check_vec(values, where)
+    if name == "expand" and values["src"] >= values["dst"]:
+        raise InputError("expand to the same or an outer memory", where=where, expected="dst farther in than src",
+                         example="expand dst=wram src=dram far=0 near=0 bytes=40 length=64")  # fmt: skip
     return Instruction(name, values, tokens, line)
 
 

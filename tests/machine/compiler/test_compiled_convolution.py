@@ -24,9 +24,8 @@ from . import networks as nets
 CORE, CLUSTER = load_machine("textbook-core"), load_machine("textbook-cluster")
 WAYS = ("direct", "im2col", "winograd", "winograd4", "auto")
 MAC = ("matrix", "mac_float32")
-# Of the largest value of the result, for inputs and weights of unit spread and up to 100 channels. Measured here:
-# 3e-7 to 1.5e-6 for m = 2, 5e-7 to 6e-6 for m = 4; the bounds are about three times that.
-ERRORS = {"direct": 1e-6, "im2col": 1e-6, "winograd": 4e-6, "winograd4": 2e-5}
+# Of the largest value of the result, up to 100 channels; three times what was measured against ONNX Runtime (docs/compiler.md).
+ERRORS = {"direct": 4e-6, "im2col": 4e-6, "winograd": 2e-6, "winograd4": 3e-5}
 
 
 def layer(path: Path, channels: int, outputs: int, size: tuple[int, int], images: int = 1, group: int = 1, pad: int = 1,
@@ -65,7 +64,7 @@ def test_bits_and_values(channels: int, outputs: int, height: int, width: int, i
     assert found.tobytes() == expected.tobytes()
     (value,) = ReferenceEvaluator(onnx.load(path)).run(None, x)
     error = max(ERRORS.values()) if way == "auto" else ERRORS[way]
-    assert np.abs(found - value).max() <= 2 * error * max(1.0, float(np.abs(value).max()))
+    assert np.abs(found - value).max() <= error * max(1.0, float(np.abs(value).max()))
     out = [side + 2 * pad - 2 for side in size]
     m = {"winograd": 2, "winograd4": 4}.get(way)
     tiles = (-(-out[0] // m) * -(-out[1] // m) * (m + 2) ** 2) if m else out[0] * out[1] * 9
@@ -117,7 +116,7 @@ def test_counts_by_hand(tmp_path: Path) -> None:
         counts = compile_graph(read_graph(path), CORE, options=Options(convolution=way)).time().counts
         assert counts[MAC] == found[way][0]
         assert counts["dram", "read"] + counts["dram", "write"] >= found[way][1]
-    assert 9 / 4 == found["direct"][0] / found["winograd"][0]
+    assert found["direct"][0] / found["winograd"][0] == 9 / 4
 
 
 def test_auto(tmp_path: Path) -> None:

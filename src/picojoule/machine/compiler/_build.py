@@ -19,7 +19,9 @@ from picojoule.quantity import InputError
 from .._isa import SPECS, Instruction, Region, make
 from .._machine import Machine
 from .._program import Buffer, Program
+from ._graph import Array
 from ._options import DEFAULT, Options
+from ._packed import Packed
 
 DRAM, SRAM, NRAM, WRAM = range(4)
 LIMIT: Final = 1_000_000  # instructions of one program, as the planner allows
@@ -37,8 +39,10 @@ class Builder:
     two calls of `begin` must not overlap; in SharedRAM every byte is watched across agents.
     """
 
-    def __init__(self, machine: Machine, tracked: int, options: Options = DEFAULT) -> None:
-        self.options = options
+    def __init__(
+        self, machine: Machine, tracked: int, options: Options = DEFAULT, packed: Packed | None = None
+    ) -> None:
+        self.options, self.packed = options, packed
         self.machine, self.tracked, self.core, self.cores = machine, tracked, 0, machine.cores
         self.agents = len(machine.agents)
         self.kernel = 0  # whose instructions are emitted
@@ -73,7 +77,7 @@ class Builder:
         one = make(name, **values)
         spec, found = SPECS[name], one.values
         line = _COMPUTE
-        if name == "move":
+        if name in ("move", "expand"):
             line = _STORE if found["dst"] == DRAM else _LOAD if found["src"] == DRAM else _MOVE
         reads, writes = spec.reads(found), spec.writes(found)
         needs = np.zeros(4 * self.agents, np.int64)
@@ -135,6 +139,12 @@ class Builder:
             part = min(_MAX_ROWS, rows - first)
             self.emit("move", dst=dst, src=src, far=far + first * stride, near=near + first * size, bytes=size, rows=part,
                       stride=stride if part > 1 else 0)  # fmt: skip
+
+    def reads(self, address: int, array: Array) -> bool:
+        """Whether some move reads a constant in DRAM."""
+        end = address + array.nbytes
+        return any(one.name == "move" and one.values["src"] == DRAM and address <= one.values["far"] < end
+                   for one in self.code)  # fmt: skip
 
     # Order and tokens --------------------------------------------------------------------------------------------
 

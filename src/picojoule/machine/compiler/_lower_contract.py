@@ -12,7 +12,8 @@ from .._meaning import FUNCTIONS
 from ._build import DRAM, NRAM, WRAM, Builder, share
 from ._choose import Sharing, Tiling, divided, reach, taps
 from ._kernel import Contract, Kernel, Part, Window
-from ._shared import Piece, Shared
+from ._packed import Piece
+from ._shared import Shared
 from ._tile import Area, BodyPlan, BodyRun, Ring, bits
 
 
@@ -215,8 +216,16 @@ class Contraction:
 
     def bring(self, what: str, key: Hashable, scope: int, address: int, pieces: Sequence[Piece]) -> None:
         """Pieces from DRAM to `address` on chip, through SharedRAM if `what` passes there."""
+        builder, tensor, pack = self.builder, self.kernel.w.tensor, None
+        size = self.ws.size
+        if what == "weights" and builder.packed is not None and builder.packed.wanted(tensor, size):
+            pack = builder.packed.tile(tensor, pieces)
         if self.shared is not None and self.kernel.shared == what:
-            self.shared.fetch(key, scope, address, pieces)
+            self.shared.fetch(key, scope, address, pieces, pack, self.type)
+            return
+        if pack is not None:
+            builder.emit("expand", dst=scope, src=DRAM, far=pack.far, near=address, bytes=pack.size, length=pack.length,
+                         type=self.type)  # fmt: skip
             return
         for one in pieces:
             self.builder.copy(scope, DRAM, one.far, address + one.offset, one.rows, one.size, one.stride)

@@ -18,7 +18,8 @@ from ._build import NRAM, Builder
 from ._choose import Method, Priced, Sharing, Tiling, divided, halves, lanes, loads
 from ._kernel import Contract, Part
 from ._lower_contract import Contraction, Item, Spot, areas, in_turn
-from ._shared import Piece, Shared
+from ._packed import Piece
+from ._shared import Shared
 from ._tile import BodyPlan, BodyRun, bits, up
 from ._winograd import MATRICES, Winograd, operations, terms
 

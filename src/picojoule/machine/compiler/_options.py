@@ -14,10 +14,14 @@ class Options:
 
     `shared`: on a cluster, what several cores read passes through SharedRAM, once from DRAM. `convolution`: the algorithm,
     "auto" for the cheapest of direct, im2col and winograd for each; winograd is F(2×2, 3×3), winograd4 F(4×4, 3×3).
+    `sparse`: weights of products are stored as a bitmap and what is not zero, where that is smaller. `prune`: "" for no
+    pruning, "0.5" for the share of each tensor's weights that becomes zero, "2:4" for how many stay of every four inputs.
     """
 
     shared: bool = True
     convolution: str = "direct"
+    sparse: bool = False
+    prune: str = ""
 
     def __post_init__(self) -> None:
         if self.convolution not in CONVOLUTIONS:

@@ -17,6 +17,8 @@ from ._graph import Array, Graph, Shape
 from ._kernel import Cpu, Kernel
 from ._lower import lower
 from ._options import DEFAULT, Options
+from ._packed import Packed
+from ._prune import prune
 from ._quantise import Ranges, quantise
 from ._table import select
 
@@ -42,6 +44,8 @@ def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
             constants[store] = smaller.constants[name]
     sizes = {name: prod(shape) for name, shape in selector.shapes.items()}
     kernels, dtypes = selector.kernels, dict[str, str]()
+    if options.prune:
+        lines += prune(kernels, constants, outs, options.prune)
     if dtype == "int8":
         plain = Compiled(smaller, machine, _unlowered(kernels), dict(zip(smaller.outputs, outs, strict=True)), constants,
                          sizes, {}, ())  # fmt: skip
@@ -67,7 +71,9 @@ def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
         else:
             own = {id(kernel) for kernel in group}
             later = {name for kernel in kernels if id(kernel) not in own for name in kernel.reads()} | set(outs)
-            steps.append(_segment(group, later, sizes, constants, dtypes, machine, graph.name, outer, options))
+            segment, told = _segment(group, later, sizes, constants, dtypes, machine, graph.name, outer, options)
+            steps.append(segment)
+            lines += told
     lines += [f"placed {one.name} on the processor: {one.told()}" for one in kernels if not isinstance(one, Cpu)]
     return Compiled(smaller, machine, tuple(steps), dict(zip(smaller.outputs, outs, strict=True)), constants, sizes, dtypes,
                     tuple(lines))  # fmt: skip
@@ -113,7 +119,7 @@ def _outer(graph: Graph, kernels: Sequence[Kernel], outs: Sequence[str]) -> dict
 
 def _segment(kernels: Sequence[Kernel], later: set[str], sizes: Mapping[str, int], constants: Mapping[str, Array],
              dtypes: Mapping[str, str], machine: Machine, source: str,
-             outer: Mapping[str, tuple[str, Shape]], options: Options) -> Segment:  # fmt: skip
+             outer: Mapping[str, tuple[str, Shape]], options: Options) -> tuple[Segment, list[str]]:  # fmt: skip
     written = {name for kernel in kernels for name in kernel.writes()}
     read = list(dict.fromkeys(name for kernel in kernels for name in kernel.reads()))
     inputs = [name for name in read if name not in written and name not in constants]
@@ -127,9 +133,14 @@ def _segment(kernels: Sequence[Kernel], later: set[str], sizes: Mapping[str, int
     if top > machine.sizes["dram"]:
         raise InputError(f"the network needs {top} bytes of DRAM", where=f"machine {machine.name}",
                          expected=f"at most {machine.sizes['dram']}")  # fmt: skip
-    builder = Builder(machine, tracked, options)
+    stored = Packed(constants, addresses, top) if options.sparse else None
+    builder = Builder(machine, tracked, options, stored)
     for builder.kernel, kernel in enumerate(kernels):
         lower(builder, kernel, addresses, dtypes)
+    if stored is not None and stored.content:
+        weights = [
+            name for name in weights if not stored.worth.get(name) or builder.reads(addresses[name], constants[name])
+        ]
     buffers, named = [], dict[str, str]()
     for role, names in (("input", inputs), ("output", outputs), ("constant", weights)):
         for name in names:
@@ -138,9 +149,14 @@ def _segment(kernels: Sequence[Kernel], later: set[str], sizes: Mapping[str, int
             dtype = constants[name].dtype.name if name in constants else dtypes.get(name, "float32")
             buffers.append(Buffer(named[name], "dram", addresses[name], dtype, shape, role))
     content = {named[name]: constants[name].tobytes() for name in weights}
+    if stored is not None and stored.content:
+        name = _identifier("packed_weights", set(named.values()))
+        buffers.append(Buffer(name, "dram", top, "int8", (len(stored.content),), "constant"))
+        content[name] = bytes(stored.content)
     program, ticks, owners = builder.program(buffers, content, source)
-    return Segment(program, tuple(kernels), {n: named[n] for n in inputs}, {n: named[n] for n in outputs},
-                   Fraction(ticks, machine.ticks), owners)  # fmt: skip
+    segment = Segment(program, tuple(kernels), {n: named[n] for n in inputs}, {n: named[n] for n in outputs},
+                      Fraction(ticks, machine.ticks), owners)  # fmt: skip
+    return segment, stored.lines if stored is not None else []
 
 
 def _places(kernels: Sequence[Kernel], inputs: Sequence[str], outputs: Sequence[str], sizes: Mapping[str, int],

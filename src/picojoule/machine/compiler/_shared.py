@@ -5,20 +5,10 @@ that reads it has; the order of all that is kept by the builder, from the bytes 
 """
 
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple
 
 from ._build import DRAM, SRAM, Builder
+from ._packed import Pack, Piece
 from ._tile import Area
-
-
-class Piece(NamedTuple):
-    """Rows of `size` bytes, `stride` apart in DRAM from `far` on, packed from `offset` on in their place on chip."""
-
-    far: int
-    offset: int
-    rows: int
-    size: int
-    stride: int
 
 
 class Shared:
@@ -30,8 +20,11 @@ class Shared:
         area = Area(room, f"machine {builder.machine.name}")
         self.ring = area.ring(size, places(room, size, count))
 
-    def fetch(self, key: Hashable, scope: int, near: int, pieces: Sequence[Piece]) -> None:
-        """Pieces into a core's memory at `near`; from DRAM only if no place has them."""
+    def fetch(self, key: Hashable, scope: int, near: int, pieces: Sequence[Piece], pack: Pack | None = None,
+              dtype: int = 0) -> None:  # fmt: skip
+        """Pieces, or the numbers of a pack, into a core's memory at `near`; from DRAM only if no place has them."""
+        if pack is not None:
+            pieces = [Piece(pack.far, 0, 1, pack.size, pack.size)]
         builder, core = self.builder, self.builder.core
         at, fresh = self.ring.find(key)
         if fresh:
@@ -39,6 +32,11 @@ class Shared:
             for piece in pieces:
                 builder.copy(SRAM, DRAM, piece.far, at + piece.offset, piece.rows, piece.size, piece.stride)
             builder.core = core
+        if pack is not None:
+            builder.emit(
+                "expand", dst=scope, src=SRAM, far=at, near=near, bytes=pack.size, length=pack.length, type=dtype
+            )
+            return
         for first, size in runs(pieces):
             builder.copy(scope, SRAM, at + first, near + first, 1, size, 0)
 
