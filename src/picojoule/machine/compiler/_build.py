@@ -20,6 +20,7 @@ from .._isa import SPECS, Instruction, Region, make
 from .._machine import Machine
 from .._program import Buffer, Program
 from ._graph import Array
+from ._loops import folded
 from ._options import DEFAULT, Options
 from ._packed import Packed
 
@@ -262,8 +263,8 @@ class Builder:
                     code.append(make("post", on=stream % 3, sem=sems[stream], line=len(code) + 1))
                 owners += [self.owners[number]] * (len(code) - len(owners))
             if code:
-                sections[name] = tuple(code)
-                kernels[name] = tuple(owners)
+                fold = self.options.loops
+                sections[name], kernels[name] = folded(code, owners) if fold else (tuple(code), tuple(owners))
         return Program(sections, empty.buffers, empty.constants, empty.source), ticks, kernels
 
     def _wanted(self, number: int, latest: list[list[int]]) -> list[tuple[int, int]]:
