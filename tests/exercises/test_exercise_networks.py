@@ -25,7 +25,8 @@ def test_network_in_instructions() -> None:
 
 def test_networks_on_roofline() -> None:
     """By hand: MACs of LeNet-5; of 4 steps of 4·256·128, and 3 of 4·256·256 (the first state is zero); and of an encoder
-    layer of 64 tokens of 128: 4·64·128² + 2·64²·128 + 8·64·128². Bound: no point above the roof, no byte fewer than the weights and inputs."""
+    layer of 64 tokens of 128: 4·64·128² + 2·64²·128 + 8·64·128².
+    Bound: no point above the roof, no byte fewer than the weights and inputs."""
     found = {name: item.value for name, item in answer("6.13").answers.items()}
     assert found["networks"] == ["cnn", "rnn", "transformer"]
     encoder = 4 * 64 * 128**2 + 2 * 64**2 * 128 + 8 * 64 * 128**2

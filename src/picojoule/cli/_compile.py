@@ -33,7 +33,7 @@ def compile_(options: argparse.Namespace) -> int:
         found = api.compile(options.model, options.on, dtype=options.dtype, calibration=_named(options, data),
                             per_channel=not options.per_tensor, batch=options.batch, inputs=shapes(options.input),
                             shared=options.shared, convolution=options.convolution,
-                            sparse=options.sparse, prune=options.prune)  # fmt: skip
+                            sparse=options.sparse, prune=options.prune, loops=options.loops)  # fmt: skip
         timing = found.time()
     if options.output:
         found.save(options.output)

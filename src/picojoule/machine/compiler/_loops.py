@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .._decoder import DEPTH
 from .._isa import Instruction, make
 
-_LONGEST: Final = 4096  # items of one body
+_LONGEST: Final = (8, 64, 512, 4096)  # items of one body, by pass: inner loops are found first
 _TRIED: Final = 10  # periods at each place
 _FARTHEST: Final = 1 << 35  # that one round may move an address
 Ints = NDArray[np.int64]
@@ -58,11 +58,8 @@ def folded(code: Sequence[Instruction], owners: Sequence[int]) -> tuple[tuple[In
         key = keys.setdefault((one.name, one.tokens, owner, rest), len(keys))
         items.append(_Item(key, 1, 0, one, owner, names))
         numbers.append([one.values[name] for name in names])
-    for _ in range(DEPTH):
-        shorter, left = _pass(items, numbers, keys)
-        if len(shorter) == len(items):
-            break
-        items, numbers = shorter, left
+    for longest in _LONGEST:
+        items, numbers = _pass(items, numbers, keys, longest)
     out: list[Instruction] = []
     whose: list[int] = []
     for item, values in zip(items, numbers, strict=True):
@@ -94,8 +91,8 @@ class _Row:
         moved: Ints = self.numbers[b:c] - self.numbers[a:b]
         return moved
 
-    def best(self, start: int) -> _Found | None:
-        """The loop from `start` on that saves the most words."""
+    def best(self, start: int, longest: int) -> _Found | None:
+        """The loop from `start` on that saves the most words, its body no longer than that."""
         found: _Found | None = None
         period, tried = 0, 0
         while tried < _TRIED:
@@ -104,7 +101,7 @@ class _Row:
                 break
             period += step
             tried += 1
-            if period > _LONGEST or start + 2 * period > len(self.keys):
+            if period > longest or start + 2 * period > len(self.keys):
                 break
             one = self.loop(start, period)
             if one is not None and (found is None or one.saved > found.saved):
@@ -135,15 +132,15 @@ class _Row:
         return _Found(saved, period, rounds, moves) if saved > 0 else None
 
 
-def _pass(items: list[_Item], numbers: list[list[int]],
-          keys: dict[Hashable, int]) -> tuple[list[_Item], list[list[int]]]:  # fmt: skip
+def _pass(items: list[_Item], numbers: list[list[int]], keys: dict[Hashable, int],
+          longest: int) -> tuple[list[_Item], list[list[int]]]:  # fmt: skip
     """One level of loops, from the first word to the last."""
     row = _Row(items, numbers)
     out: list[_Item] = []
     left: list[list[int]] = []
     at = 0
     while at < len(items):
-        found = row.best(at)
+        found = row.best(at, longest)
         if found is None:
             out.append(items[at])
             left.append(numbers[at])

@@ -156,7 +156,10 @@ def _segment(kernels: Sequence[Kernel], later: set[str], sizes: Mapping[str, int
     program, ticks, owners = builder.program(buffers, content, source)
     segment = Segment(program, tuple(kernels), {n: named[n] for n in inputs}, {n: named[n] for n in outputs},
                       Fraction(ticks, machine.ticks), owners)  # fmt: skip
-    return segment, stored.lines if stored is not None else []
+    told = stored.lines if stored is not None else []
+    if program.words < builder.written:
+        told.append(f"written in hardware loops: {builder.written:,} instructions in {program.words:,} words of 16 B")
+    return segment, told
 
 
 def _places(kernels: Sequence[Kernel], inputs: Sequence[str], outputs: Sequence[str], sizes: Mapping[str, int],
