@@ -8,6 +8,7 @@ time and traffic cannot change.
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -16,7 +17,8 @@ from numpy.typing import NDArray
 from .._decoder import DEPTH
 from .._isa import Instruction, make
 
-_LONGEST: Final = (8, 64, 512, 4096)  # items of one body, by pass: inner loops are found first
+_LONGEST: Final = (8, 64, 512, 4096)[:DEPTH]  # items of one body, by pass: inner loops first, one deeper in each
+_KEY: Final = 4  # bytes
 _TRIED: Final = 10  # periods at each place
 _FARTHEST: Final = 1 << 35  # that one round may move an address
 Ints = NDArray[np.int64]
@@ -28,7 +30,6 @@ class _Item:
 
     key: int
     words: int
-    depth: int = 0
     one: Instruction | None = None
     owner: int = 0
     fields: tuple[str, ...] = ()
@@ -56,7 +57,7 @@ def folded(code: Sequence[Instruction], owners: Sequence[int]) -> tuple[tuple[In
             names = tuple(name for name in names if name != "b")  # the bits of a number, not an address
         rest = tuple(value for name, value in one.values.items() if name not in names)
         key = keys.setdefault((one.name, one.tokens, owner, rest), len(keys))
-        items.append(_Item(key, 1, 0, one, owner, names))
+        items.append(_Item(key, 1, one, owner, names))
         numbers.append([one.values[name] for name in names])
     for longest in _LONGEST:
         items, numbers = _pass(items, numbers, keys, longest)
@@ -71,10 +72,10 @@ class _Row:
     """The items of one pass as arrays: their keys, their numbers one after the other, the word of each number."""
 
     def __init__(self, items: list[_Item], numbers: list[list[int]]) -> None:
-        self.keys = np.array([item.key for item in items], np.int64)
-        self.words = np.cumsum([0, *(item.words for item in items)])
-        self.depths = [item.depth for item in items]
-        self.first = np.cumsum([0, *map(len, numbers)])
+        keys = np.array([item.key for item in items], np.int32)
+        self.raw, self.count = keys.tobytes(), len(items)  # runs are compared as bytes: there are many, most unlike
+        self.words = list(accumulate((item.words for item in items), initial=0))
+        self.first = list(accumulate(map(len, numbers), initial=0))
         self.numbers = np.array([one for part in numbers for one in part], np.int64)
         owned: list[int] = []
         word = 0
@@ -83,7 +84,7 @@ class _Row:
                 owned += [word] * len(leaf.fields)
                 word += 1
         self.word = np.array(owned, np.int64)
-        self.next = _next(self.keys)
+        self.next = _next(keys)
 
     def at(self, start: int, period: int) -> Ints:
         """What the second round adds to the numbers of the first."""
@@ -96,12 +97,12 @@ class _Row:
         found: _Found | None = None
         period, tried = 0, 0
         while tried < _TRIED:
-            step = int(self.next[start + period])
+            step = self.next[start + period]
             if step < 0:
                 break
             period += step
             tried += 1
-            if period > longest or start + 2 * period > len(self.keys):
+            if period > longest or start + 2 * period > self.count:
                 break
             one = self.loop(start, period)
             if one is not None and (found is None or one.saved > found.saved):
@@ -110,23 +111,17 @@ class _Row:
 
     def loop(self, start: int, period: int) -> _Found | None:
         """The loop of that period, if it saves any word."""
-        keys, end = self.keys, len(self.keys)
-        block = keys[start : start + period]
-        if keys[start + period - 1] != keys[start + 2 * period - 1] or not np.array_equal(
-            block, keys[start + period : start + 2 * period]
-        ):
-            return None
-        if max(self.depths[start : start + period]) >= DEPTH:
+        size = _KEY * period
+        block = self.raw[_KEY * start : _KEY * start + size]
+        if not self.raw.startswith(block, _KEY * start + size):
             return None
         moves = self.at(start, period)
         if moves.size and np.abs(moves).max() >= _FARTHEST:
             return None
         rounds, here = 2, start + period
-        while here + 2 * period <= end and np.array_equal(block, keys[here + period : here + 2 * period]):
-            if not np.array_equal(moves, self.at(here, period)):
-                break
+        while self.raw.startswith(block, _KEY * (here + period)) and np.array_equal(moves, self.at(here, period)):
             rounds, here = rounds + 1, here + period
-        words = int(self.words[start + period] - self.words[start])
+        words = self.words[start + period] - self.words[start]
         moved = len(np.unique(self.word[self.first[start] : self.first[start + period]][moves != 0]))
         saved = (rounds - 1) * words - 2 - moved
         return _Found(saved, period, rounds, moves) if saved > 0 else None
@@ -148,22 +143,21 @@ def _pass(items: list[_Item], numbers: list[list[int]], keys: dict[Hashable, int
             continue
         body = items[at : at + found.period]
         identity = ("loop", found.rounds, tuple(item.key for item in body), found.moves.tobytes())
-        words = int(row.words[at + found.period] - row.words[at]) * found.rounds - found.saved
-        depth = 1 + max(item.depth for item in body)
+        words = (row.words[at + found.period] - row.words[at]) * found.rounds - found.saved
         key = keys.setdefault(identity, len(keys))
-        out.append(_Item(key, words, depth, count=found.rounds, body=body, moves=found.moves))
+        out.append(_Item(key, words, count=found.rounds, body=body, moves=found.moves))
         left.append([one for part in numbers[at : at + found.period] for one in part])
         at += found.period * found.rounds
     return out, left
 
 
-def _next(keys: Ints) -> Ints:
+def _next(keys: NDArray[np.int32]) -> list[int]:
     """How far the next item of the same key is from each; -1 for none."""
     order = np.argsort(keys, kind="stable")
     distance = np.full(len(keys), -1, np.int64)
     same = keys[order[1:]] == keys[order[:-1]]
     distance[order[:-1][same]] = (order[1:] - order[:-1])[same]
-    return distance
+    return [int(one) for one in distance.tolist()]
 
 
 def _leaves(item: _Item) -> list[_Item]:
