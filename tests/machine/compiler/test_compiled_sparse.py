@@ -129,3 +129,14 @@ def test_refused(text: str) -> None:
     """Message: a pruning that is none."""
     with pytest.raises(InputError, match="cannot prune by"):
         pruning(text)
+
+
+@pytest.mark.parametrize("name", ["textbook-core", "textbook-core-ddr4", "textbook-cluster"])
+def test_engines(name: str, tmp_path: Path) -> None:
+    """Equality: packed weights take the same cycles in the compiled engine as in plain Python."""
+    pytest.importorskip("numba", reason="numba is not installed")
+    path = nets.resnet(tmp_path / "net.onnx", 18, 32, 8, 10)
+    machine = load_machine(name)
+    program = compile_graph(read_graph(path), machine, options=Options(sparse=True, prune="0.7")).program
+    plain, fast = (simulate(program, machine, check=False, engine=engine) for engine in ("plain", "compiled"))
+    assert (plain.cycles, plain.counts, plain.busy) == (fast.cycles, fast.counts, fast.busy)
