@@ -4,6 +4,7 @@ Direct: tiles of the input come on chip once and are gathered there, tap by tap.
 of all taps for each result to DRAM, and a plain product reads it. Winograd: F(2×2, 3×3), or F(4×4, 3×3) on request.
 """
 
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -54,12 +55,13 @@ def convolve(kernels: list[Kernel], constants: Mapping[str, Array], sizes: Mappi
              machine: Machine, options: Options) -> Convolved:  # fmt: skip
     """Every convolution in the algorithm that `options` asks for, the cheapest with "auto", direct where it cannot be."""
     found = Convolved([], {}, {}, {}, [])
+    known = ChainMap(found.sizes, dict(sizes))
     left = LIMIT / 2  # instructions that "auto" may spend on Winograd
     for kernel in kernels:
         if not isinstance(kernel, Contract) or kernel.window is None:
             found.kernels.append(kernel)
             continue
-        work = _Ways(kernel, kernel.window, constants, sizes, dtypes, machine, options, left)
+        work = _Ways(kernel, kernel.window, constants, known, dtypes, machine, options, left)
         way, line = work.chosen()
         left -= way.words
         found.kernels += way.kernels
@@ -91,7 +93,7 @@ class _Ways:
         ways = [self.direct(), self.im2col()]
         if not why:
             ways += [way for name, tile in _TILES.items() if (way := self.winograd(name, tile)) is not None]
-            if len(ways) == 2:
+            if len(ways) == 2 or (wanted in _TILES and wanted not in {way.name for way in ways}):
                 why = "no tile of it fits on chip"
         known = {way.name: way for way in ways}
         if wanted == "auto":
@@ -127,7 +129,7 @@ class _Ways:
 
     def priced(self, name: str, kernel: Contract) -> Priced | None:
         """A product at its best tiling, where it matters."""
-        if self.wanted not in (name, "auto"):
+        if self.wanted != name and (self.wanted != "auto" or name == "winograd4"):
             return None
         plan, method = BodyPlan(kernel.body, True), METHOD if isinstance(kernel, Winograd) else None
         return divided(self.machine, kernel, plan, self.one, self.options.shared, method)[1]
