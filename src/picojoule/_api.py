@@ -249,21 +249,32 @@ def compile(  # noqa: A001  the verb of the field
     batch: int | None = None,
     seq: int | None = None,
     inputs: Mapping[str, Sequence[int]] | None = None,
+    shared: bool = True,
+    convolution: str = "direct",
+    sparse: bool = False,
+    prune: str = "",
+    loops: bool = True,
 ) -> "Compiled":
     """The program of an ONNX file with its weights on a deep-learning processor: program(x) → y, program.save(path).
 
-    `dtype` "int8" takes `calibration`: inputs by name that scale it, weights by output channel or by tensor.
-    `attention` is "fused" into one kernel, "unfused", or by price ("auto"). `inputs` gives sizes the file leaves open.
+    `dtype` "int8" takes `calibration`: inputs by name that scale it, weights by output channel or by tensor. `inputs`
+    gives sizes the file leaves open. `attention` is "fused" into one kernel, "unfused", or by price ("auto"). `shared`:
+    what several cores of a cluster read passes through SharedRAM, once from DRAM. `convolution`: direct, im2col,
+    winograd, winograd4, or auto, the cheapest for each. `sparse`: weights are stored as a bitmap and what is not zero,
+    where that is smaller. `prune`: "0.5" for the share of each tensor's weights that becomes zero, "2:4" for how many
+    stay of every four. `loops`: what repeats is written once, in hardware loops.
     Raises InputError for what cannot be read or compiled.
     """
     from picojoule.frontends.onnx import compile_onnx
+    from picojoule.machine.compiler import Options
 
     path = Path(model)
     if path.suffix.lower() != ".onnx":
         raise InputError(f"{path.name} has no weights to compile", expected="an .onnx file with its weights",
                          example="picojoule compile net.onnx -o net.pjx")  # fmt: skip
+    options = Options(shared, convolution, sparse, prune, loops, attention)
     return compile_onnx(path, read_processor(processor), dtype_name(dtype) if dtype else "float32", batch=batch, seq=seq,
-                        inputs=inputs, calibration=calibration, per_channel=per_channel, attention=attention)  # fmt: skip
+                        inputs=inputs, calibration=calibration, per_channel=per_channel, options=options)  # fmt: skip
 
 
 def job(path: str | Path, *, draws: int = 1000, seed: int = 0) -> "JobResult":

@@ -31,8 +31,9 @@ def compile_(options: argparse.Namespace) -> int:
     data = [arrays(options.calibrate, single="the input")] if options.calibrate else []
     with Progress(f"compiling {options.model}"):
         found = api.compile(options.model, options.on, dtype=options.dtype, calibration=_named(options, data),
-                            per_channel=not options.per_tensor, attention=options.attention, batch=options.batch,
-                            inputs=shapes(options.input))  # fmt: skip
+                            per_channel=not options.per_tensor, batch=options.batch, inputs=shapes(options.input),
+                            attention=options.attention, shared=options.shared, convolution=options.convolution,
+                            sparse=options.sparse, prune=options.prune, loops=options.loops)  # fmt: skip
         timing = found.time()
     if options.output:
         found.save(options.output)

@@ -15,8 +15,8 @@ from ._task import DATA, SOLVERS, Solver
 
 _CHAPTERS: Final = (
     "document0", "chapter1", "chapter2", "networks", "chapter3", "chapter4", "chapter45", "chapter5", "chapter6",
-    "chapter6_unit", "chapter6_tilings", "chapter7", "chapter7_processor", "chapter7_cluster", "chapter7_control",
-    "chapter7_storage", "document2", "document2_machines", "document4", "document4_energy", "prices",
+    "chapter6_unit", "chapter6_tilings", "chapter6_networks", "chapter7", "chapter7_processor", "chapter7_cluster",
+    "chapter7_control", "chapter7_storage", "document2", "document2_machines", "document4", "document4_energy", "prices",
 )  # fmt: skip
 
 

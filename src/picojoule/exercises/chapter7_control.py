@@ -54,12 +54,13 @@ def decoder(task: Task, findings: Findings) -> None:
         encode(one) for code in column_blocks(machine, 32, 256, 128, task["blocks"]).sections.values() for one in code
     ]
     findings.put("instructions", len(SPECS))
-    findings.put("opcodes_refused", 16 - len(SPECS))
+    taken = len({spec.opcode for spec in SPECS.values()})
+    findings.put("opcodes_refused", 16 - taken)
     findings.put("words_decoded", len(words))
     findings.put("encoded_again_equal", all(encode(decode(word)) == word for word in words))
     findings.show("states of the decoder", "译码单元的状态转移", (
         "fetch    -> word = program[pc]; pc += 1; decode",
-        "decode   -> opcode = bits 0-3; not in the table: error(pc)",
+        "decode   -> opcode = bits 0-3, of two that share one bit 8; not in the table: error(pc)",
         "fields   -> cut bits 8 up as the table says; any other bit set: error(pc)",
         "scalar?  -> loop: push (pc, count); endloop: back or pop;",
         "            step: add to the fields of the next word; sync: drain;",
@@ -71,7 +72,7 @@ def decoder(task: Task, findings: Findings) -> None:
         f"{spec.opcode:>2}  {spec.name:<8} {sum(field.bits for field in spec.fields):>3} bits: "
         + ", ".join(f"{field.name} {field.bits}" for field in spec.fields) for spec in SPECS.values()
     ))  # fmt: skip
-    findings.say(f"{len(SPECS)} of 16 opcodes are taken, {16 - len(SPECS)} are refused; the {len(words)} words of 7.8 decode, "
-                 "and encode to themselves",
-                 f"16 个操作码用了 {len(SPECS)} 个，其余 {16 - len(SPECS)} 个报错；7.8 的 {len(words)} 个指令字"
+    findings.say(f"{len(SPECS)} instructions take {taken} of 16 opcodes, {16 - taken} are refused; the {len(words)} words "
+                 "of 7.8 decode, and encode to themselves",
+                 f"{len(SPECS)} 条指令用了 16 个操作码中的 {taken} 个，其余 {16 - taken} 个报错；7.8 的 {len(words)} 个指令字"
                  "译码后再编码不变")  # fmt: skip

@@ -38,7 +38,7 @@ def _address_bits(spec: Spec) -> int:
     """The bits of a word that two instructions of one kind may differ in."""
     bits = 0
     fields = {one.name: one for one in spec.fields}
-    for cut in CUTS[spec.opcode]:
+    for cut in CUTS[spec.name]:
         if cut.name in spec.steps:
             bits |= (cut.mask & ((1 << (fields[cut.name].address or WORD * 8)) - 1)) << cut.at
     return bits
@@ -57,7 +57,7 @@ def _places() -> Ints:
     """By opcode: first bit and bits of each field that steps can move; no bits: there is none."""
     places = np.zeros((16, STEPS, 2), np.int64)
     for spec in SPECS.values():
-        for cut in CUTS[spec.opcode]:
+        for cut in CUTS[spec.name]:
             if cut.name in spec.steps:
                 places[spec.opcode, spec.steps.index(cut.name)] = (cut.at, cut.mask.bit_length())
     return places

@@ -1,6 +1,7 @@
 """The instruction set: one table. Encoding, stream, duration, actions and meaning of an instruction stand in its entry.
 
-Every instruction is one 128-bit word, low bits first: opcode (4), tokens (4), then the fields of its entry.
+Every instruction is one 128-bit word, low bits first: opcode (4), tokens (4), then the fields of its entry. Two short
+instructions share an opcode: the bit behind the tokens tells which.
 Token bits, low first: wait for the first other stream, for the second, signal the first, the second; the other streams
 of io are move and compute, of move io and compute, of compute io and move. A token is one signal not yet waited for.
 """
@@ -78,6 +79,12 @@ class Spec:
     writes: Callable[[Values], tuple[Region, ...]] = lambda _: ()
     effect: Callable[[meaning.View, Values], None] | None = None
     steps: tuple[str, ...] = ()  # fields that `step` moves: its a, b, c
+    variant: int | None = None  # of two that share an opcode: bit 8
+
+    @property
+    def head(self) -> int:
+        """Bits before the first field."""
+        return 8 if self.variant is None else 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +166,22 @@ def _mm_reads(v: Values) -> tuple[Region, ...]:
 
 def _mm_writes(v: Values) -> tuple[Region, ...]:
     return (_flat("nram", v["y"], v["m"] * v["n"] * _sizes(v["type"])[1]),)
+
+
+def _expand_regions(v: Values) -> tuple[Region, Region]:
+    size = v["length"] * meaning.NUMPY[DTYPES[v["type"]]].itemsize
+    return _flat(SCOPES[v["src"]], v["far"], v["bytes"]), _flat(SCOPES[v["dst"]], v["near"], size)
+
+
+def _expand_ticks(machine: Machine, v: Values) -> int:
+    inner = Fraction(_expand_regions(v)[1].size) / machine.link
+    return machine.duration(max(inner, machine.bus_cycles(1, v["bytes"])) if _move_stream(v) == "io" else inner)
+
+
+def _expand_counts(v: Values) -> dict[Action, int]:
+    source, target = _expand_regions(v)
+    return {(source.scope, "read"): source.size, (target.scope, "write"): target.size,
+            ("decoder", f"expand_{DTYPES[v['type']]}"): v["length"]}  # fmt: skip
 
 
 def _tally(reads: tuple[Region, ...], writes: tuple[Region, ...], more: dict[Action, int]) -> dict[Action, int]:
@@ -272,6 +295,13 @@ _TABLE: Final = (
           Field("stride", 22, default=0), Field("decode", 2, default=0)),
          _move_stream, "bus: setup + rows·⌈bytes/burst⌉·burst / bus; on chip: rows·bytes / link", _move_ticks, _over,
          _move_counts, lambda v: _move_regions(v)[:1], lambda v: _move_regions(v)[1:], meaning.move, ("far", "near")),
+    Spec("expand", 13, "Writes `length` numbers to the inner memory, packed from `near` on, from `bytes` of the outer one at"
+         " `far`: a bit for each number, low bits first and filled up to whole bytes, then the numbers whose bit is set; the"
+         " others are 0.",
+         (_DST, _SRC, Field("far", 36), Field("near", 24), Field("bytes", 20, 1), Field("length", 22, 1), _TYPE),
+         _move_stream, "bus: the longer of setup + ⌈bytes/burst⌉·burst / bus and what it writes / link; on chip: what it"
+         " writes / link", _expand_ticks, _over, _expand_counts, lambda v: _expand_regions(v)[:1],
+         lambda v: _expand_regions(v)[1:], meaning.expand, ("far", "near")),
     Spec("mm", 7, "y[m, n] = x[m, k]·w[k, n], or += with `acc`; x and y in NRAM, w in WRAM, row after row. Products and"
          " sums are rounded one by one, in order of k; integers sum in int32, float16 in float32.",
          (Field("y", 24), Field("x", 24), Field("w", 24), Field("m", 14, 1), Field("k", 15, 1), Field("n", 15, 1),
@@ -286,7 +316,7 @@ _TABLE: Final = (
          lambda _: "compute", "length / lanes; exp, tanh, sigmoid, div, sqrt, erf, log: length / special", _vec_ticks,
          lambda _: "vector", _vec_counts, _vec_reads, _vec_writes, meaning.vec, ("dst", "a", "b")),
     Spec("post", 9, "Adds one to counter `sem`, which all agents see, once all before it in its stream has ended.",
-         (_ON, Field("sem", 8)), lambda v: ASYNC[v["on"]]),
+         (_ON, Field("sem", 8)), lambda v: ASYNC[v["on"]], variant=0),
     Spec("wait", 10, "Holds its stream until counter `sem` has reached `value`; takes nothing from it.",
          (_ON, Field("sem", 8), Field("value", 36)), lambda v: ASYNC[v["on"]], steps=("value",)),
     Spec("xfer", 11, "Timing only: so many bytes from one memory to another.", (_DST, _SRC, Field("bytes", 40, 1)),
@@ -295,8 +325,8 @@ _TABLE: Final = (
          (Field("fn", 3, names=WORK), _TYPE, Field("count", 40, 1)), lambda _: "compute", "count / macs, lanes or special",
          lambda machine, v: _lane_ticks(machine, WORK[v["fn"]], DTYPES[v["type"]], v["count"]),
          lambda v: "matrix" if WORK[v["fn"]] == "mac" else "vector", _work_counts),
-    Spec("nop", 13, "Keeps its stream busy.", (_ON, Field("cycles", 24, default=0)), lambda v: ASYNC[v["on"]], "cycles",
-         lambda machine, v: v["cycles"] * machine.ticks),
+    Spec("nop", 9, "Keeps its stream busy.", (_ON, Field("cycles", 24, default=0)), lambda v: ASYNC[v["on"]], "cycles",
+         lambda machine, v: v["cycles"] * machine.ticks, variant=1),
     Spec("rows", 14, "A plane and a vector in NRAM: dst[m, n] = fn(a[m, n], b[n]), or b[m] with `across`.",
          (Field("fn", 3, names=meaning.BINARY), _TYPE, Field("dst", 24), Field("a", 24), Field("b", 24),
           Field("m", 17, 1), Field("n", 24, 1), Field("across", 1, default=0)),
@@ -313,7 +343,7 @@ _TABLE: Final = (
          meaning.fold, ("dst", "a")),
 )  # fmt: skip
 SPECS: Final = {spec.name: spec for spec in _TABLE}
-_OPCODES: Final = {spec.opcode: spec for spec in _TABLE}
+_OPCODES: Final = {(spec.opcode, bit): spec for spec in _TABLE for bit in (0, 1) if spec.variant in (None, bit)}
 
 
 def make(name: str, *, tokens: int = 0, line: int = 0, **given: int) -> Instruction:
@@ -345,6 +375,9 @@ def make(name: str, *, tokens: int = 0, line: int = 0, **given: int) -> Instruct
         raise InputError(f"{name} from dram to dram", where=where, expected="one end on chip", example="dst=nram")
     if name == "vec":
         _check_vec(values, where)
+    if name == "expand" and values["src"] >= values["dst"]:
+        raise InputError("expand to the same or an outer memory", where=where, expected="dst farther in than src",
+                         example="expand dst=wram src=dram far=0 near=0 bytes=40 length=64")  # fmt: skip
     return Instruction(name, values, tokens, line)
 
 
@@ -376,8 +409,8 @@ class Cut(NamedTuple):
 
 
 def _cuts(spec: Spec) -> tuple[Cut, ...]:
-    """The fields of an entry, one after the other from bit 8 on."""
-    found, at = [], 8
+    """The fields of an entry, one after the other behind its head."""
+    found, at = [], spec.head
     for one in spec.fields:
         mask = (1 << one.bits) - 1
         found.append(Cut(one.name, at, mask, (mask + 1) if one.signed else 0, one.least, one.top))
@@ -385,16 +418,15 @@ def _cuts(spec: Spec) -> tuple[Cut, ...]:
     return tuple(found)
 
 
-CUTS: Final = {spec.opcode: _cuts(spec) for spec in _TABLE}
-_USED: Final = {spec.opcode: 8 + sum(one.bits for one in spec.fields) for spec in _TABLE}
+CUTS: Final = {spec.name: _cuts(spec) for spec in _TABLE}
+_USED: Final = {spec.name: spec.head + sum(one.bits for one in spec.fields) for spec in _TABLE}
 
 
 def encode(instruction: Instruction) -> int:
     """The 128-bit word. Raises InputError for a value that its field cannot hold."""
-    name, values = instruction.name, instruction.values
-    opcode = instruction.spec.opcode
-    word = opcode | instruction.tokens << 4
-    for cut in CUTS[opcode]:
+    name, values, spec = instruction.name, instruction.values, instruction.spec
+    word = spec.opcode | instruction.tokens << 4 | (spec.variant or 0) << 8
+    for cut in CUTS[name]:
         value = values[cut.name]
         if not cut.least <= value < cut.top:
             make(name, tokens=instruction.tokens, line=instruction.line, **values)  # raises
@@ -406,9 +438,9 @@ def encode(instruction: Instruction) -> int:
 
 def unpack(word: int, line: int = 0) -> Instruction:
     """The instruction of a word that is known to be one."""
-    spec = _OPCODES[word & 15]
+    spec = _OPCODES[word & 15, word >> 8 & 1]
     values = {}
-    for name, at, mask, sign, _, _ in CUTS[word & 15]:
+    for name, at, mask, sign, _, _ in CUTS[spec.name]:
         value = word >> at & mask
         values[name] = value - sign if value & sign >> 1 else value
     return Instruction(spec.name, values, word >> 4 & 15, line)
@@ -416,11 +448,11 @@ def unpack(word: int, line: int = 0) -> Instruction:
 
 def decode(word: int, line: int = 0) -> Instruction:
     """The instruction of a word. Raises InputError for a word that no instruction has."""
-    spec = _OPCODES.get(word & 15)
+    spec = _OPCODES.get((word & 15, word >> 8 & 1))
     where = f"line {line}" if line else "instruction word"
     if spec is None or not 0 <= word < 1 << 128:
         raise InputError(f"no opcode {word & 15}", where=where, expected="a word that encode() wrote")
-    if word >> _USED[spec.opcode]:
+    if word >> _USED[spec.name]:
         raise InputError(f"{spec.name}: unused bits are set", where=where, expected="0 in every bit without a field")
     found = unpack(word, line)
     return make(spec.name, tokens=found.tokens, line=line, **found.values)
@@ -430,12 +462,13 @@ def isa_markdown() -> str:
     """The instruction set as a Markdown page, written from the table."""
     lines = ["# Instruction set", "", *(__doc__ or "").strip().splitlines(), ""]
     for spec in _TABLE:
-        lines += [f"## `{spec.name}` (opcode {spec.opcode})", "", spec.doc, "", f"Cycles: {spec.takes}.", ""]
+        shared = "" if spec.variant is None else f", bit 8 is {spec.variant}"
+        lines += [f"## `{spec.name}` (opcode {spec.opcode}{shared})", "", spec.doc, "", f"Cycles: {spec.takes}.", ""]
         if spec.steps:
             lines += [f"`step` moves: {', '.join(f'{s} by {x}' for s, x in zip(spec.steps, 'abc', strict=False))}.", ""]
         if spec.fields:
             lines += ["| bits | field | values | default |", "|---|---|---|---|"]
-        at = 8
+        at = spec.head
         for one in spec.fields:
             default = "" if one.default is None else one.names[one.default] if one.names else str(one.default)
             lines.append(

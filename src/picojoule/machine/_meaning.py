@@ -77,6 +77,29 @@ def gather(view: View, v: Values) -> None:
     rows_of(nram, v["near"], count, size, size)[:] = table[wanted]
 
 
+def packed(numbers: NDArray[Any]) -> bytes:
+    """A bit for each number, low bits first, then those that are not zero: what `expand` reads. −0 counts as a number."""
+    flat = np.ascontiguousarray(numbers).reshape(-1)
+    set_ = flat.view(f"u{flat.itemsize}") != 0
+    bits: bytes = np.packbits(set_, bitorder="little").tobytes()
+    return bits + bytes(flat[set_].tobytes())
+
+
+def expand(view: View, v: Values) -> None:
+    """Numbers of which only those that are not zero are stored, behind a bit for each."""
+    dtype, length = NUMPY[_TYPES[v["type"]]], v["length"]
+    stored = view[SCOPES[v["src"]]][v["far"] : v["far"] + v["bytes"]]
+    head = -(-length // 8)
+    set_ = np.unpackbits(stored[:head], bitorder="little")
+    if stored.size < head or set_[length:].any() or stored.size - head != int(set_.sum()) * dtype.itemsize:
+        raise InputError(f"{v['bytes']} bytes are not {length} numbers behind a bit for each", where="expand",
+                         expected="as many numbers as bits that are set, and no bit beyond the last",
+                         example="what the compiler stores with sparse=True")  # fmt: skip
+    target = typed(view[SCOPES[v["dst"]]], v["near"], length, dtype)
+    target[:] = 0
+    target[set_[:length].view(np.bool_)] = stored[head:].copy().view(dtype)
+
+
 def typed(memory: Bytes, start: int, count: int, dtype: "np.dtype[Any]") -> NDArray[Any]:
     """`count` numbers from byte `start` on, aligned or not."""
     return memory[start : start + count * dtype.itemsize].view(dtype)

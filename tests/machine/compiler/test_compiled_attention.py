@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from picojoule.formats import load_machine
 from picojoule.frontends.onnx import compile_onnx
 from picojoule.machine import Machine, find_races
-from picojoule.machine.compiler import Compiled, Segment
+from picojoule.machine.compiler import Compiled, Options, Segment
 from picojoule.machine.compiler._attention import Attend, Head, Mask, Score
 from picojoule.machine.compiler._kernel import Body, Place
 from picojoule.quantity import InputError
@@ -87,7 +87,7 @@ def test_any_attention(
     shape = (batch, heads, queries, queries + more, size)
     with tempfile.TemporaryDirectory() as folder:
         path, added = written(Path(folder) / "net.onnx", shape, mask, shared, turned)
-        compiled, apart = (compile_onnx(path, machine, attention=how) for how in ("fused", "unfused"))
+        compiled, apart = (compile_onnx(path, machine, options=Options(attention=how)) for how in ("fused", "unfused"))
         inputs = feeds(path)
     assert len(kernels(compiled)) == 1
     assert not kernels(apart)
@@ -133,7 +133,7 @@ def test_closed_blocks_by_hand() -> None:
 def test_shared_heads_are_loaded_once(tmp_path: Path) -> None:
     """By hand: eight heads on two of keys: k and v are a quarter of q, and nothing is written out to full width."""
     path, _ = written(tmp_path / "net.onnx", (1, 8, 16, 16, 8), "none", 4, turned=True)
-    counts = compile_onnx(path, CORE, attention="fused").time().counts
+    counts = compile_onnx(path, CORE, options=Options(attention="fused")).time().counts
     assert counts[("dram", "read")] == 4 * 16 * 8 * (8 + 2 + 2)
     assert counts[("dram", "write")] == 4 * 16 * 8 * 8
 
@@ -163,7 +163,10 @@ def test_one_kernel_is_faster(make: Any, tmp_path: Path) -> None:
     """Bound: a layer takes fewer cycles and bytes with its attention fused, on one core and on four; no order races."""
     path = make(tmp_path / "net.onnx")
     for machine in (CORE, CLUSTER):
-        times = {how: compile_onnx(path, machine, attention=how).time() for how in ("fused", "unfused", "auto")}
+        times = {
+            how: compile_onnx(path, machine, options=Options(attention=how)).time()
+            for how in ("fused", "unfused", "auto")
+        }
         assert times["fused"].cycles < times["unfused"].cycles
         assert times["auto"].cycles == times["fused"].cycles
         for action in (("dram", "read"), ("dram", "write")):
@@ -181,10 +184,10 @@ def test_told(tmp_path: Path) -> None:
     assert "(MatMul), " in fused
     assert "(Softmax) into attention" in fused
     assert f"{16 * 4 * 16 * 16:,} bytes of scores stay on the chip" in fused
-    lines = compile_onnx(path, CORE, attention="unfused").explain()
+    lines = compile_onnx(path, CORE, options=Options(attention="unfused")).explain()
     assert any(line.startswith("kept attention /") and line.endswith("unfused: as asked") for line in lines)
     with pytest.raises(InputError, match="attention 'flash'"):
-        compile_onnx(path, CORE, attention="flash")
+        compile_onnx(path, CORE, options=Options(attention="flash"))
 
 
 def test_scores_that_are_read_stay(tmp_path: Path) -> None:
@@ -193,7 +196,7 @@ def test_scores_that_are_read_stay(tmp_path: Path) -> None:
     q, k, v = net.input("q", 1, 4, 8), net.input("k", 1, 8, 4), net.input("v", 1, 4, 8)
     p = net.add("Softmax", net.add("MatMul", q, k), axis=-1)
     path = net.save(tmp_path / "net.onnx", net.add("MatMul", p, v), p)
-    assert not kernels(compile_onnx(path, CORE, attention="fused"))
+    assert not kernels(compile_onnx(path, CORE, options=Options(attention="fused")))
 
 
 def test_decoding_reads_the_cache_once(tmp_path: Path) -> None:

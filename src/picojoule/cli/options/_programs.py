@@ -23,6 +23,18 @@ def _fill_compile(p: argparse.ArgumentParser) -> None:
     p.add_argument("--per-tensor", action="store_true", help="one int8 scale for all of a weight, not one by channel")
     p.add_argument("--attention", choices=("auto", "fused", "unfused"), default="auto",
                    help="softmax(q·kᵀ)·v as one kernel, as three, or as is cheaper (default auto)")  # fmt: skip
+    p.add_argument("--convolution", default="direct", metavar="ALGORITHM",
+                   help="direct (default), im2col, winograd, winograd4 (4×4 results), or auto: the cheapest of each")  # fmt: skip
+    p.add_argument(
+        "--sparse", action="store_true", help="store weights as a bitmap and what is not zero, where smaller"
+    )
+    p.add_argument("--prune", default="", metavar="HOW",
+                   help="0.5: the share of each weight tensor that becomes zero; 2:4: how many stay of every four")  # fmt: skip
+    p.add_argument(
+        "--no-loops", dest="loops", action="store_false", help="write every instruction out, in program order"
+    )
+    p.add_argument("--no-sharedram", dest="shared", action="store_false",
+                   help="on a cluster: every core reads DRAM for itself")  # fmt: skip
     p.add_argument("--batch", type=number, metavar="N", help="samples of one run, where the file leaves it open")
     p.add_argument("--input", action="append", default=[], metavar="NAME=N,N,…", help="shape of one input")
     p.add_argument("--explain", action="store_true", help="list what was folded, fused, removed and placed")

@@ -13,7 +13,7 @@ from ._formula import register_formula as register_formula
 
 if TYPE_CHECKING:
     from picojoule.machine import Machine
-    from picojoule.machine.compiler import Array, Compiled, Graph
+    from picojoule.machine.compiler import Array, Compiled, Graph, Options
 
 
 def read_onnx(
@@ -60,14 +60,15 @@ def compile_onnx(
     inputs: Mapping[str, Sequence[int]] | None = None,
     calibration: "Sequence[Mapping[str, Array]]" = (),
     per_channel: bool = True,
-    attention: str = "auto",
+    options: "Options | None" = None,
 ) -> "Compiled":
-    """The network of an ONNX file, compiled for one core of `machine`: call it with arrays by input name.
+    """The network of an ONNX file, compiled for `machine`: call it with arrays by input name.
 
     `dtype` is float32, or int8 with `calibration` inputs that scale it, weights by output channel or by tensor.
-    `attention` is "fused" into one kernel, "unfused", or by price ("auto"). Raises InputError.
+    `options` are further choices, machine.compiler.Options. Raises InputError.
     """
-    from picojoule.machine.compiler import compile_graph
+    from picojoule.machine.compiler import Options, compile_graph
 
     graph = read_graph(path, batch=batch, seq=seq, inputs=inputs)
-    return compile_graph(graph, machine, dtype, calibration=calibration, per_channel=per_channel, attention=attention)
+    chosen = options or Options()
+    return compile_graph(graph, machine, dtype, calibration=calibration, per_channel=per_channel, options=chosen)

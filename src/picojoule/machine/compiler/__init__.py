@@ -10,4 +10,5 @@ from ._graph import Node as Node
 from ._operators import Lone as Lone
 from ._operators import lone as lone
 from ._operators import time_alone as time_alone
+from ._options import Options as Options
 from ._pipeline import compile_graph as compile_graph

@@ -3,10 +3,12 @@
 Of each core four lines of instructions keep their order: loads, stores, moves on chip, computations. Loads and stores
 share the IO stream; which of them goes next is decided as time passes, the one that can start first, a load among
 equals. What an instruction waits for is found from the bytes that it reads and writes, as the instruction set says.
-Cores wait for each other's stores by counters, one for each core.
+Cores and the DMA of a cluster wait for each other by counters, one for each stream that somebody else waits for.
 """
 
 from collections.abc import Iterator
+from fractions import Fraction
+from math import ceil
 from typing import Any, Final
 
 import numpy as np
@@ -17,32 +19,44 @@ from picojoule.quantity import InputError
 from .._isa import SPECS, Instruction, Region, make
 from .._machine import Machine
 from .._program import Buffer, Program
+from ._graph import Array
+from ._loops import folded
+from ._options import DEFAULT, Options
+from ._packed import Packed
 
 DRAM, SRAM, NRAM, WRAM = range(4)
 LIMIT: Final = 1_000_000  # instructions of one program, as the planner allows
 _LOAD, _STORE, _MOVE, _COMPUTE = range(4)
 _STREAM: Final = (0, 0, 1, 2)
-_GRAIN: Final = {"dram": 512, "nram": 64, "wram": 64}  # bytes that are watched together
+_GRAIN: Final = {"dram": 512, "sram": 512, "nram": 64, "wram": 64}  # bytes that are watched together
+_COUNTERS: Final = 256  # of a machine
 _MAX_ROWS, _MAX_BYTES, _MAX_STRIDE = (1 << 12) - 1, (1 << 20) - 1, (1 << 22) - 1
 
 
 class Builder:
     """One program of all cores. `tracked` bytes of DRAM from 0 on are written; what lies above is constant.
 
-    Instructions go to `core`. What cores write between two calls of `begin` must not overlap.
+    Instructions go to `core`; the number after the last core is the DMA of a cluster. What cores write to DRAM between
+    two calls of `begin` must not overlap; in SharedRAM every byte is watched across agents.
     """
 
-    def __init__(self, machine: Machine, tracked: int) -> None:
+    def __init__(
+        self, machine: Machine, tracked: int, options: Options = DEFAULT, packed: Packed | None = None
+    ) -> None:
+        self.options, self.packed = options, packed
         self.machine, self.tracked, self.core, self.cores = machine, tracked, 0, machine.cores
+        self.agents = len(machine.agents)
         self.kernel = 0  # whose instructions are emitted
+        self.written = 0  # words before loops
         self.owners: list[int] = []
         self.code: list[Instruction] = []
-        self.lines: list[int] = []  # 4·core + line
+        self.lines: list[int] = []  # 4·agent + line
         self.ticks: list[int] = []
         self.needs: list[NDArray[np.int64]] = []
-        self.counts = [0] * (4 * self.cores)
+        self.counts = [0] * (4 * self.agents)
         # written and read, by line: the number of the last one, from 1
-        self.dram = np.zeros((2, 4 * self.cores, tracked // _GRAIN["dram"] + 1), np.int32)
+        self.dram = np.zeros((2, 4 * self.agents, tracked // _GRAIN["dram"] + 1), np.int32)
+        self.sram = np.zeros((2, 4 * self.agents, machine.sizes["sram"] // _GRAIN["sram"] + 1), np.int32)
         self.before = self.dram  # as it was at the last `begin`
         self.near = [
             {scope: np.zeros((2, 4, machine.sizes[scope] // _GRAIN[scope] + 1), np.int32) for scope in ("nram", "wram")}
@@ -57,7 +71,7 @@ class Builder:
 
     def begin(self) -> None:
         """What follows reads and overwrites what came before, whichever core wrote it."""
-        if self.cores > 1:
+        if self.agents > 1:
             self.before = self.dram.copy()
 
     def emit(self, name: str, **values: int) -> None:
@@ -65,19 +79,22 @@ class Builder:
         one = make(name, **values)
         spec, found = SPECS[name], one.values
         line = _COMPUTE
-        if name == "move":
+        if name in ("move", "expand"):
             line = _STORE if found["dst"] == DRAM else _LOAD if found["src"] == DRAM else _MOVE
         elif name == "gather":
             line = _LOAD
         reads, writes = spec.reads(found), spec.writes(found)
-        needs = np.zeros(4 * self.cores, np.int64)
+        needs = np.zeros(4 * self.agents, np.int64)
         own = slice(4 * self.core, 4 * self.core + 4)
         for kinds, regions in ((1, reads), (2, writes)):
             for region in regions:
                 places = self._where(region)
                 if places is None:
                     continue
-                if self.cores > 1 and region.scope == "dram":
+                if region.scope == "sram":
+                    np.maximum(needs, self.sram[:kinds, :, places].max(axis=(0, 2)), out=needs)
+                    continue
+                if self.agents > 1 and region.scope == "dram":
                     np.maximum(needs, self.before[:kinds, :, places].max(axis=(0, 2)), out=needs)
                 mine = self._table(region.scope)[:kinds, :, places].max(axis=(0, 2))
                 np.maximum(needs[own], mine, out=needs[own])
@@ -98,8 +115,8 @@ class Builder:
 
     def _table(self, scope: str) -> NDArray[Any]:
         """What this core did to a memory: (written or read, line, place)."""
-        if scope == "dram":
-            return self.dram[:, 4 * self.core : 4 * self.core + 4]
+        if scope in ("dram", "sram"):
+            return (self.dram if scope == "dram" else self.sram)[:, 4 * self.core : 4 * self.core + 4]
         return self.near[self.core][scope]
 
     def _where(self, region: Region) -> slice | None:
@@ -127,20 +144,26 @@ class Builder:
             self.emit("move", dst=dst, src=src, far=far + first * stride, near=near + first * size, bytes=size, rows=part,
                       stride=stride if part > 1 else 0)  # fmt: skip
 
+    def reads(self, address: int, array: Array) -> bool:
+        """Whether some move reads a constant in DRAM."""
+        end = address + array.nbytes
+        return any(one.name == "move" and one.values["src"] == DRAM and address <= one.values["far"] < end
+                   for one in self.code)  # fmt: skip
+
     # Order and tokens --------------------------------------------------------------------------------------------
 
     def schedule(self) -> tuple[list[list[int]], int]:
-        """The order of each stream (io, move, compute of each core), and the ticks until all have ended.
+        """The order of each stream (io, move, compute of each agent), and the ticks until all have ended.
 
-        The bus goes to the core that has been ready for longest, the first among equals.
+        The bus goes to the agent that has been ready for longest, the first among equals.
         """
         queues: list[list[int]] = [[] for _ in self.counts]
         for number, line in enumerate(self.lines):
             queues[line].append(number)
         needs = [[(int(i), int(row[i])) for i in np.flatnonzero(row)] for row in self.needs]
         ends: list[list[int]] = [[0] for _ in queues]  # of the first so many of each line
-        order: list[list[int]] = [[] for _ in range(3 * self.cores)]
-        free, bus = [0] * (3 * self.cores), 0
+        order: list[list[int]] = [[] for _ in range(3 * self.agents)]
+        free, bus = [0] * (3 * self.agents), 0
 
         def ready(line: int) -> int:
             """When the head of a line could start; -1: not known yet, -2: the line is empty."""
@@ -163,7 +186,7 @@ class Builder:
             return end
 
         inner = [4 * core + line for core in range(self.cores) for line in (_MOVE, _COMPUTE)]
-        outer = [(4 * core + _LOAD, 4 * core + _STORE) for core in range(self.cores)]
+        outer = [(4 * agent + _LOAD, 4 * agent + _STORE) for agent in range(self.agents)]
         while True:
             moved = True
             while moved:
@@ -206,7 +229,7 @@ class Builder:
         # of the first so many of each line, the last in its stream
         latest = [[-1, *np.maximum.accumulate(row).tolist()] if row else [-1] for row in rows]
         tokens, waits = [0] * len(self.code), dict[int, list[tuple[int, int]]]()
-        posts: list[set[int]] = [set() for _ in range(self.cores)]
+        posts: dict[int, set[int]] = {}
         for here, stream in enumerate(order):
             seen = [-1] * len(order)
             for number in stream:
@@ -218,26 +241,42 @@ class Builder:
                         tokens[number] |= 1 << _bit(here % 3, there % 3)
                         tokens[order[there][position]] |= 4 << _bit(there % 3, here % 3)
                     else:
-                        posts[there // 3].add(position)
-                        waits.setdefault(number, []).append((there // 3, position))
-        ranks = [{position: rank + 1 for rank, position in enumerate(sorted(found))} for found in posts]
+                        posts.setdefault(there, set()).add(position)
+                        waits.setdefault(number, []).append((there, position))
+        return self._sections(order, tokens, waits, posts, place, Program({}, tuple(buffers), constants, source), ticks)
+
+    def _sections(
+        self, order: list[list[int]], tokens: list[int], waits: dict[int, list[tuple[int, int]]],
+        posts: dict[int, set[int]], place: list[int], empty: Program, ticks: int,
+    ) -> tuple[Program, int, dict[str, tuple[int, ...]]]:  # fmt: skip
+        """The code of every agent, with counters before what waits and after what is waited for."""
+        sems = {stream: sem for sem, stream in enumerate(sorted(posts))}
+        if len(sems) > _COUNTERS:
+            raise InputError(f"{len(sems)} counters", where=f"machine {self.machine.name}",
+                             expected=f"streams that wait for each other with {_COUNTERS}", example="fewer cores")  # fmt: skip
+        ranks = {there: {at: rank + 1 for rank, at in enumerate(sorted(found))} for there, found in posts.items()}
         sections, kernels = {}, {}
-        for core in range(self.cores):
+        for agent, name in enumerate(self.machine.agents):
             code: list[Instruction] = []
             owners: list[int] = []
-            for number in self._written(order[3 * core : 3 * core + 3]):
-                stream_ = _stream(self.lines[number]) % 3
-                for other, position in waits.get(number, ()):
-                    code.append(make("wait", on=stream_, sem=other, value=ranks[other][position], line=len(code) + 1))
+            mine = order[3 * agent : 3 * agent + 3]
+            # stream after stream more repeats; as emitted it is easier to read
+            for number in [one for stream in mine for one in stream] if self.options.loops else self._written(mine):
+                stream = _stream(self.lines[number])
+                for there, position in waits.get(number, ()):
+                    code.append(
+                        make("wait", on=stream % 3, sem=sems[there], value=ranks[there][position], line=len(code) + 1)
+                    )
                 one = self.code[number]
                 code.append(Instruction(one.name, one.values, tokens[number], len(code) + 1))
-                if stream_ == 0 and place[number] in posts[core]:
-                    code.append(make("post", on=0, sem=core, line=len(code) + 1))
+                if place[number] in posts.get(stream, ()):
+                    code.append(make("post", on=stream % 3, sem=sems[stream], line=len(code) + 1))
                 owners += [self.owners[number]] * (len(code) - len(owners))
+            self.written += len(code)
             if code:
-                sections[f"core{core}"] = tuple(code)
-                kernels[f"core{core}"] = tuple(owners)
-        return Program(sections, tuple(buffers), constants, source), ticks, kernels
+                fold = self.options.loops
+                sections[name], kernels[name] = folded(code, owners) if fold else (tuple(code), tuple(owners))
+        return Program(sections, empty.buffers, empty.constants, empty.source), ticks, kernels
 
     def sequential(
         self, buffers: list[Buffer], constants: dict[str, bytes], source: str
@@ -308,13 +347,13 @@ class Builder:
 
 
 def _stream(line: int) -> int:
-    """The stream, 3·core + io, move or compute, of a line."""
+    """The stream, 3·agent + io, move or compute, of a line."""
     return 3 * (line // 4) + _STREAM[line % 4]
 
 
-def share(whole: int, core: int, cores: int) -> range:
-    """The part of 0 to `whole` that is one core's."""
-    part = -(-whole // cores)
+def share(whole: int, core: int, cores: int, grain: int = 1) -> range:
+    """The part of 0 to `whole` that is one core's, in whole grains."""
+    part = grain * ceil(Fraction(whole, grain * cores))
     return range(min(whole, core * part), min(whole, (core + 1) * part))
 
 

@@ -4,10 +4,12 @@ The price is max(bus, matrix and vector unit) plus the first loads and the last 
 instruction, so that of two schedules about as fast the shorter program wins. It is a rule for choosing, not a time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import product
+from math import ceil, inf
+from typing import Final, NamedTuple
 
 from picojoule.quantity import InputError
 
@@ -27,6 +29,7 @@ class Tiling:
     rows_outside: bool
     x_slots: int
     w_slots: int
+    v_slots: int = 0  # of transformed inputs, in Winograd's convolution
 
 
 def halves(whole: int, least: int) -> list[int]:
@@ -37,10 +40,39 @@ def halves(whole: int, least: int) -> list[int]:
     return found
 
 
-_KNOWN: dict[object, tuple[float, Tiling]] = {}  # layers alike are priced once
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """Through SharedRAM: how many cores read the same x, or the same w, and the bytes that it may take there."""
+
+    x: int = 1
+    w: int = 1
+    room: int = 0
 
 
-def choose(machine: Machine, kernel: Contract, plan: BodyPlan, width: int) -> tuple[float, Tiling]:
+class Priced(NamedTuple):
+    """A tiling, its price [cycles], the bytes that one core moves over the bus, and about how many instructions it is."""
+
+    price: float
+    tiling: Tiling
+    moved: float
+    words: float = 0.0
+
+
+class Method(NamedTuple):
+    """How a kind of product is tiled: its tiles (rows, columns, channels in and out), and the price of one of them."""
+
+    candidates: Callable[[Contract], Iterator[tuple[int, int, int, int]]]
+    price: Callable[[Machine, Contract, BodyPlan, int, tuple[int, int, int, int], Sharing], Priced | None]
+    wordy: float = 0.0  # cycles that one instruction less is worth, beyond those in the price
+
+
+ALONE = Sharing()
+NEAR = 1.02  # prices this close are alike: then fewer bytes over the bus win
+_KNOWN: dict[object, Priced] = {}  # layers alike are priced once
+
+
+def choose(machine: Machine, kernel: Contract, plan: BodyPlan, width: int, sharing: Sharing = ALONE,
+           method: Method | None = None) -> Priced:  # fmt: skip
     """The cheapest tiling that fits, and its price. `width` is the bytes of an operand."""
     sizes = tuple(sorted(machine.sizes.items()))
     rates = (
@@ -49,7 +81,7 @@ def choose(machine: Machine, kernel: Contract, plan: BodyPlan, width: int) -> tu
         machine.tile,
         machine.setup,
         tuple(sorted(machine.macs.items())),
-        _lanes(machine),
+        lanes(machine),
     )
     key = (
         sizes,
@@ -59,46 +91,69 @@ def choose(machine: Machine, kernel: Contract, plan: BodyPlan, width: int) -> tu
         kernel.n,
         kernel.window,
         kernel.dtype,
+        kernel.grain,
         tuple(plan.shelves),
         len(plan.body.steps),
+        sharing,
+        method,
     )
     if key not in _KNOWN:
         if len(_KNOWN) > 10_000:
             _KNOWN.clear()
-        _KNOWN[key] = _cheapest(machine, kernel, plan, width)
+        _KNOWN[key] = _cheapest(machine, kernel, plan, width, sharing, method or DIRECT)
     return _KNOWN[key]
 
 
-def _cheapest(machine: Machine, kernel: Contract, plan: BodyPlan, width: int) -> tuple[float, Tiling]:
-    best: tuple[float, Tiling] | None = None
-    for th, tw, tk, tn in _candidates(kernel):
-        found = _price(machine, kernel, plan, width, th, tw, tk, tn)
-        if found is not None and (best is None or found[0] < best[0]):
-            best = found
-    if best is None:
+def _cheapest(machine: Machine, kernel: Contract, plan: BodyPlan, width: int, sharing: Sharing,
+              method: Method) -> Priced:  # fmt: skip
+    priced = (method.price(machine, kernel, plan, width, tile, sharing) for tile in method.candidates(kernel))
+    found = [one for one in priced if one is not None]
+    if not found and sharing is not ALONE:  # no place in SharedRAM
+        return _cheapest(machine, kernel, plan, width, ALONE, method)._replace(price=inf)
+    if not found:
         raise InputError("no tile fits on chip", where=f"node {kernel.name}", expected="a machine with larger memories",
                          example="nram: 128 KiB")  # fmt: skip
-    return best
+    if sharing is ALONE or method.wordy:
+        return min(found, key=lambda one: one.price + method.wordy * one.words)
+    return found[fewest(found)]
 
 
-def divided(machine: Machine, kernel: Contract, plan: BodyPlan, width: int) -> tuple[str, Tiling]:
-    """How the cores share a product: "parts", "rows" or "columns" of the result; and the tiling of each share."""
+def fewest(found: Sequence[Priced]) -> int:
+    """Of those about as cheap as the cheapest, the one that moves the fewest bytes."""
+    least = min(one.price for one in found) * NEAR
+    return min(range(len(found)), key=lambda i: (found[i].price > least, found[i].moved, found[i].price))
+
+
+def divided(machine: Machine, kernel: Contract, plan: BodyPlan, width: int, shared: bool = False,
+            method: Method | None = None) -> tuple[str, Priced, Sharing]:  # fmt: skip
+    """How the cores share a product: "parts", "rows" or "columns" of the result; and the tiling of each share.
+
+    With `shared`, what all cores read goes through SharedRAM: w where they share rows, x where they share columns.
+    """
     cores, window = machine.cores, kernel.window
     if cores == 1:
-        return "rows", choose(machine, kernel, plan, width)[1]
+        return "rows", choose(machine, kernel, plan, width, ALONE, method), ALONE
     slower = replace(machine, bus=machine.bus / cores)
     if len(kernel.parts) >= cores:
-        return "parts", choose(slower, kernel, plan, width)[1]
+        return "parts", choose(slower, kernel, plan, width, ALONE, method), ALONE
     tall = window.out[0] if window else kernel.m
-    high, wide = -(-tall // cores), -(-kernel.n // cores)
+    high = kernel.grain * ceil(Fraction(tall, kernel.grain * cores))
+    wide = -(-kernel.n // cores)
     if window is None:
         rows = replace(kernel, m=high)
     else:
-        rows = replace(kernel, m=kernel.m * high // tall, window=replace(window, out=(high, window.out[1])))
-    options = {"rows": rows, "columns": replace(kernel, n=wide)}
-    priced = {name: choose(slower, one, plan, width) for name, one in options.items()}
-    name = min(priced, key=lambda one: priced[one][0])
-    return name, priced[name][1]
+        rows = replace(kernel, m=max(1, kernel.m * high // tall), window=replace(window, out=(high, window.out[1])))
+    room = machine.sizes["sram"] if shared else 0
+    options = {"rows": (rows, -(-tall // high)), "columns": (replace(kernel, n=wide), -(-kernel.n // wide))}
+    ways: list[tuple[str, Sharing]] = []
+    priced: list[Priced] = []
+    for name, (one, busy) in options.items():
+        through = Sharing(**{"w" if name == "rows" else "x": busy}, room=room)
+        for sharing in (ALONE, through) if room and busy > 1 else (ALONE,):
+            ways.append((name, sharing))
+            priced.append(choose(slower, one, plan, width, sharing, method))
+    best = fewest(priced) if room else min(range(len(ways)), key=lambda i: priced[i].price)
+    return ways[best][0], priced[best], ways[best][1]
 
 
 def _candidates(kernel: Contract) -> Iterator[tuple[int, int, int, int]]:
@@ -123,9 +178,9 @@ def taps(window: Window) -> list[tuple[int, int, int]]:
     return [(y, x, 1) for y in range(height) for x in range(width)]
 
 
-def _price(machine: Machine, kernel: Contract, plan: BodyPlan, width: int, th: int, tw: int, tk: int,
-           tn: int) -> tuple[float, Tiling] | None:  # fmt: skip
-    window = kernel.window
+def _price(machine: Machine, kernel: Contract, plan: BodyPlan, width: int, tile: tuple[int, int, int, int],
+           sharing: Sharing) -> Priced | None:  # fmt: skip
+    window, (th, tw, tk, tn) = kernel.window, tile
     chunks, columns = -(-kernel.k // tk), -(-kernel.n // tn)
     pixels = th * tw
     if window is None:
@@ -144,17 +199,27 @@ def _price(machine: Machine, kernel: Contract, plan: BodyPlan, width: int, th: i
     w_slots = min(chunks * columns * tap_count, machine.sizes["wram"] // w_bytes)
     if x_slots < 1 or w_slots < 1:
         return None
+    if (sharing.x > 1 and sharing.room < x_bytes) or (sharing.w > 1 and sharing.room < w_bytes):
+        return None
     best = None
     macs = float(machine.mac_cycles(pixels, wide * tk, tn, kernel.dtype))
     products = spots * columns * chunks * tap_count
-    compute = macs * products + len(plan.body.steps) * kernel.m * kernel.n / _lanes(machine)
+    compute = macs * products + len(plan.body.steps) * kernel.m * kernel.n / lanes(machine)
     for outside in (True, False):
-        x_loads = _loads(chunks, spots, columns, x_slots, outside)
-        w_loads = _loads(chunks * tap_count, columns, spots, w_slots, not outside)
-        moved = x_loads * x_bytes + w_loads * w_bytes + plan.traffic(kernel.m, kernel.n)
+        x_loads = loads(chunks, spots, columns, x_slots, outside)
+        w_loads = loads(chunks * tap_count, columns, spots, w_slots, not outside)
+        x_far, w_far = Fraction(x_loads), Fraction(w_loads)  # over the bus
+        if sharing.x > 1:
+            x_far = Fraction(loads(chunks, spots, columns, sharing.room // x_bytes, outside), sharing.x)
+        if sharing.w > 1:
+            w_far = Fraction(loads(chunks * tap_count, columns, spots, sharing.room // w_bytes, not outside), sharing.w)
+        moved = x_far * x_bytes + w_far * w_bytes + plan.traffic(kernel.m, kernel.n)
         fill = x_bytes + w_bytes + pixels * tn * 4
         slow = 1 if min(x_slots, w_slots) > 1 or products == 1 else 2  # one place: loading and computing take turns
-        bus = float(Fraction(moved) / machine.bus) + machine.setup * (x_loads + w_loads)
+        bus = float(moved / machine.bus) + machine.setup * float(x_far + w_far)
+        if sharing is not ALONE:  # moves on chip: what is shared, and what is gathered
+            near = (x_loads * x_bytes if sharing.x > 1 else w_loads * w_bytes) + products * gathered // 2
+            bus = max(bus, float(near / machine.link))
         rows = 1 if window is None else reach(window, th, tw)[0]
         count = products * (1 + (th if gathered else 0)) + x_loads * rows + w_loads * 2
         price = (
@@ -163,13 +228,13 @@ def _price(machine: Machine, kernel: Contract, plan: BodyPlan, width: int, th: i
             + float(Fraction(fill) / machine.bus)
             + count * 2.0
         )
-        found = (price, Tiling(th, tw, tk, tn, outside, x_slots, w_slots))
-        if best is None or found[0] < best[0]:
+        found = Priced(price, Tiling(th, tw, tk, tn, outside, x_slots, w_slots), float(moved))
+        if best is None or found.price < best.price:
             best = found
     return best
 
 
-def _loads(inner: int, own: int, other: int, slots: int, outside: bool) -> int:
+def loads(inner: int, own: int, other: int, slots: int, outside: bool) -> int:
     """Tiles loaded: `inner`·`own` different ones, used `other` times; kept while the other loop runs if they fit."""
     if inner * own <= slots:
         return inner * own
@@ -178,5 +243,8 @@ def _loads(inner: int, own: int, other: int, slots: int, outside: bool) -> int:
     return inner * own * other
 
 
-def _lanes(machine: Machine) -> int:
+def lanes(machine: Machine) -> int:
     return machine.lanes.get("float32", 1)
+
+
+DIRECT: Final = Method(_candidates, _price)

@@ -254,9 +254,14 @@ def _layers(step: Segment, events: Sequence[Event], before: Fraction) -> list[La
         spans[kernel] += [event.start, event.end]
         busy[kernel][event.kind] = busy[kernel].get(event.kind, Fraction(0)) + event.end - event.start
     for agent, code in step.program.sections.items():
+        rounds = [1]
         for kernel, one in zip(step.owners[agent], code, strict=True):
+            if one.name == "loop":
+                rounds.append(rounds[-1] * one.values["count"])
+            elif one.name == "endloop":
+                rounds.pop()
             for action, count in one.spec.counts(one.values).items():
-                counts[kernel][action] = counts[kernel].get(action, 0) + count
+                counts[kernel][action] = counts[kernel].get(action, 0) + count * rounds[-1]
     return [
         Layer(kernel.name, tuple(node.name for node in kernel.nodes), before + min(span, default=Fraction(0)),
               before + max(span, default=Fraction(0)), worked, counted)

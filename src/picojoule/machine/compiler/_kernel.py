@@ -137,6 +137,7 @@ class Contract(Kernel):
     """Products [m, k]·[k, n], one for each part. With a window, k runs over kernel rows, columns and `k` channels.
 
     Sums run in order of (block of `block` channels, kernel row, kernel column, channel); the tiling sets the block.
+    `how` says what several cores share out, `shared` what of it all of them read through SharedRAM.
     """
 
     x: Place = Place("")
@@ -148,6 +149,13 @@ class Contract(Kernel):
     window: Window | None = None
     dtype: str = "float32"
     block: int = 0
+    how: str = ""
+    shared: str = ""
+
+    @property
+    def grain(self) -> int:
+        """Rows and columns of results that are computed together."""
+        return 1
 
     def reads(self) -> list[str]:
         """Tensors it reads."""
@@ -158,7 +166,9 @@ class Contract(Kernel):
         k = self.k * (self.window.size[0] * self.window.size[1] if self.window else 1)
         count = f"{len(self.parts)} products " if len(self.parts) > 1 else ""
         blocks = f" in blocks of {self.block} channels" if self.window and 0 < self.block < self.k else ""
-        return f"{count}{self.m}×{k}×{self.n} {self.dtype}{blocks}"
+        cores = f", {self.how} shared out" if self.how else ""
+        through = f", {self.shared} through SharedRAM" if self.shared else ""
+        return f"{count}{self.m}×{k}×{self.n} {self.dtype}{blocks}{cores}{through}"
 
 
 @dataclass(slots=True)

@@ -10,7 +10,9 @@ from ._lower_contract import areas, contract, refused
 from ._lower_copy import copies
 from ._lower_lookup import lookup
 from ._lower_window import shrink, sweep
+from ._lower_winograd import winograd
 from ._tile import BodyPlan, BodyRun
+from ._winograd import Winograd
 
 _PIECES = 8  # tiles that a plane is cut into at least, where they stay worth a move
 
@@ -18,7 +20,9 @@ _PIECES = 8  # tiles that a plane is cut into at least, where they stay worth a 
 def lower(builder: Builder, kernel: Kernel, addresses: Mapping[str, int], dtypes: Mapping[str, str]) -> None:
     """Emit the instructions of one kernel, every core's share of them."""
     builder.begin()
-    if isinstance(kernel, Contract):
+    if isinstance(kernel, Winograd):
+        winograd(builder, kernel, addresses, dtypes)
+    elif isinstance(kernel, Contract):
         contract(builder, kernel, addresses, dtypes)
     elif isinstance(kernel, Sweep):
         sweep(builder, kernel, addresses, dtypes)

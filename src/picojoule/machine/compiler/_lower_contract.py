@@ -1,6 +1,6 @@
 """Products and convolutions to instructions."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -10,8 +10,10 @@ from picojoule.quantity import InputError
 from .._machine import BYTES, DTYPES
 from .._meaning import FUNCTIONS
 from ._build import DRAM, NRAM, WRAM, Builder, share
-from ._choose import Tiling, divided, reach, taps
+from ._choose import Sharing, Tiling, divided, reach, taps
 from ._kernel import Contract, Kernel, Part, Window
+from ._packed import Piece
+from ._shared import Shared
 from ._tile import Area, BodyPlan, BodyRun, Ring, bits
 
 
@@ -26,7 +28,7 @@ class Spot:
     tw: int
 
 
-class _Item(NamedTuple):
+class Item(NamedTuple):
     """A block of channels of a tile: `depth` of them from `k` on, columns from `n` on."""
 
     part: Part
@@ -53,28 +55,49 @@ def refused(kernel: Kernel, builder: Builder) -> InputError:
 def contract(builder: Builder, kernel: Contract, addresses: Mapping[str, int], dtypes: Mapping[str, str]) -> None:
     """Every tile of a Contract, its share on each core."""
     plan = BodyPlan(kernel.body, True)
-    how, tiling = divided(builder.machine, kernel, plan, BYTES[kernel.dtype])
-    kernel.block = tiling.tk
-    for _ in builder.each():
-        _Contraction(builder, kernel, plan, addresses, dtypes, tiling, how).build()
+    width = BYTES[kernel.dtype]
+    how, priced, sharing = divided(builder.machine, kernel, plan, width, builder.options.shared)
+    tiling = priced.tiling
+    kernel.block, kernel.how = tiling.tk, "" if builder.cores == 1 else how
+    kernel.shared = "weights" if sharing.w > 1 else "inputs" if sharing.x > 1 else ""
+    shared = _shared(builder, kernel, tiling, sharing, width)
+    runs = [Contraction(builder, kernel, plan, addresses, dtypes, tiling, how, shared) for _ in builder.each()]
+    in_turn(builder, [run.build() for run in runs])
 
 
-class _Contraction:
+def _shared(builder: Builder, kernel: Contract, tiling: Tiling, sharing: Sharing, width: int) -> Shared | None:
+    """Places of SharedRAM for the operand that all cores read, if there is one."""
+    if sharing.w > 1:
+        groups = taps(kernel.window) if kernel.window else [(0, 0, 1)]
+        size = groups[0][2] * tiling.tk * tiling.tn * width
+        count = -(-kernel.k // tiling.tk) * -(-kernel.n // tiling.tn) * len(groups) * len(kernel.parts)
+        return Shared(builder, size, count)
+    if sharing.x > 1:
+        window = kernel.window
+        pixels = tiling.th * tiling.tw
+        spots = -(-kernel.m // tiling.tw)
+        if window is not None:
+            tall, broad = reach(window, tiling.th, tiling.tw)
+            pixels = pixels if window.direct else tall * broad
+            spots = window.images * -(-window.out[0] // tiling.th) * -(-window.out[1] // tiling.tw)
+        return Shared(builder, pixels * tiling.tk * width, spots * -(-kernel.k // tiling.tk) * len(kernel.parts))
+    return None
+
+
+def in_turn(builder: Builder, cores: Sequence[Iterator[None]]) -> None:
+    """Emit a step of each core after the other until all are done: so they are at about the same tile."""
+    left = list(enumerate(cores))
+    while left:
+        for core, steps in tuple(left):
+            builder.core = core
+            if next(steps, True):
+                left.remove((core, steps))
+
+
+class Contraction:
     def __init__(self, builder: Builder, kernel: Contract, plan: BodyPlan, addresses: Mapping[str, int],
-                 dtypes: Mapping[str, str], tiling: Tiling, how: str) -> None:  # fmt: skip
-        self.builder, self.kernel, self.addresses, self.tiling = builder, kernel, addresses, tiling
-        whole = {
-            "rows": kernel.window.out[0] if kernel.window else kernel.m,
-            "columns": kernel.n,
-            "parts": len(kernel.parts),
-        }
-        mine = {
-            name: share(size, builder.core, builder.cores) if name == how else range(size)
-            for name, size in whole.items()
-        }
-        self.rows, self.columns, self.parts = mine["rows"], mine["columns"], mine["parts"]
-        self.width, self.type = BYTES[kernel.dtype], DTYPES.index(kernel.dtype)
-        self.window = kernel.window
+                 dtypes: Mapping[str, str], tiling: Tiling, how: str, shared: Shared | None) -> None:  # fmt: skip
+        self.divide(builder, kernel, addresses, tiling, how, shared)
         self.direct = self.window is not None and self.window.direct
         nram, wram = areas(builder)
         pixels = tiling.th * tiling.tw
@@ -90,6 +113,20 @@ class _Contraction:
         self.xs = nram.ring(x_size, tiling.x_slots)
         self.ws = wram.ring(wide * tiling.tk * tiling.tn * self.width, tiling.w_slots)
 
+    def divide(self, builder: Builder, kernel: Contract, addresses: Mapping[str, int], tiling: Tiling, how: str,
+               shared: Shared | None) -> None:  # fmt: skip
+        """What this core does of the whole."""
+        self.builder, self.kernel, self.addresses, self.tiling = builder, kernel, addresses, tiling
+        self.shared, self.window = shared, kernel.window
+        self.width, self.type = BYTES[kernel.dtype], DTYPES.index(kernel.dtype)
+        tall = kernel.window.out[0] if kernel.window else kernel.m
+        whole = {"rows": (tall, kernel.grain), "columns": (kernel.n, 1), "parts": (len(kernel.parts), 1)}
+        mine = {
+            name: share(size, builder.core, builder.cores, grain) if name == how else range(size)
+            for name, (size, grain) in whole.items()
+        }
+        self.rows, self.columns, self.parts = mine["rows"], mine["columns"], mine["parts"]
+
     def spots(self) -> Iterator[Spot]:
         """The tiles of output pixels."""
         t, window, rows = self.tiling, self.window, self.rows
@@ -102,10 +139,10 @@ class _Contraction:
                 for x in range(0, window.out[1], t.tw):
                     yield Spot(image, y, x, min(t.th, rows.stop - y), min(t.tw, window.out[1] - x))
 
-    def build(self) -> None:
-        """Emit everything. Zeros around the inputs of a tile are written before the tile in front of it is computed,
-        its inputs are loaded right after that tile's weights: neither then waits for the other's turn."""
-        before: tuple[_Item, int] | None = None
+    def build(self) -> Iterator[None]:
+        """Emit everything, tile after tile. Zeros around the inputs of a tile are written before the tile in front of it
+        is computed, its inputs are loaded right after that tile's weights: neither then waits for the other's turn."""
+        before: tuple[Item, int] | None = None
         for item in self.items():
             if before is not None and self.tiling.x_slots == 1:
                 self.tile(*before)
@@ -116,10 +153,11 @@ class _Contraction:
             for load in loads:
                 load()
             before = item, at
+            yield
         if before is not None:
             self.tile(*before)
 
-    def items(self) -> Iterator["_Item"]:
+    def items(self) -> Iterator["Item"]:
         """Blocks of channels of tiles, in order."""
         columns = self.columns[:: self.tiling.tn]
         for part in (self.kernel.parts[i] for i in self.parts):
@@ -130,9 +168,9 @@ class _Contraction:
             )
             for spot, n in pairs:
                 for k in range(0, self.kernel.k, self.tiling.tk):
-                    yield _Item(part, spot, n, k, min(self.tiling.tk, self.kernel.k - k))
+                    yield Item(part, spot, n, k, min(self.tiling.tk, self.kernel.k - k))
 
-    def tile(self, item: "_Item", at: int) -> None:
+    def tile(self, item: "Item", at: int) -> None:
         """One block of channels of one tile, its inputs at `at`; after the last block the body."""
         part, spot, n, k, depth = item
         many = min(self.tiling.tn, self.columns.stop - n)
@@ -158,43 +196,66 @@ class _Contraction:
 
     def load_w(self, part: Part, tap: tuple[int, int, int], k: int, depth: int, n: int, many: int) -> int:
         """Weights of some kernel columns, channels and outputs."""
-        address, fresh = self.ws.find((part.w, tap, k, n))
+        key = (part.w, tap, k, n)
+        address, fresh = self.ws.find(key)
         if fresh:
-            kernel, width = self.kernel, self.width
-            columns = self.window.size[1] if self.window else 1
-            base = self.addresses[kernel.w.tensor] + (kernel.w.offset + part.w + n) * width
-            stride = (kernel.w.stride or kernel.n) * width
-            row = (tap[0] * columns + tap[1]) * kernel.k + k
-            if depth == kernel.k:
-                self.builder.copy(WRAM, DRAM, base + row * stride, address, depth * tap[2], many * width, stride)
-            else:
-                for x in range(tap[2]):
-                    self.builder.copy(WRAM, DRAM, base + (row + x * kernel.k) * stride, address + x * depth * many * width,
-                                      depth, many * width, stride)  # fmt: skip
+            self.bring("weights", key, WRAM, address, self.w_pieces(part, tap, k, depth, n, many))
         return address
 
-    def load_x(self, item: "_Item") -> tuple[int, list[Callable[[], None]]]:
+    def w_pieces(self, part: Part, tap: tuple[int, int, int], k: int, depth: int, n: int, many: int) -> list[Piece]:
+        """Where weights are in DRAM."""
+        kernel, width = self.kernel, self.width
+        columns = self.window.size[1] if self.window else 1
+        base = self.addresses[kernel.w.tensor] + (kernel.w.offset + part.w + n) * width
+        stride = (kernel.w.stride or kernel.n) * width
+        row = (tap[0] * columns + tap[1]) * kernel.k + k
+        if depth == kernel.k:
+            return [Piece(base + row * stride, 0, depth * tap[2], many * width, stride)]
+        return [Piece(base + (row + x * kernel.k) * stride, x * depth * many * width, depth, many * width, stride)
+                for x in range(tap[2])]  # fmt: skip
+
+    def bring(self, what: str, key: Hashable, scope: int, address: int, pieces: Sequence[Piece]) -> None:
+        """Pieces from DRAM to `address` on chip, through SharedRAM if `what` passes there."""
+        builder, tensor, pack = self.builder, self.kernel.w.tensor, None
+        size = self.ws.size
+        if what == "weights" and builder.packed is not None and builder.packed.wanted(tensor, size):
+            pack = builder.packed.tile(tensor, pieces)
+        if self.shared is not None and self.kernel.shared == what:
+            self.shared.fetch(key, scope, address, pieces, pack, self.type)
+            return
+        if pack is not None:
+            builder.emit("expand", dst=scope, src=DRAM, far=pack.far, near=address, bytes=pack.size, length=pack.length,
+                         type=self.type)  # fmt: skip
+            return
+        for one in pieces:
+            self.builder.copy(scope, DRAM, one.far, address + one.offset, one.rows, one.size, one.stride)
+
+    def load_x(self, item: "Item") -> tuple[int, list[Callable[[], None]]]:
         """Where the inputs of a tile are to be, and the loads still to emit; zeros around them are written now."""
         part, spot, _, k, depth = item
         address, fresh = self.xs.find((part.x, spot, k))
         if not fresh:
             return address, []
-        kernel, width, copy = self.kernel, self.width, self.builder.copy
+        pieces = self.x_pieces(part, spot, k, depth, address)
+        return address, [partial(self.bring, "inputs", (part.x, spot, k), NRAM, address, pieces)]
+
+    def x_pieces(self, part: Part, spot: Spot, k: int, depth: int, address: int) -> list[Piece]:
+        """Where the inputs of a tile are in DRAM; zeros around them are written now, from `address` on."""
+        kernel, width = self.kernel, self.width
         stride = (kernel.x.stride or kernel.k) * width
         base = self.addresses[kernel.x.tensor] + (kernel.x.offset + part.x + k) * width
         window = self.window
         if window is None:
-            return address, [partial(copy, NRAM, DRAM, base + spot.x * stride, address, spot.tw, depth * width, stride)]
+            return [Piece(base + spot.x * stride, 0, spot.tw, depth * width, stride)]
         if self.direct:
-            loads: list[Callable[[], None]] = []
+            pieces: list[Piece] = []
             for row in range(spot.th):
                 y, x = (spot.y + row) * window.stride[0], spot.x * window.stride[1]
                 pixel = (spot.image * window.height + y) * window.width + x
-                near = address + row * spot.tw * depth * width
-                loads.append(partial(copy, NRAM, DRAM, base + pixel * stride, near, spot.tw, depth * width,
-                                     stride * window.stride[1]))  # fmt: skip
-            return address, loads
-        return address, load_window(self.builder, window, spot, base, stride, address, depth * width, kernel.dtype, 0.0)
+                pieces.append(Piece(base + pixel * stride, row * spot.tw * depth * width, spot.tw, depth * width,
+                                    stride * window.stride[1]))  # fmt: skip
+            return pieces
+        return window_pieces(self.builder, window, spot, base, stride, address, depth * width, kernel.dtype, 0.0)
 
     def gather(self, part: Part, spot: Spot, k: int, depth: int, tap: tuple[int, int, int], at: int) -> int:
         """The inputs of one tap, a row for each output pixel."""
@@ -222,6 +283,14 @@ def gather(builder: Builder, window: Window, spot: Spot, tap: tuple[int, int, in
 def load_window(builder: Builder, window: Window, spot: Spot, base: int, stride: int, address: int, pixel: int, dtype: str,
                 outside: float) -> list[Callable[[], None]]:  # fmt: skip
     """The loads of the input that a tile reaches, packed; where it leaves the image it is now filled with `outside`."""
+    pieces = window_pieces(builder, window, spot, base, stride, address, pixel, dtype, outside)
+    return [partial(builder.copy, NRAM, DRAM, one.far, address + one.offset, one.rows, one.size, one.stride)
+            for one in pieces]  # fmt: skip
+
+
+def window_pieces(builder: Builder, window: Window, spot: Spot, base: int, stride: int, address: int, pixel: int,
+                  dtype: str, outside: float) -> list[Piece]:  # fmt: skip
+    """The input that a tile reaches, packed; where it leaves the image it is now filled with `outside`."""
     tall, broad = reach(window, spot.th, spot.tw)
     top, left = spot.y * window.stride[0] - window.pads[0], spot.x * window.stride[1] - window.pads[1]
     first, last = max(0, top), min(window.height, top + tall)
@@ -232,10 +301,10 @@ def load_window(builder: Builder, window: Window, spot: Spot, base: int, stride:
     if begin >= end or first >= last:
         return []
     whole = end - begin == broad == window.width
-    loads: list[Callable[[], None]] = []
+    pieces: list[Piece] = []
     for y in range(first, last, last - first if whole else 1):
         rows = last - first if whole else 1
         far = base + ((spot.image * window.height + y) * window.width + begin) * stride
-        near = address + ((y - top) * broad + begin - left) * pixel
-        loads.append(partial(builder.copy, NRAM, DRAM, far, near, rows * (end - begin), pixel, stride))
-    return loads
+        near = ((y - top) * broad + begin - left) * pixel
+        pieces.append(Piece(far, near, rows * (end - begin), pixel, stride))
+    return pieces

@@ -11,14 +11,17 @@ from .._machine import BYTES, Machine
 from .._program import Buffer, Program
 from ._build import Builder
 from ._compiled import Compiled, Segment
+from ._convolve import convolve
 from ._expand import expanded
 from ._fold import optimise
 from ._graph import Array, Graph, Shape
 from ._kernel import Cpu, Kernel
 from ._lower import lower
+from ._options import DEFAULT, Options
+from ._packed import Packed
+from ._prune import prune
 from ._qdq import gridded
 from ._quantise import Ranges, quantise
-from ._rules_attention import CHOICES
 from ._table import select
 
 _GRAIN: Final = 512  # bytes; tensors begin at multiples
@@ -26,24 +29,19 @@ _GRAIN: Final = 512  # bytes; tensors begin at multiples
 
 def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
                   calibration: Sequence[Mapping[str, Array]] = (), per_channel: bool = True,
-                  attention: str = "auto") -> Compiled:  # fmt: skip
-    """Programs for one core of `machine`, in float32, or in int8 as `calibration` inputs scale it.
-
-    `attention` is "fused" into one kernel wherever its blocks fit on chip, "unfused", or by price ("auto").
+                  options: Options = DEFAULT) -> Compiled:  # fmt: skip
+    """Programs for `machine`, in float32, or in int8 as `calibration` inputs scale it.
 
     Raises InputError for what cannot be compiled.
     """
     if dtype not in ("float32", "int8") or (dtype == "int8") != bool(calibration):
         raise InputError(f"dtype {dtype!r} with {len(calibration)} sets of calibration inputs", where=graph.name,
                          expected="float32 without, int8 with some", example="dtype='int8', calibration=[inputs]")  # fmt: skip
-    if attention not in CHOICES:
-        raise InputError(f"attention {attention!r}", where=graph.name, expected=f"one of {', '.join(CHOICES)}",
-                         example="attention='fused'")  # fmt: skip
     whole, pairs = gridded(graph)
     whole, parts = expanded(whole)
     smaller, lines = optimise(whole)
     lines = [*pairs, *parts, *lines]
-    selector, outs = select(smaller, machine, attention)
+    selector, outs = select(smaller, machine, options.attention)
     lines += selector.explain
     constants = dict(selector.constants)
     for name, store in zip(smaller.outputs, outs, strict=True):
@@ -51,6 +49,8 @@ def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
             constants[store] = smaller.constants[name]
     sizes = {name: prod(shape) for name, shape in selector.shapes.items()}
     kernels, dtypes = selector.kernels, dict(selector.dtypes)
+    if options.prune:
+        lines += prune(kernels, constants, outs, options.prune)
     if dtype == "int8":
         plain = Compiled(smaller, machine, _unlowered(kernels), dict(zip(smaller.outputs, outs, strict=True)), constants,
                          sizes, {}, (), selector.copies)  # fmt: skip
@@ -63,6 +63,12 @@ def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
         constants.update(found.constants)
         sizes.update(found.sizes)
         lines += found.lines
+    ways = convolve(kernels, constants, sizes, dtypes, machine, options)
+    kernels = ways.kernels
+    constants.update(ways.constants)
+    sizes.update(ways.sizes)
+    dtypes.update(ways.dtypes)
+    lines += ways.lines
     steps: list[Segment | Cpu] = []
     outer = _outer(smaller, kernels, outs, selector.copies)
     for group in grouped(kernels):
@@ -71,7 +77,9 @@ def compile_graph(graph: Graph, machine: Machine, dtype: str = "float32", *,
         else:
             own = {id(kernel) for kernel in group}
             later = {name for kernel in kernels if id(kernel) not in own for name in kernel.reads()} | set(outs)
-            steps.append(_segment(group, later, sizes, constants, dtypes, machine, graph.name, outer))
+            segment, told = _segment(group, later, sizes, constants, dtypes, machine, graph.name, outer, options)
+            steps.append(segment)
+            lines += told
     lines += [f"placed {one.name} on the processor: {one.told()}" for one in kernels if not isinstance(one, Cpu)]
     return Compiled(smaller, machine, tuple(steps), dict(zip(smaller.outputs, outs, strict=True)), constants, sizes, dtypes,
                     tuple(lines), selector.copies)  # fmt: skip
@@ -118,7 +126,7 @@ def _outer(graph: Graph, kernels: Sequence[Kernel], outs: Sequence[str],
 
 def _segment(kernels: Sequence[Kernel], later: set[str], sizes: Mapping[str, int], constants: Mapping[str, Array],
              dtypes: Mapping[str, str], machine: Machine, source: str,
-             outer: Mapping[str, tuple[str, Shape]]) -> Segment:  # fmt: skip
+             outer: Mapping[str, tuple[str, Shape]], options: Options) -> tuple[Segment, list[str]]:  # fmt: skip
     written = {name for kernel in kernels for name in kernel.writes()}
     read = list(dict.fromkeys(name for kernel in kernels for name in kernel.reads()))
     inputs = [name for name in read if name not in written and name not in constants]
@@ -132,9 +140,14 @@ def _segment(kernels: Sequence[Kernel], later: set[str], sizes: Mapping[str, int
     if top > machine.sizes["dram"]:
         raise InputError(f"the network needs {top} bytes of DRAM", where=f"machine {machine.name}",
                          expected=f"at most {machine.sizes['dram']}")  # fmt: skip
-    builder = Builder(machine, tracked)
+    stored = Packed(constants, addresses, top) if options.sparse else None
+    builder = Builder(machine, tracked, options, stored)
     for builder.kernel, kernel in enumerate(kernels):
         lower(builder, kernel, addresses, dtypes)
+    if stored is not None and stored.content:
+        weights = [
+            name for name in weights if not stored.worth.get(name) or builder.reads(addresses[name], constants[name])
+        ]
     buffers, named = [], dict[str, str]()
     for role, names in (("input", inputs), ("output", outputs), ("constant", weights)):
         for name in names:
@@ -143,9 +156,17 @@ def _segment(kernels: Sequence[Kernel], later: set[str], sizes: Mapping[str, int
             dtype = constants[name].dtype.name if name in constants else dtypes.get(name, "float32")
             buffers.append(Buffer(named[name], "dram", addresses[name], dtype, shape, role))
     content = {named[name]: constants[name].tobytes() for name in weights}
+    if stored is not None and stored.content:
+        name = _identifier("packed_weights", set(named.values()))
+        buffers.append(Buffer(name, "dram", top, "int8", (len(stored.content),), "constant"))
+        content[name] = bytes(stored.content)
     program, ticks, owners = builder.program(buffers, content, source)
-    return Segment(program, tuple(kernels), {n: named[n] for n in inputs}, {n: named[n] for n in outputs},
-                   None if ticks is None else Fraction(ticks, machine.ticks), owners)  # fmt: skip
+    segment = Segment(program, tuple(kernels), {n: named[n] for n in inputs}, {n: named[n] for n in outputs},
+                      None if ticks is None else Fraction(ticks, machine.ticks), owners)  # fmt: skip
+    told = stored.lines if stored is not None else []
+    if program.words < builder.written:
+        told.append(f"written in hardware loops: {builder.written:,} instructions in {program.words:,} words of 16 B")
+    return segment, told
 
 
 def _places(kernels: Sequence[Kernel], inputs: Sequence[str], outputs: Sequence[str], sizes: Mapping[str, int],

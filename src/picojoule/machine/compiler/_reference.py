@@ -15,13 +15,16 @@ from ._graph import Array
 from ._kernel import Body, Contract, Copy, Kernel, Lookup, Place, Plane, Shrink, Strided, Sweep, Window
 from ._reference_attention import attend
 from ._stored import Stored
+from ._winograd import Winograd, convolved
 
 _UNARY: Final = ("relu", "copy", *(name for name in SPECIAL if name != "div"))
 
 
 def evaluate(kernel: Kernel, stored: Stored, fast: bool = False) -> None:
     """Run one kernel."""
-    if isinstance(kernel, Contract):
+    if isinstance(kernel, Winograd):
+        _body(kernel.body, stored, _winograd(kernel, stored))
+    elif isinstance(kernel, Contract):
         _body(kernel.body, stored, _contract(kernel, stored, fast))
     elif isinstance(kernel, Sweep):
         _body(kernel.body, stored, _sweep(kernel, stored))
@@ -84,6 +87,21 @@ def _contract(kernel: Contract, stored: Stored, fast: bool) -> Array:
         for x, first in _inputs(kernel, stored, part.x):
             sums = _product(x, w[first : first + x.shape[1]], sums, fast)
         result[part.row : part.row + kernel.m, part.column : part.column + kernel.n] = sums
+    return result
+
+
+def _winograd(kernel: Winograd, stored: Stored) -> Array:
+    window, side = kernel.window, kernel.tile + 2
+    assert window is not None
+    result = np.zeros((kernel.body.m, kernel.body.n), np.float32)
+    for part in kernel.parts:
+        place = Place(kernel.x.tensor, kernel.x.offset + part.x, kernel.x.stride or kernel.k)
+        x = stored.plane(place, window.images * window.height * window.width, kernel.k)
+        place = Place(kernel.w.tensor, kernel.w.offset + part.w, kernel.w.stride or kernel.n)
+        w = stored.plane(place, side * side * kernel.k, kernel.n).reshape(side, side, kernel.k, kernel.n)
+        y = convolved(kernel, x.reshape(window.images, window.height, window.width, kernel.k), w)
+        rows, columns = slice(part.row, part.row + kernel.m), slice(part.column, part.column + kernel.n)
+        result[rows, columns] = y.reshape(kernel.m, kernel.n)
     return result
 
 

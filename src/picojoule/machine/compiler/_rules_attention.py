@@ -16,7 +16,6 @@ from ._price_attention import apart, cheapest, saved
 from ._select import Selector, UnsupportedError
 from ._stores import View
 
-CHOICES: Final = ("auto", "fused", "unfused")
 _INNER: Final = (0, 2, 1, 3)
 
 

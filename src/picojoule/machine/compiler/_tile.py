@@ -16,7 +16,7 @@ from ._kernel import Body, Place, Step
 
 ALIGN: Final = 64
 WIDTH: Final = {"full": 4, "full8": 1, "row": 4, "col": 4}
-Segments = Sequence[tuple[int, int]]
+Segments = Sequence[tuple[int, ...]]  # (first row, how many), or (first row, how many, step)
 
 
 def up(size: int) -> int:
@@ -141,8 +141,8 @@ class BodyRun:
         return self.rings[0].find(tile)[0]
 
     def run(self, tile: object, segments: Segments, column: int, n: int) -> None:
-        """Load, compute and store one tile: rows in `segments` of (first, how many), n columns from `column` on."""
-        m = sum(count for _, count in segments)
+        """Load, compute and store one tile: rows in `segments`, n columns from `column` on."""
+        m = sum(one[1] for one in segments)
         where: dict[int, int] = {0: self.result(tile)} if self.plan.given else {}
         for number, place in self.body.loads.items():
             where[number] = self._load(number, place, tile, segments, column, n)
@@ -190,8 +190,9 @@ class BodyRun:
             return
         stride = width if kind == "col" else (place.stride or self.body.n) * width
         size = width if kind == "col" else n * width
-        for first, count in segments:
-            copy(dst, src, self._far(place, kind, first, column, width), address, count, size, stride)
+        for first, count, *step in segments:
+            apart = stride * (step[0] if step else 1)
+            copy(dst, src, self._far(place, kind, first, column, width), address, count, size, apart)
             address += count * size
 
     def _step(self, step: Step, where: Mapping[int, int], m: int, n: int) -> None:
