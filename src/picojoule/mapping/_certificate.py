@@ -13,18 +13,17 @@ import numpy as np
 
 from ._field import Field, field
 from ._lattice import Column
-from ._ports import has_ports, openings, port_names, races
+from ._ports import Opening, has_ports, openings, port_names, races
 from ._search import Optimum, Space, masks, unrolled
 from ._solve import movable, priced
 from ._weights import Prices
 
 Bypass = tuple[tuple[str, str], ...]
 Step = tuple[int, int, int]  # (stationary operand, last level of the stretch, level)
-Path = tuple[tuple[int, int, int], ...]  # a partial mapping: (tile, stationary operand, last level of its stretch)
 Row = tuple[tuple[str, str, float], ...]  # (level, port, share); the energy is ("", "energy", share)
 ENERGY: Row = (("", "energy", 1.0),)
 ENOUGH = 5e-10  # relative: bounds so close to the value need no more proof; the checker grants twice that
-PATHS = 200_000  # partial mappings of one unrolling before the proof is given up
+PATHS = 50_000  # partial mappings of one unrolling before the proof is given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +41,14 @@ class Potentials:
     inner: dict[Step, Column]
     outer: dict[Step, Column]
     root: tuple[float, ...]
-    opened: frozenset[Path] = frozenset()
+    opened: frozenset[Opening] = frozenset()
 
 
-def certificate(found: Optimum) -> Iterator[Potentials]:
-    """Potentials of every unrolling whose floor does not reach the value found; made one by one, for they are large."""
+def certificate(found: Optimum, *, mixed: bool = True) -> Iterator[Potentials]:
+    """Potentials of every unrolling whose floor does not reach the value found; made one by one, for they are large.
+
+    Without `mixed` rows of several ports the columns are fewer and more partial mappings are looked into.
+    """
     for mask in masks(found.accelerator):
         space = unrolled(
             found.problem, found.accelerator, mask, found.weights, found.objective, found.convention, found.factors
@@ -55,16 +57,16 @@ def certificate(found: Optimum) -> Iterator[Potentials]:
             spatial = tuple(int(s) for s in space.spatial[index])
             grid = field(found.problem, space.machine, spatial, found.convention)
             if found.objective != "energy" and has_ports(space.machine):
-                yield _raced(found, space, grid, index)
+                yield _raced(found, space, grid, index, mixed)
             else:
                 yield potentials(grid, [space.prices], (ENERGY,), mask)
 
 
-def _raced(found: Optimum, space: Space, grid: Field, index: int) -> Potentials:
+def _raced(found: Optimum, space: Space, grid: Field, index: int, mixed: bool) -> Potentials:
     """The first of a few sets of rows, each sharper and longer than the one before, that reaches the value."""
     target, pace = found.value * (1 - ENOUGH), float(space.pace[index])
     names = port_names(found.problem, space.machine)
-    for race in races(grid, space.prices, pace, found.objective, found.convention, target):
+    for race in races(grid, space.prices, pace, found.objective, found.convention, target, mixed=mixed):
         rows, last = tuple(_row(one, names) for one in race.weighed), race
         if race.root >= target:
             return potentials(grid, list(race.rows), rows, space.bypass)
@@ -77,7 +79,7 @@ def _row(shares: tuple[float, ...], names: tuple[tuple[str, str], ...]) -> Row:
 
 
 def potentials(
-    grid: Field, prices: list[Prices], rows: tuple[Row, ...], bypass: Bypass, opened: frozenset[Path] = frozenset()
+    grid: Field, prices: list[Prices], rows: tuple[Row, ...], bypass: Bypass, opened: frozenset[Opening] = frozenset()
 ) -> Potentials:
     """The search of one unrolling once more, every running minimum written down."""
     levels, operands, allowed = len(grid.machine.levels), grid.problem.operands, movable(grid)

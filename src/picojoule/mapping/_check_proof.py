@@ -57,14 +57,14 @@ class Proof:
                 above, below = self.crossing(o, parent, child)
                 top, fill = world.top(parent, o) * scale, world.unit[child, o, "write"] * scale
                 self.moved[child][o] = np.outer(weighing.shares @ top, above) + np.outer(weighing.shares @ fill, below)
-        self.others = [
-            [self._without(level, s) for s in range(number)] if level else [] for level in range(levels)
-        ]  # fmt: skip
+        self.others = [self._without(level) if level else [] for level in range(levels)]
 
-    def _without(self, level: int, s: int) -> Numbers:
-        """What the other operands pay into a level, infinite where the tile is refused."""
-        each = [self.moved[level][o] * self.again[o] for o in range(len(self.world.operands)) if o != s]
-        return np.where(self.refused(level), np.inf, sum(each, np.zeros((1, self.tiles))))
+    def _without(self, level: int) -> list[Numbers]:
+        """What all operands but one pay into a level, infinite where the tile is refused."""
+        number, refused = range(len(self.world.operands)), self.refused(level)
+        each = [self.moved[level][o] * self.again[o] for o in number]
+        bar = np.where(refused, np.inf, 0.0)[None]
+        return [sum((each[o] for o in number if o != s), bar) for s in number]
 
     def column(self, tables: list[tuple[tuple[int, ...], Numbers | Rows]]) -> Numbers:
         """The product at every tile of tables over one or two dimensions."""

@@ -31,6 +31,7 @@ from ._weights import Prices
 
 TIE = 1e-12
 NODES = 20_000  # partial mappings of one unrolling before the search stops and reports a gap
+Opening = tuple[tuple[int, int, int], ...]  # per level: (tile, stationary operand, last level of its stretch)
 Shares = tuple[float, ...]  # of the energy, then of the cycles of every port
 SHARES = (0.25, 0.7, 1.5, 4.0)  # λ relative to energy per cycle
 
@@ -156,11 +157,11 @@ def within_ports(
 
 
 def races(
-    field: Field, energy: Prices, steps: float, objective: str, convention: Convention, target: float
+    field: Field, energy: Prices, steps: float, objective: str, convention: Convention, target: float, *, mixed: bool = True
 ) -> Iterator[Race]:  # fmt: skip
     """Sets of rows that bound one unrolling ever more sharply, each cut down to what it needs to reach the target.
 
-    Energy alone; with the busiest port; with the best mix too; at last all rows, for `openings`.
+    Energy alone; with the busiest port; with the best mix too; at last all rows (or all but mixes), for `openings`.
     """
     parts = [energy, *port_prices(field)]
     ports = len(parts) - 1
@@ -170,6 +171,9 @@ def races(
     pair = (whole.weighed[0], whole.weighed[1 + int(least[1:].argmax())])
     if whole.root >= target:
         yield _race(field, parts, pair, 1, steps, objective, convention)
+    if not mixed:
+        yield whole
+        return
     full = _race(field, parts, (*whole.weighed, *_mixes(whole)), ports, steps, objective, convention)
     if full.root >= target and len(full.weighed) > len(whole.weighed):
         least = full.solution.least + full.base
@@ -277,22 +281,21 @@ def _branch(race: Race, energy: Prices, convention: Convention, best: PortBound)
     return replace(best, lower_bound=min(best.key[0], queue[0][0] if queue else best.key[0]))
 
 
-def openings(race: Race, target: float, most: int) -> Iterator[tuple[tuple[int, int, int], ...]]:
-    """Partial mappings, as (tile, stationary operand, last level of its stretch) per level, with no bound at the target.
+def openings(race: Race, target: float, most: int) -> Iterator[Opening]:
+    """Partial mappings with no bound at the target: all that a proof must look into, and no more than `most`.
 
-    Outermost first: all that a proof must look into, and no more than `most`.
+    It ends early where a whole mapping lies below the target, for then there is nothing to prove.
     """
     start = Node((), race.field.lattice.size - 1, None, race.base)
-    todo: list[tuple[tuple[tuple[int, int, int], ...], Node]] = [((), start)]
-    while todo and most:
+    todo: list[tuple[Opening, Node]] = [((), start)]
+    while todo and most and len(todo[-1][0]) < len(race.field.machine.levels) - 1:
         most -= 1
         path, node = todo.pop()
         yield path
-        if len(path) < len(race.field.machine.levels) - 1:
-            todo += [
-                ((*path, (tile, s, k)), _step(race, node, tile, s, k, repeats))
-                for s, k, repeats, tile, _ in _hopes(race, node, target)
-            ]
+        todo += [
+            ((*path, (tile, s, k)), _step(race, node, tile, s, k, repeats))
+            for s, k, repeats, tile, _ in _hopes(race, node, target)
+        ]
 
 
 def _hopes(race: Race, node: Node, below: float) -> Iterator[tuple[int, int, float, int, float]]:
