@@ -224,8 +224,9 @@ def exchanged_proofs(rng, found, proofs):
     mixed[a] = dataclasses.replace(proofs[b], spatial=proofs[a].spatial)
     mixed[b] = dataclasses.replace(proofs[a], spatial=proofs[b].spatial)
     same = proofs[a].value[0].shape == proofs[b].value[0].shape and proofs[a].rows == proofs[b].rows
-    apart = max(abs(x - y) / abs(x) for x, y in zip(proofs[a].root, proofs[b].root, strict=True)) if same else math.inf
-    return (found, mixed) if apart > 1e-6 else None
+    pairs = zip(proofs[a].root, proofs[b].root, strict=True) if same else ()
+    apart = any(not math.isclose(x, y, rel_tol=1e-6, abs_tol=1e-9) for x, y in pairs)
+    return (found, mixed) if apart or not same else None
 
 
 def wrong_convention(rng, found, proofs):
