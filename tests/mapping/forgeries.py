@@ -27,8 +27,18 @@ from picojoule.mapping import (
 from tests.mapping import cases
 
 CLOSE = 1e-7
-TREES = ((4, "edp"), (33, "edp"), (33, "latency"), (61, "edp"), (99, "edp"), (101, "latency"), (120, "edp"),
-         (123, "edp"), (156, "latency"), (163, "edp"))  # worlds of `tight` whose proofs look into partial mappings
+TREES = (
+    (4, "edp"),
+    (33, "edp"),
+    (33, "latency"),
+    (61, "edp"),
+    (99, "edp"),
+    (101, "latency"),
+    (120, "edp"),
+    (123, "edp"),
+    (156, "latency"),
+    (163, "edp"),
+)  # worlds of `tight` whose proofs look into partial mappings
 
 
 def tight(seed):
@@ -171,7 +181,9 @@ def raised_potential(rng, found, proofs):
         forged = dataclasses.replace(one, root=tuple(r * 1.001 + 1e-6 for r in one.root))
     else:
         columns = dict(enumerate(one.value)) if kind == "value" else dict(getattr(one, kind))
-        places = [(key, i) for key, column in columns.items() for i in zip(*np.nonzero(np.isfinite(column)), strict=True)]
+        places = [
+            (key, i) for key, column in columns.items() for i in zip(*np.nonzero(np.isfinite(column)), strict=True)
+        ]
         places = [place for place in places if kind != "value" or place[0] > 0]  # nothing reads the outermost column
         if not places:
             return None
@@ -304,7 +316,9 @@ def narrow_space(rng, found, proofs):
     if found.problem.macs > 60 or any(level.optional for level in found.accelerator.levels):
         return None
     machine = optional(found.accelerator) if rng.random() < 0.7 else found.accelerator
-    wide = optimum(found.problem, machine, found.weights, found.objective, convention=found.convention, factors="ragged")
+    wide = optimum(
+        found.problem, machine, found.weights, found.objective, convention=found.convention, factors="ragged"
+    )
     if wide.value >= found.value * (1 - CLOSE):
         return None
     claim = dataclasses.replace(

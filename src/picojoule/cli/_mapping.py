@@ -48,7 +48,9 @@ def map_(options: argparse.Namespace) -> int:
     code = talk([workload], options.strict)
     if options.check:
         sys.stderr.writelines(f"rejected: {plain(line)}\n" for line in rejected)
-        sys.stderr.write(f"checked: {sum(checked)} of {len(checked)} certificates accepted by the independent checker\n")
+        sys.stderr.write(
+            f"checked: {sum(checked)} of {len(checked)} certificates accepted by the independent checker\n"
+        )
     code = max(code, int(bool(rejected)))
     return max(code, int(options.strict and bool(found.refused)))
 

@@ -17,6 +17,7 @@ from ._check_bound import SLACK, Bound, Weighing, weighing
 from ._check_nest import wrong
 from ._check_proof import Proof
 from ._check_space import chains, every
+from ._check_tree import proven
 from ._check_world import Bypass, Numbers, Rows, World
 from ._problem import Tile
 from ._search import Optimum
@@ -35,7 +36,9 @@ def check(claim: Optimum, given: Iterable[Potentials]) -> tuple[str, ...]:
     faults = wrong(claim, *shown[0]) if shown else ["the mapping bypasses what it may not"]
     faults += _covering(claim, [(world, rows) for _, world, rows in spaces])
     bound = Bound(claim.objective, claim.value)
-    unsettled = {key: found for bypass, world, rows in spaces for key, found in _open(bypass, world, rows, bound).items()}
+    unsettled = {
+        key: found for bypass, world, rows in spaces for key, found in _open(bypass, world, rows, bound).items()
+    }
     everywhere = {bypass: rows for bypass, _, rows in spaces}
     for one in given:
         key = one.bypass, one.spatial
@@ -44,11 +47,15 @@ def check(claim: Optimum, given: Iterable[Potentials]) -> tuple[str, ...]:
             if broken:
                 faults.append(_say(key, broken))
             del unsettled[key]
-        elif one.bypass not in everywhere or not (everywhere[one.bypass] == one.spatial).all(axis=1).any():
+        elif len(one.spatial) != len(claim.problem.space) or not _there(everywhere.get(one.bypass), one.spatial):
             faults.append(_say(key, "there is no such unrolling"))
     for key, (_, floor) in unsettled.items():
         faults.append(_say(key, f"only {bound.of(NOTHING, floor, np.zeros((0, 1)))[0]:g} is proven"))
     return tuple(faults)
+
+
+def _there(rows: Rows | None, spatial: Tile) -> bool:
+    return rows is not None and bool((rows == spatial).all(axis=1).any())
 
 
 def _say(key: tuple[Bypass, Tile], what: str) -> str:
@@ -68,11 +75,16 @@ def _unsound(claim: Optimum) -> str:
     if any(len(axis) > 2 for operand in problem.operands for axis in operand.axes):
         return "a window of three dimensions"
     steps = [stride for operand in problem.operands for axis in operand.axes for _, stride in axis]
-    if min([x for _, x in problem.space] + steps) < 1 or math.prod(x for _, x in problem.space) * max(steps) ** 2 >= 2**62:
+    if (
+        min([x for _, x in problem.space] + steps) < 1
+        or math.prod(x for _, x in problem.space) * max(steps) ** 2 >= 2**62
+    ):
         return "extents below 1, or more words than 62 bits count"
     prices = [claim.weights.mac, *(price for _, price in claim.weights.words)]
     rates = [rate for level in levels for rate in (level.read_bandwidth, level.write_bandwidth, level.bus_bits)]
-    if not all(0 <= price < math.inf for price in prices) or not all(rate is None or 0 < rate < math.inf for rate in rates):
+    if not all(0 <= price < math.inf for price in prices) or not all(
+        rate is None or 0 < rate < math.inf for rate in rates
+    ):
         return "a weight is negative or no number, or a bandwidth is not positive"
     if not all(math.isfinite(number) for number in (claim.value, claim.energy, claim.cycles)):
         return f"value {claim.value}, energy {claim.energy}, cycles {claim.cycles}: not all are numbers"
@@ -111,4 +123,4 @@ def _proof(one: Potentials, world: World, floor: Numbers, bound: Bound) -> str:
     if rows is None:
         return "rows weigh what is not there, or by no number"
     proof = Proof(world, np.array(one.spatial, dtype=np.int64), one, rows)
-    return proof.broken() or proof.proven(floor, bound)
+    return proof.broken() or proven(proof, floor, bound)

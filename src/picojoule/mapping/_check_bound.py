@@ -55,7 +55,10 @@ class Bound:
         The product over a half-plane share · E + pace · D >= c and the box E >= e, D >= d: at (e, d) if that corner lies
         inside, else at one of the two points where the line leaves the box, for the product is concave along the line.
         """  # fmt: skip
-        energy, pace = np.maximum(floor[0], np.zeros(least.shape[1])), np.maximum(floor[1:].max(axis=0), np.zeros(least.shape[1]))
+        energy, pace = (
+            np.maximum(floor[0], np.zeros(least.shape[1])),
+            np.maximum(floor[1:].max(axis=0), np.zeros(least.shape[1])),
+        )
         for a, b, c in zip(rows.energy, rows.pace, least, strict=True):
             if b == 0:
                 energy = np.maximum(energy, c / a)

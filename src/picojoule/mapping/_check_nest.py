@@ -3,11 +3,11 @@
 import math
 from collections.abc import Iterator
 
+from ._check_bound import SLACK
 from ._check_world import Rows, World
 from ._problem import Tile
 from ._search import Optimum
 
-SLACK = 1e-9  # relative, for sums of floating-point numbers in another order
 Counts = dict[tuple[str, str, str], int]
 
 
@@ -96,9 +96,7 @@ def _counts(claim: Optimum, world: World) -> Counts:
             if child == len(world.levels):
                 above, below = math.prod(world.extents), 0
                 if parent <= world.fan and (world.array.multicast or o == world.output):
-                    above = math.prod(
-                        x if d in world.relevant[o] else passes[d] for d, x in enumerate(world.extents)
-                    )
+                    above = math.prod(x if d in world.relevant[o] else passes[d] for d, x in enumerate(world.extents))
             else:
                 above, below = _crossing(claim, world, o, parent, child, sharers)
             first = (0, 0)
@@ -119,7 +117,9 @@ def _crossing(claim: Optimum, world: World, o: int, parent: int, child: int, sha
     """(words at the parent, words at the child) of one boundary."""
     spread, one = _spread(claim, world), [1] * len(world.dims)
     again = _again(claim, world, o, child)
-    together = again * _grid(world, o, [t * s for t, s in zip(_tile(claim, world, child, tuple(one)), spread, strict=True)])
+    together = again * _grid(
+        world, o, [t * s for t, s in zip(_tile(claim, world, child, tuple(one)), spread, strict=True)]
+    )
     if child <= world.fan:
         return together, together
     alone = again * _grid(world, o, list(_tile(claim, world, child, tuple(one)))) if child > world.fan else together

@@ -1,4 +1,4 @@
-"""The proof of one unrolling: inequalities between columns, and, where ports set the pace, a tree of partial mappings.
+"""The proof of one unrolling: inequalities between columns.
 
 A row of the proof weighs the quantities: Σ shares · (energy, cycles of ports). With F the weighted words of a boundary,
 at every tile T and in every row
@@ -7,17 +7,18 @@ at every tile T and in every row
     inner(T) <= inner(T / p) for every prime p of a dimension irrelevant to s and allowed at j; outer the same, relevant
     outer[s,k,j](T) <= inner[s,k,j](T) + (sum of F_s) q_s(T),   value[j](T) <= outer[s,k,j](T)
     root <= the same at level 0 for every tile reachable from the whole
-Then fixed costs + root bound the row from below over every mapping of the unrolling, and after a partial mapping what
-it has paid + the right-hand side at its tile does. Nothing is minimised.
+Then fixed costs + root bound the row from below over every mapping of the unrolling, and so does, after a partial
+mapping (`_check_tree`), what it has paid + the right-hand side at its tile. Nothing is minimised.
 """
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 
 from ._certificate import Potentials
-from ._check_bound import Bound, Weighing
+from ._check_bound import Weighing
 from ._check_space import primes
 from ._check_world import NEAR, Numbers, Rows, World
 
@@ -66,7 +67,7 @@ class Proof:
         bar = np.where(refused, np.inf, 0.0)[None]
         return [sum((each[o] for o in number if o != s), bar) for s in number]
 
-    def column(self, tables: list[tuple[tuple[int, ...], Numbers | Rows]]) -> Numbers:
+    def column(self, tables: Sequence[tuple[tuple[int, ...], Numbers | Rows]]) -> Numbers:
         """The product at every tile of tables over one or two dimensions."""
         total = np.ones(self.shape)
         for dims, table in tables:
@@ -96,7 +97,7 @@ class Proof:
                 continue
             (a, _), (b, _) = axis
             tile = {a: (self.sizes[a] * spatial[a])[:, None], b: (self.sizes[b] * spatial[b])[None]}
-            tables.append(((a, b), self.world.covered(axis, tile)))  # type: ignore[arg-type]
+            tables.append(((a, b), self.world.covered(axis, tile)))
         return number * self.column(tables) if tables else np.full(1, number)
 
     def refused(self, level: int) -> np.ndarray:
@@ -116,8 +117,11 @@ class Proof:
                 tables: list[tuple[tuple[int, ...], Rows]] = []
                 for axis in operand.axes:
                     dims = tuple(d for d, _ in axis)
-                    sized = {d: held[d] if len(dims) == 1 else held[d][:, None] if d == dims[0] else held[d][None] for d in dims}
-                    tables.append((dims, world.length(axis, sized)))  # type: ignore[arg-type]
+                    sized = {
+                        d: held[d] if len(dims) == 1 else held[d][:, None] if d == dims[0] else held[d][None]
+                        for d in dims
+                    }
+                    tables.append((dims, world.length(axis, sized)))
                 need = self.column(tables) * (world.bits[operand.role] * (2 if memory.double_buffered else 1))
                 total += need
                 bad |= need > _limit(parts.get(operand.role))
@@ -185,67 +189,19 @@ class Proof:
                 return False
         return True
 
+    def start(self) -> Numbers:
+        """What every row costs whatever the tiles, rounding taken off."""
+        cost, saved = (self.weighing.shares @ part[:, 0] for part in self.world.fixed(self.spatial[None]))
+        return np.asarray(cost - saved - NEAR * (cost + saved))
+
     def least(self) -> Numbers:
-        """Lower bound of every row over all mappings of the unrolling, rounding taken off."""
-        cost, saved = (self.weighing.shares @ part[:, 0] for part in self.world.fixed(self.spatial[None]))
-        return np.asarray(cost - saved - NEAR * (cost + saved) + np.array(self.given.root))
-
-    def proven(self, floor: Numbers, bound: Bound) -> str:
-        """Is every mapping of the unrolling, partial mapping by partial mapping, shown to be no better? Else why not."""
-        cost, saved = (self.weighing.shares @ part[:, 0] for part in self.world.fixed(self.spatial[None]))
-        if bound.reached(self.weighing, floor, self.least()[:, None])[0]:
-            return ""
-        if () not in self.given.opened:
-            return f"only {bound.of(self.weighing, floor, self.least()[:, None])[0]:g} is proven"
-        start = (cost - saved - NEAR * (cost + saved))[:, None]
-        todo: list[tuple[tuple[tuple[int, int, int], ...], float, Numbers]] = [((), 1.0, start)]
-        while todo:
-            path, repeats, paid = todo.pop()
-            for s, k in self.runs(path):
-                level, whole = len(path), self.tiles - 1
-                tile = path[-1][0] if path else whole
-                inside = bool(path) and path[-1][2] >= level
-                start_q = repeats if inside else float(self.again[s][tile])
-                below = self.under(tile, level, s if inside else None)
-                stay = sum((self.moved[c][s] for c in range(level + 1, k + 2)), np.zeros((len(self.given.rows), 1)))
-                ahead = paid + self.apart(s, k, level, below) + _at(stay, below) * start_q
-                for i in np.flatnonzero(~bound.reached(self.weighing, floor, ahead)).tolist():
-                    place = int(below[i])
-                    longer = (*path, (place, s, k))
-                    if longer not in self.given.opened or len(longer) == len(self.world.levels) - 1:
-                        return f"after {len(longer)} levels only {bound.of(self.weighing, floor, ahead[:, i : i + 1])[0]:g} is proven"
-                    spent = self.others[level + 1][s][:, place] + _at(self.moved[level + 1][s], place) * start_q
-                    todo.append((longer, start_q, paid + spent[:, None]))
-        return ""
-
-    def runs(self, path: tuple[tuple[int, int, int], ...]) -> list[tuple[int, int]]:
-        """The operand that stays and to which level: the stretch that goes on, or each that may begin."""
-        level = len(path)
-        if path and path[-1][2] >= level:
-            return [path[-1][1:]]
-        return [(s, k) for s in range(len(self.world.operands)) for k in range(level, len(self.world.levels) - 1)]
-
-    def under(self, tile: int, level: int, stays: int | None) -> Rows:
-        """Indices of the tiles that the loops of a level lead to: divisors in the dimensions that it may iterate."""
-        found, after = np.zeros(1, dtype=np.int64), self.tiles
-        rest = tile
-        for d, sizes in enumerate(self.sizes):
-            after //= self.shape[d]
-            at, rest = divmod(rest, after)
-            free = self.world.may(level, d) and (stays is None or d not in self.world.relevant[stays])
-            each = np.flatnonzero(sizes[at] % sizes == 0) if free else np.array([at])
-            found = np.add.outer(found, each * after).ravel()
-        return found
+        """Lower bound of every row over all mappings of the unrolling."""
+        return np.asarray(self.start() + np.array(self.given.root))
 
 
 def _above(column: Numbers) -> Numbers:
     """A little more, for sums that were rounded elsewhere."""
     return np.asarray(column + NEAR * np.abs(column))
-
-
-def _at(column: Numbers, at: Rows | int) -> Numbers:
-    """Some tiles of a column that may be one number for all."""
-    return np.asarray(column[:, at] if column.shape[1] > 1 else column[:, :1] if isinstance(at, np.ndarray) else column[:, 0])
 
 
 def _limit(bits: int | None) -> float:

@@ -12,7 +12,9 @@ from ._search import Optimum
 
 def every(claim: Optimum) -> Iterator[tuple[Bypass, World, Rows]]:
     """Per set of bypassed roles the conditions under it and the spatial factors, one row per unrolling."""
-    able = [(level.name, role) for level in claim.accelerator.levels[1:] for role in level.keeps if role in level.optional]
+    able = [
+        (level.name, role) for level in claim.accelerator.levels[1:] for role in level.keeps if role in level.optional
+    ]
     spread = None
     for choice in itertools.product((False, True), repeat=len(able)):
         bypass = tuple(pair for pair, out in zip(able, choice, strict=True) if out)

@@ -7,7 +7,7 @@ Counts are floats: exact below 2^53, beyond that off by 2^-53 of themselves per 
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +20,7 @@ Bypass = tuple[tuple[str, str], ...]
 Numbers = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 NEAR: Final = 1e-12  # relative: what rounding may add to a sum
-Sizes = Sequence[Any]  # one integer or array of integers per dimension
+Sizes = Sequence[Any] | Mapping[int, Any]  # an integer or an array of them per dimension
 
 
 class World:
@@ -86,7 +86,9 @@ class World:
     def scale(self, spatial: Rows) -> Numbers:
         """[quantities, unrollings]: cycles inside a PE are shared by the PEs in use."""
         pes = spatial.prod(axis=1, dtype=np.float64)
-        return np.array([np.ones(len(spatial)), *(1 / pes if at > self.fan else np.ones_like(pes) for at, _ in self.ports)])
+        return np.array(
+            [np.ones(len(spatial)), *(1 / pes if at > self.fan else np.ones_like(pes) for at, _ in self.ports)]
+        )
 
     def fixed(self, spatial: Rows) -> tuple[Numbers, Numbers]:
         """[quantities, unrollings]: what MACs cost, and what first visits of the output, which are free, save."""
@@ -146,10 +148,10 @@ class World:
         if self.rule.halo == "perfect":
             return self.length(axis, self.extents)
         (a, _), (b, _) = axis
-        total, sizes = 0, dict[int, Any]()
-        for many_a, sizes[a] in _blocks(self.extents[a], tile[a]):
-            for many_b, sizes[b] in _blocks(self.extents[b], tile[b]):
-                total = total + many_a * many_b * self.length(axis, sizes)  # type: ignore[arg-type]
+        total = 0
+        for many_a, size_a in _blocks(self.extents[a], tile[a]):
+            for many_b, size_b in _blocks(self.extents[b], tile[b]):
+                total = total + many_a * many_b * self.length(axis, {a: size_a, b: size_b})
         return total
 
 
