@@ -13,7 +13,8 @@ from itertools import groupby
 
 from ._accelerator import Accelerator
 from ._convention import Convention
-from ._field import Field, field
+from ._engine import Engine, solver
+from ._field import field
 from ._latency import latency
 from ._mapping import Mapping
 from ._ports import has_ports
@@ -52,20 +53,24 @@ class Front:
 
 def pareto(
     problem: Problem, accelerator: Accelerator, weights: Weights, *, convention: Convention | None = None,
-    factors: Factors = "ragged",
+    factors: Factors = "ragged", engine: Engine | None = None,
 ) -> Front:  # fmt: skip
-    """The front of one contraction. Raises NoMappingError where nothing fits."""
+    """The front of one contraction. Raises NoMappingError where nothing fits.
+
+    A front takes thousands of solves: unless an engine is named the compiled one works where it is installed.
+    """
     rule = convention or Convention()
     spaces = [unrolled(problem, accelerator, m, weights, "energy", rule, factors) for m in masks(accelerator)]
+    solved = [solver(engine)(problem, space.machine, space.prices, rule) for space in spaces]
     beaten, points = [math.inf], []  # least energy so far, shared with the walk
     for _, group in groupby(_promising(problem, spaces, rule, beaten), key=lambda row: row[0]):
         best: tuple[Space, int] | None = None
         for _, bound, m, i in group:
             if bound < beaten[0] * (1 - TIE):
                 space = spaces[m]
-                below = float(solve(_field(problem, space, i, rule), [space.prices]).least[0])
-                if float(space.floor.fixed[i]) + below < beaten[0] * (1 - TIE):
-                    beaten[0], best = float(space.floor.fixed[i]) + below, (space, i)
+                energy = float(space.floor.fixed[i]) + solved[m](tuple(int(s) for s in space.spatial[i]))
+                if energy < beaten[0] * (1 - TIE):
+                    beaten[0], best = energy, (space, i)
         if best is not None:
             points.append(_point(problem, accelerator, _mapping(problem, *best, rule), weights, rule))
     if not points:
@@ -100,13 +105,9 @@ def _promising(
         yield from ((steps, sharper[m, i], m, i) for steps, _, m, i in some)
 
 
-def _field(problem: Problem, space: Space, index: int, rule: Convention) -> Field:
-    return field(problem, space.machine, tuple(int(s) for s in space.spatial[index]), rule)
-
-
 def _mapping(problem: Problem, space: Space, index: int, rule: Convention) -> Mapping:
     """The best mapping of one unrolling that has one."""
-    grid = _field(problem, space, index, rule)
+    grid = field(problem, space.machine, tuple(int(s) for s in space.spatial[index]), rule)
     found = trace(grid, solve(grid, [space.prices], keep=True))
     assert found is not None, "a finite cost has a mapping"
     return replace(found, bypass=space.bypass)
