@@ -10,7 +10,19 @@ import numpy as np
 import pytest
 
 from picojoule import mapping as room
-from picojoule.mapping import certificate, check, cost, faults, latency, optimum, traffic
+from picojoule.mapping import (
+    _check,
+    _check_nest,
+    _check_proof,
+    _check_tree,
+    certificate,
+    check,
+    cost,
+    faults,
+    latency,
+    optimum,
+    traffic,
+)
 from picojoule.mapping._check_bound import Bound, weighing
 from picojoule.mapping._check_nest import _counts, wrong
 from picojoule.mapping._check_proof import Proof
@@ -135,6 +147,25 @@ def test_forgeries():
     assert sum(made.values()) == 1000
     assert min(made.values()) >= 40
     assert len(made) == len(forgeries.KINDS) == 17
+
+
+BLIND = {
+    "divisors": (_check_proof.Proof, "falls", lambda *_: True),
+    "stretches": (_check_proof.Proof, "local", lambda *_: True),
+    "refusals": (_check_proof.Proof, "refused", lambda proof, _: np.ones(proof.tiles, dtype=bool)),
+    "subtrees": (_check_tree, "_ways", lambda *_: []),
+    "floors": (_check, "_open", lambda *_: {}),
+    "mapping": (_check, "wrong", lambda *_: []),
+    "capacity": (_check_nest, "_overflows", lambda *_: False),
+    "counts": (_check, "_covering", lambda *_: []),
+}
+
+
+@pytest.mark.parametrize("name", BLIND)
+def test_every_check_is_needed(name, monkeypatch):
+    """Bound: with any one of its checks left out the checker accepts forgeries that it rejects as a whole."""
+    monkeypatch.setattr(*BLIND[name])
+    assert forgeries.run(150)[3]
 
 
 def claim_of(made, weights=None, factors="ragged"):

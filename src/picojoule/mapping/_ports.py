@@ -62,6 +62,7 @@ class Race:
     base: Column
     costs: Costs
     solution: Solution
+    movable: list[frozenset[int]]  # per level the dimensions whose loops may stand there
 
     @property
     def root(self) -> float:
@@ -207,7 +208,7 @@ def _race(
     base = np.array([float(fixed_cost(field.problem, fixed, row)[0]) for row in rows])
     return Race(
         field, objective, steps, ports, shares, weighed, tuple(rows), base, priced(field, rows),
-        solve(field, rows, keep=True),
+        solve(field, rows, keep=True), movable(field),
     )  # fmt: skip
 
 
@@ -301,9 +302,9 @@ def openings(race: Race, target: float, most: int) -> Iterator[Opening]:
 def _hopes(race: Race, node: Node, below: float) -> Iterator[tuple[int, int, float, int, float]]:
     """(operand, last level, repeats, tile, bound) of the ways to go on whose bounds lie below a value."""
     field, level = race.field, len(node.chain)
-    everything, allowed = frozenset(range(len(field.problem.dims))), movable(field)[level]
+    allowed = race.movable[level]
     for s, k, repeats in _runs(race, node, level):
-        dims = allowed if node.run is None else (everything - field.problem.operands[s].relevant) & allowed
+        dims = allowed if node.run is None else allowed - field.problem.operands[s].relevant
         under = reachable(field, node.tile, dims)
         stretch = race.solution.stretches[s, k, level + 1]
         stay = stretch.stay if stretch.stay.shape[1] == 1 else stretch.stay[:, under]
