@@ -149,6 +149,33 @@ def test_forgeries():
     assert len(made) == len(forgeries.KINDS) == 17
 
 
+def test_what_a_certificate_cannot_show_is_refused():
+    """Message: claims outside the theorems that the proof rests on, each by its reason."""
+    target, machine, weights, chosen, factors = small(3)
+    found = searched(target, machine, weights, "energy", chosen, factors)
+    window = dataclasses.replace(target.operands[-1], axes=(((0, 1), (1, 1)),))
+    twice = dataclasses.replace(target.operands[0], axes=(((0, 1),), ((0, 1),)))
+    scalar = dataclasses.replace(target.operands[0], axes=())
+    rest = target.operands[1:]
+    point = dataclasses.replace(target, space=tuple((dim, 1) for dim in target.dims))  # no dimension is irrelevant
+    dear = dataclasses.replace(weights, words=(*weights.words, (("L0", "input", "read"), math.inf)))
+    levels = (dataclasses.replace(machine.levels[0], read_bandwidth=0.0), *machine.levels[1:])
+    cases_of = {
+        "no objective": {"objective": "area"},
+        "is not searched": {"convention": room.Convention(halo="consecutive-overlap")},
+        "irrelevant to two operands": {"problem": dataclasses.replace(target, operands=(scalar, *rest))},
+        "window in the output": {"problem": dataclasses.replace(point, operands=(*target.operands[:-1], window))},
+        "two axes": {"problem": dataclasses.replace(point, operands=(twice, *rest))},
+        "negative or no number": {"weights": dear},
+        "not positive": {"accelerator": dataclasses.replace(machine, levels=levels)},
+        "not all are numbers": {"value": math.inf},
+        "may not": {"mapping": dataclasses.replace(found.mapping, bypass=(("L0", "input"),))},
+        "lower bound": {"lower_bound": found.value / 2},
+    }
+    for words, change in cases_of.items():
+        assert words in check(dataclasses.replace(found, **change), certificate(found))[0], words
+
+
 BLIND = {
     "divisors": (_check_proof.Proof, "falls", lambda *_: True),
     "stretches": (_check_proof.Proof, "local", lambda *_: True),

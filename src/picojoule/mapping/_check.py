@@ -74,6 +74,10 @@ def _unsound(claim: Optimum) -> str:
         return "a dimension is irrelevant to two operands: loop orders are not covered"
     if any(len(axis) > 2 for operand in problem.operands for axis in operand.axes):
         return "a window of three dimensions"
+    if any(len({d for axis in one.axes for d, _ in axis}) < sum(map(len, one.axes)) for one in problem.operands):
+        return "a dimension stands in two axes of one tensor"
+    if any(len(axis) > 1 for axis in problem.operands[-1].axes):
+        return "a window in the output"
     steps = [stride for operand in problem.operands for axis in operand.axes for _, stride in axis]
     if (
         min([x for _, x in problem.space] + steps) < 1
