@@ -96,12 +96,31 @@ def test_front_json_keeps_its_schema(capsys: pytest.CaptureFixture[str]) -> None
     assert points[0]["cycles"] == json.loads(capsys.readouterr().out)["layers"][0]["cycles"]
 
 
-def test_certificates_are_checked(capsys: pytest.CaptureFixture[str]) -> None:
-    """Round trip: certificates of an energy search are accepted; where bandwidths set the pace there is none, and it says so."""
-    assert main(["map", "mlp:16-24-8", "--on", "gemmini", "--objective", "energy", "--check"]) == 0
-    assert "checked: 2 of 2 certificates accepted" in capsys.readouterr().err
-    assert main(["map", "mlp:16-24", "--on", "gemmini", "--check"]) == 0
-    assert "1 have none: bandwidths may set the pace" in capsys.readouterr().err
+@pytest.mark.parametrize("objective", ["energy", "latency", "edp"])
+def test_certificates_are_checked(objective: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Round trip: every layer is said to be checked, as text and as JSON, where bandwidths may set the pace too."""
+    asked = ["map", "mlp:16-24-8", "--on", "gemmini", "--objective", objective, "--check"]
+    assert main(asked) == 0
+    captured = capsys.readouterr()
+    assert "checked: 2 of 2 certificates accepted" in captured.err
+    assert [line.endswith(" checked") for line in captured.out.splitlines()].count(True) == 2
+    assert max(map(len, captured.out.splitlines())) <= 80
+    assert main([*asked, "--json"]) == 0
+    out = capsys.readouterr().out
+    validate(out, "map")
+    assert [layer["checked"] for layer in json.loads(out)["layers"]] == [True, True]
+
+
+def test_a_certificate_that_is_rejected_ends_with_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Round trip: proofs left out are named, layer by layer, and the verb fails."""
+    monkeypatch.setattr("picojoule.mapping.certificate", lambda _: ())
+    assert main(["map", "matmul:64x64x64", "--on", "eyeriss", "--objective", "energy", "--check"]) == 1
+    captured = capsys.readouterr()
+    assert "rejected: " in captured.err
+    assert "is proven" in captured.err
+    assert "REFUSED" in captured.out
 
 
 def test_a_mapping_of_timeloop_is_replayed(capsys: pytest.CaptureFixture[str]) -> None:

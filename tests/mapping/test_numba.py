@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import picojoule.mapping
-from picojoule.mapping import NoMappingError, _engine, _search, optimum
+from picojoule.mapping import NoMappingError, _engine, _search, optimum, pareto
 from picojoule.quantity import InputError
 from tests.mapping.machines import RESNET50, conv, eyeriss_like, tpu_like, weights_of
 from tests.mapping.test_search import small
@@ -95,6 +95,36 @@ def test_no_place_to_write(monkeypatch):
 
     monkeypatch.setattr(numba, "njit", refuses)
     assert _kernels.compiled(_kernels._measure.py_func)(3, 3, 1, 1, 1, False) == 5
+
+
+def test_fronts():
+    """Equality: the front of energy against steps, point by point, by either engine and by the one that is chosen."""
+    pytest.importorskip("numba", reason=WORDS)
+    for seed in range(20):
+        target, machine, weights, chosen, factors = small(seed)
+        try:
+            fronts = [
+                pareto(target, machine, weights, convention=chosen, factors=factors, engine=engine).points
+                for engine in ("numpy", "numba", None)
+            ]
+        except NoMappingError:
+            continue
+        assert fronts[0] == fronts[1] == fronts[2]
+
+
+def test_front_where_numba_does_not_load(monkeypatch):
+    """Equality: an engine that nobody named may fail: NumPy goes on, with the same front."""
+    target, machine, weights, chosen, factors = small(0)
+    quiet = pareto(target, machine, weights, convention=chosen, factors=factors, engine="numpy").points
+
+    def refuses():
+        raise InputError("NumPy is newer than it knows", expected="another", example="numpy")
+
+    monkeypatch.setattr(_engine, "find_spec", lambda _: True)
+    monkeypatch.setattr(_engine, "_load", refuses)
+    assert pareto(target, machine, weights, convention=chosen, factors=factors).points == quiet
+    with pytest.raises(InputError):
+        pareto(target, machine, weights, convention=chosen, factors=factors, engine="numba")
 
 
 def test_without_numba(monkeypatch):

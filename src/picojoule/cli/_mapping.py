@@ -36,16 +36,22 @@ def map_(options: argparse.Namespace) -> int:
         found = api.map_network(workload, options.on, objective=options.objective, dataflow=options.dataflow,
                                 dtype=options.dtype)  # fmt: skip
     _something(bool(found.layers), found.refused, options)
+    checked, rejected = _checked(found) if options.check else ((), ())
     if options.json:
-        print_json(map_json(found))
+        print_json(map_json(found, checked))
     else:
-        sys.stdout.write(map_text(found, terminal_paint(), nests=len(found.layers) if options.all else 3))
+        nests = len(found.layers) if options.all else 3
+        sys.stdout.write(map_text(found, terminal_paint(), nests=nests, checked=checked))
     _say(found.refused)
     if found.unmapped and not options.json:
         sys.stderr.write(f"note: {len(found.unmapped)} operators do no MACs and have no nest\n")
     code = talk([workload], options.strict)
     if options.check:
-        code = max(code, _proved(found))
+        sys.stderr.writelines(f"rejected: {plain(line)}\n" for line in rejected)
+        sys.stderr.write(
+            f"checked: {sum(checked)} of {len(checked)} certificates accepted by the independent checker\n"
+        )
+    code = max(code, int(bool(rejected)))
     return max(code, int(options.strict and bool(found.refused)))
 
 
@@ -86,24 +92,13 @@ def _say(refused: Refused) -> None:
         sys.stderr.write(f"warning: {plain(name)} has no mapping: {plain(reason)}\n")
 
 
-def _proved(found: "MappedNetwork") -> int:
-    """Write every certificate and have it checked; 1 if one is rejected."""
-    from picojoule.mapping import certificate, check, has_ports
+def _checked(found: "MappedNetwork") -> tuple[tuple[bool, ...], tuple[str, ...]]:
+    """Write every certificate and have it checked: (accepted, layer by layer; why the others are rejected)."""
+    from picojoule.mapping import certificate, check
 
-    accepted, without, code = 0, 0, 0
     with Progress("checking certificates"):
-        for one, _ in found.layers:
-            if one.objective != "energy" and has_ports(one.accelerator):
-                without += 1
-            elif reasons := check(one, certificate(one)):
-                sys.stderr.write(f"rejected: {plain(one.problem.name)}: {reasons[0]}\n")
-                code = 1
-            else:
-                accepted += 1
-    sys.stderr.write(f"checked: {accepted} of {len(found.layers)} certificates accepted by the independent checker\n")
-    if without:
-        sys.stderr.write(f"note: {without} have none: bandwidths may set the pace (--objective energy has one)\n")
-    return code
+        faults = [(one.problem.name, check(one, certificate(one))) for one, _ in found.layers]
+    return tuple(not why for _, why in faults), tuple(f"{name}: {why[0]}" for name, why in faults if why)
 
 
 def _chosen(workload: "Workload", layer: str | None) -> "Workload":

@@ -45,8 +45,27 @@ def least_late(problem: Problem, machine: Accelerator, prices: Prices, conventio
     return least
 
 
-def solver(engine: Engine) -> Solver:
-    """What solves one unrolling after another of one problem on one machine."""
+def least_any(problem: Problem, machine: Accelerator, prices: Prices, convention: Convention) -> Least:
+    """The same; NumPy goes on where Numba refuses to load, for nobody asked for it by name."""
+    given, refused = least_late(problem, machine, prices, convention), False
+
+    def least(spatial: Tile) -> float:
+        nonlocal given, refused
+        try:
+            return given(spatial)
+        except InputError:
+            if refused:
+                raise
+            given, refused = least_numpy(problem, machine, prices, convention), True
+            return given(spatial)
+
+    return least
+
+
+def solver(engine: Engine | None) -> Solver:
+    """What solves one unrolling after another of one problem on one machine; None: the quicker of what there is."""
+    if engine is None:
+        return least_any if find_spec("numba") else least_numpy
     if engine == "numpy":
         return least_numpy
     if engine != "numba":

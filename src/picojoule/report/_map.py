@@ -7,12 +7,18 @@ if TYPE_CHECKING:
     from picojoule.mapping import Front, MappedNetwork
 
 
-def map_json(found: "MappedNetwork") -> dict[str, Any]:
-    """`found` as picojoule/map/1: every layer with nest, traffic and proof; what has no mapping, with the reason."""
+def map_json(found: "MappedNetwork", checked: Sequence[bool] = ()) -> dict[str, Any]:
+    """`found` as picojoule/map/1: every layer with nest, traffic and proof; what has no mapping, with the reason.
+
+    `checked`: whether the certificate of each layer was accepted, where it was checked.
+    """
     from picojoule.mapping import map_dict
 
     refused = [{"layer": name, "reason": reason} for name, reason in found.refused]
-    return {**map_dict(found.layers), "refused": refused, "unmapped": list(found.unmapped)}
+    told = map_dict(found.layers)
+    for layer, accepted in zip(told["layers"], checked, strict=False):
+        layer["checked"] = accepted
+    return {**told, "refused": refused, "unmapped": list(found.unmapped)}
 
 
 def front_json(fronts: Sequence[tuple["Front", int]], refused: Sequence[tuple[str, str]]) -> dict[str, Any]:

@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 NAME = 22
 
 
-def map_text(found: "MappedNetwork", paint: Paint, *, nests: int = 3) -> str:
-    """`found` in at most 80 columns; `nests` is how many layers are drawn, dearest first."""
-    lines = _table(found, paint)
+def map_text(found: "MappedNetwork", paint: Paint, *, nests: int = 3, checked: Sequence[bool] = ()) -> str:
+    """`found` in at most 80 columns; `nests` is how many layers are drawn, dearest first.
+
+    `checked`: whether the certificate of each layer was accepted, where it was checked.
+    """
+    lines = _table(found, paint, checked)
     ranked = sorted(found.layers, key=lambda pair: -pair[0].energy * pair[1])
     for one, count in ranked[:nests]:
         lines += ["", *_layer(one, count, paint)]
@@ -25,12 +28,13 @@ def map_text(found: "MappedNetwork", paint: Paint, *, nests: int = 3) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _table(found: "MappedNetwork", paint: Paint) -> list[str]:
+def _table(found: "MappedNetwork", paint: Paint, checked: Sequence[bool]) -> list[str]:
     first = found.layers[0][0]
     head = f"{'layer':<{NAME}}{'×':>4}{'MACs':>10}{'energy':>11}{'cycles':>12}{'util.':>7}{'gap':>6}"
+    words = [f"{'checked' if accepted else 'REFUSED':>8}" for accepted in checked] or [""] * len(found.layers)
     lines = [
-        paint.bold(f"{first.accelerator.name}: least {first.objective}"), paint.dim(head),
-        *(_row(one, count) for one, count in found.layers),
+        paint.bold(f"{first.accelerator.name}: least {first.objective}"), paint.dim(head + (f"{'proof':>8}" if checked else "")),
+        *(_row(one, count) + word for (one, count), word in zip(found.layers, words, strict=True)),
     ]  # fmt: skip
     joules = sum(one.energy * count for one, count in found.layers)
     cycles = sum(one.cycles * count for one, count in found.layers)
