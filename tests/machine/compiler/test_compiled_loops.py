@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from picojoule.formats import load_machine
 from picojoule.frontends.onnx import compile_onnx, read_graph
 from picojoule.machine import SPECS, Instruction, assemble, disassemble, dump_program, make, parse_program, simulate
+from picojoule.machine._code import Code
 from picojoule.machine._decoder import DEPTH, Decoder
 from picojoule.machine._isa import ASYNC
 from picojoule.machine._layout import Slot
@@ -35,9 +36,10 @@ class _Bare:
 
 def unrolled(code: tuple[Instruction, ...]) -> list[Word]:
     """What a decoder hands out, word after word, every field as its loops have moved it."""
-    decoder = Decoder()
-    tree = decoder.run(code)
-    slots = [Slot(one, _Bare()) for one in decoder.found]  # type: ignore[arg-type]
+    decoder, columns = Decoder(), Code.of(code)
+    tree = decoder.run(columns)
+    slots = [Slot(columns[int(word)], _Bare(), *decoder.stepped.get(number, ((), ())))  # type: ignore[arg-type]
+             for number, word in enumerate(decoder.words)]  # fmt: skip
     seen: Counter[int] = Counter()
     found = []
     for number in tree.order().tolist():
@@ -86,9 +88,9 @@ def test_same_words(code: list[Instruction], data: st.DataObject) -> None:
     assert len(whose) == len(short)
     assert [one.line for one in short] == list(range(1, len(short) + 1))
     decoder = Decoder()
-    order = decoder.run(short).order().tolist()
-    assert [whose[decoder.found[number].word] for number in order] == owners
-    assert max((len(one.trips) for one in decoder.found), default=0) <= DEPTH
+    order = decoder.run(Code.of(short)).order().tolist()
+    assert [whose[int(decoder.words[number])] for number in order] == owners
+    assert max((len(trips) for _, trips in decoder.stepped.values()), default=0) <= DEPTH
 
 
 def test_by_hand() -> None:

@@ -124,8 +124,7 @@ def test_out_of_order(name: str, machine: Machine, tmp_path: Path) -> None:
     assert {n: a.tobytes() for n, a in outputs.items()} == {n: a.tobytes() for n, a in expected.items()}
     if not compiled.time().cpu:
         (segment,) = compiled.steps
-        given = {buffer: inputs[store] for store, buffer in segment.inputs.items()}  # type: ignore[union-attr]
-        find_races(compiled.program, compiled.machine, given, range(2))
+        find_races(compiled.program, compiled.machine, _given(segment, inputs), range(2))
     static, found = compile_onnx(path, machine).time(), compiled.time()
     macs = found.counts[("matrix", "mac_float32")] / Fraction(machine.macs["float32"] * machine.cores)
     moved = (found.counts[("dram", "read")] + found.counts[("dram", "write")]) / machine.bus

@@ -281,37 +281,37 @@ class Builder:
     def sequential(
         self, buffers: list[Buffer], constants: dict[str, bytes], source: str
     ) -> tuple[Program, None, dict[str, tuple[int, ...]]]:
-        """The program of a machine with a window: every core's instructions in the order in which they were emitted, which
-        is that of their meaning; counters between cores alone.
+        """The program of a machine with a window: every agent's instructions in the order in which they were emitted,
+        which is that of their meaning; counters between agents alone.
 
-        A post issues when all before it on its core has ended, and nothing passes a wait: a wait for the post after the
-        last instruction that another core needs is therefore enough. What a core needs of others was emitted before the
-        last `begin`, so no two cores wait for each other.
+        A post issues when all before it on its agent has ended, and nothing passes a wait: a wait for the post after the
+        last instruction that another agent needs is therefore enough. All that an agent needs of others was emitted
+        before, so no two wait for each other.
         """
         owner = [line // 4 for line in self.lines]
-        place, counts = [0] * len(self.code), [0] * self.cores
+        place, counts = [0] * len(self.code), [0] * self.agents
         rows: list[list[int]] = [[] for _ in self.counts]
         for number, core in enumerate(owner):
             place[number] = counts[core]
             counts[core] += 1
             rows[self.lines[number]].append(place[number])
         waits: dict[int, list[tuple[int, int]]] = {}
-        posts: list[set[int]] = [set() for _ in range(self.cores)]
-        seen = [[-1] * self.cores for _ in range(self.cores)]
-        for number, core in enumerate(owner if self.cores > 1 else ()):
+        posts: list[set[int]] = [set() for _ in range(self.agents)]
+        seen = [[-1] * self.agents for _ in range(self.agents)]
+        for number, core in enumerate(owner if self.agents > 1 else ()):
             for line in np.flatnonzero(self.needs[number]).tolist():
                 other, position = line // 4, rows[line][self.needs[number][line] - 1]
                 if other != core and position > seen[core][other]:
                     seen[core][other] = position
                     waits.setdefault(number, []).append((other, position))
         for found in waits.values():
-            latest = dict(sorted(found))  # by core the last position, which is the greatest
+            latest = dict(sorted(found))  # by agent the last position, which is the greatest
             found[:] = latest.items()
             for other, position in found:
                 posts[other].add(position)
         ranks = [{position: rank + 1 for rank, position in enumerate(sorted(one))} for one in posts]
-        code: list[list[Instruction]] = [[] for _ in range(self.cores)]
-        kernels: list[list[int]] = [[] for _ in range(self.cores)]
+        code: list[list[Instruction]] = [[] for _ in range(self.agents)]
+        kernels: list[list[int]] = [[] for _ in range(self.agents)]
         for number, core in enumerate(owner):
             mine, one, stream = code[core], self.code[number], _stream(self.lines[number]) % 3
             for other, position in waits.get(number, ()):
@@ -320,9 +320,10 @@ class Builder:
             if place[number] in posts[core]:
                 mine.append(make("post", on=stream, sem=core, line=len(mine) + 1))
             kernels[core] += [self.owners[number]] * (len(mine) - len(kernels[core]))
-        sections = {f"core{core}": tuple(one) for core, one in enumerate(code) if one}
+        names = self.machine.agents
+        sections = {name: tuple(one) for name, one in zip(names, code, strict=True) if one}
         return (Program(sections, tuple(buffers), constants, source), None,
-                {f"core{core}": tuple(one) for core, one in enumerate(kernels) if one})  # fmt: skip
+                {name: tuple(one) for name, one in zip(names, kernels, strict=True) if one})  # fmt: skip
 
     def _wanted(self, number: int, latest: list[list[int]]) -> list[tuple[int, int]]:
         """(stream, position in it) that an instruction waits for."""
