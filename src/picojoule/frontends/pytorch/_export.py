@@ -7,12 +7,13 @@ from typing import Any
 from picojoule.quantity import InputError
 from picojoule.workload import Graph, Role, Workload
 
-from ._archive import meta_tensor, module_classes, program_of, read_graph
+from ._archive import meta_tensor, module_classes, program_of, read_graph, stored_as
 from ._environment import random_state, reference_kernels
 from ._execute import Node, Program, Ref, Runner, Whole
 from ._inputs import tensor_leaves
-from ._parameters import declare, declare_input
+from ._parameters import declare, declare_input, note_tied
 from ._recorder import Recorder
+from ._store import layout_of, storage_key
 from ._torch import TorchTensor, torch
 from ._twin import on_meta
 
@@ -51,6 +52,7 @@ def _from_archive(path: Path, batch: int | None) -> Workload:
     graph = module["graph"]
     program = program_of(graph)
     inputs: list[Input] = []
+    stored, shared = stored_as(path), dict[Any, Any]()
     for name, spec in zip(program.inputs, module["signature"]["input_specs"], strict=True):
         (kind, given), *_ = spec.items()
         full = next((str(given[key]) for key in ("parameter_name", "buffer_name", "tensor_constant_name") if key in given),
@@ -59,7 +61,7 @@ def _from_archive(path: Path, batch: int | None) -> Workload:
             raise InputError(f"an input of kind {kind!r} is not read from a file", where=str(path), expected="tensors")
         value = meta_tensor(graph["tensor_values"][name], name) if name in graph["tensor_values"] \
             else given.get("value", {}).get("as_int")  # fmt: skip
-        inputs.append((name, kind, full, value))
+        inputs.append((name, kind, full, shared.setdefault(stored[full], value) if full in stored else value))
     classes = module_classes(graph)
     return _count(path.stem, program, inputs, classes, batch)
 
@@ -69,9 +71,13 @@ def _from_program(exported: Any, batch: int | None) -> Workload:
     values = {node.name: node.meta.get("val") for node in exported.graph.nodes if node.op == "placeholder"}
     kinds = {InputKind.PARAMETER: "parameter", InputKind.BUFFER: "buffer", InputKind.CONSTANT_TENSOR: "tensor_constant"}
     inputs: list[Input] = []
+    shared: dict[Any, Any] = {}  # one tensor to each place in memory: a tied parameter has two names and one place
     for spec in exported.graph_signature.input_specs:
         value = values.get(spec.arg.name)
         meta = _concrete(value) if isinstance(value, torch.Tensor) else getattr(spec.arg, "value", value)
+        held = exported.state_dict.get(spec.target)
+        if isinstance(held, torch.Tensor):
+            meta = shared.setdefault((storage_key(held), *layout_of(held)), meta)
         inputs.append((spec.arg.name, kinds.get(spec.kind, "user_input"), spec.target or spec.arg.name, meta))
     classes: dict[str, str] = {}
     program = _program(exported.graph_module, classes)
@@ -128,7 +134,7 @@ def _count(
     graph = Graph(name, batch=batch or samples)
     recorder = Recorder(graph)
     recorder.everything_on_meta = True
-    values = []
+    values, tied = [], []
     for name_, kind, full, given in inputs:
         value = given
         if kind == "user_input" and isinstance(value, torch.Tensor):
@@ -139,7 +145,10 @@ def _count(
             if kind == "parameter" and value.is_floating_point():
                 value.requires_grad_()  # as in a live module: the kernels of a product depend on it
             declare(recorder.store, full, value, _role(kind, full, classes))
+        elif kind == "parameter" and isinstance(value, torch.Tensor):
+            tied.append((full, recorder.store.root(value).tensor.name))
         values.append(value)
+    note_tied(graph, tied)
     try:
         with torch.no_grad(), random_state(), reference_kernels():
             results = Runner(recorder).run(program, values)
