@@ -85,7 +85,9 @@ def _multiply(call: Call) -> Work:
     """A product of two complex numbers is four and two additions; of a complex and a real one two."""
     if not call.out.is_complex():
         return Work.of(muls=call.n)
-    both = all(isinstance(x, complex) or (hasattr(x, "is_complex") and x.is_complex()) for x in (call["self"], call["other"]))
+    both = all(
+        isinstance(x, complex) or (hasattr(x, "is_complex") and x.is_complex()) for x in (call["self"], call["other"])
+    )
     return Work.of(muls=4, adds=2) * call.n if both else Work.of(muls=2) * call.n
 
 

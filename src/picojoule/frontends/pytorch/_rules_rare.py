@@ -63,6 +63,13 @@ def _cdist_backward(call: Call) -> Work:
     return Work.of(macs=pairs * width, muls=pairs * width, adds=2 * pairs * width - points, div=pairs)
 
 
+def _triangular(call: Call) -> Work:
+    """Substitution: row i of n takes i products for each right-hand side, and a division unless its diagonal is 1."""
+    n, columns = int(call["self"].shape[-1]), call.n
+    macs = columns * (n - 1) // 2  # the mean of 0 … n - 1 rows, for each value of the `columns`
+    return Work.of(macs=macs, muls=macs, adds=macs, div=0 if call.get("unitriangular", False) else columns)
+
+
 def _renorm(call: Call) -> Work:
     """The norm of every row that is looked up, and its scaling: a bound, for rows within the limit are left."""
     width = int(call["self"].shape[-1])
@@ -138,12 +145,13 @@ def _enter() -> None:
     add_rule("_embedding_bag_per_sample_weights_backward", "gather", _bag_weights_backward)
     add_rule("grid_sampler_2d_backward grid_sampler_3d_backward", "interpolate", _grid_backward)
     add_rule("_cdist_backward", "matmul", _cdist_backward)
+    add_rule("linalg_solve_triangular", "matmul", _triangular)
     add_rule("embedding_renorm renorm", "norm", _renorm, over_input, inplace=True)
     add_rule("dist", "reduce", _distance, over_input)
     add_rule("multi_margin_loss multi_margin_loss_backward", "reduce", _margin, over_input)
     add_rule("index_reduce", "gather", _reduced("source"), inplace=True)
     add_rule("segment_reduce", "reduce", _reduced("data"), over_input)
-    add_rule("masked_scatter_backward _segment_reduce_backward", "move", lambda _: Work())
+    add_rule("masked_scatter_backward", "move", lambda _: Work())
     for rank in (2, 3):
         add_rule(f"fractional_max_pool{rank}d", "pool", _fractional_pool, over_input)
         add_rule(f"fractional_max_pool{rank}d_backward", "pool", _of_grad("grad_output"))
