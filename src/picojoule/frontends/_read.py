@@ -56,6 +56,10 @@ def read_model(
                          example="picojoule count resnet50")  # fmt: skip
     from .zoo import known, read_zoo
 
+    if path.is_dir() and not known(text):
+        raise InputError("this folder holds no config.json", where=text, expected="a file, or a folder with one",
+                         example="picojoule count net.onnx")  # fmt: skip
+
     if ":" in text and not known(text):
         from .pytorch import read_module, resolve
 

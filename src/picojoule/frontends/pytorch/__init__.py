@@ -1,7 +1,8 @@
 """PyTorch modules and exported programs to Workloads. PyTorch is imported at the first call, not before."""
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,8 +11,15 @@ from picojoule.workload import Workload
 
 
 def _part(name: str) -> Any:
-    try:
+    with _installed():
         return importlib.import_module(f"{__name__}.{name}")
+
+
+@contextmanager
+def _installed() -> Iterator[None]:
+    """Say so where PyTorch is not there."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
@@ -53,7 +61,8 @@ def resolve(spec: str) -> Any:
 
     A class or a function without arguments is called on PyTorch's meta device: no weights are made.
     """
-    return _part("_resolve").resolve(spec)
+    with _installed():
+        return _part("_resolve").resolve(spec)
 
 
 def register(name: str, rule: Callable[[Any], Any], *, kind: str = "other") -> None:

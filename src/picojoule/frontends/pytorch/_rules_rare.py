@@ -51,8 +51,8 @@ def _bag_weights_backward(call: Call) -> Work:
 def _grid_backward(call: Call) -> Work:
     """As forward for the input; along every axis of the grid once more, if the grid asks for a gradient."""
     grad = call["grad_output"]
-    rank = grad.dim() - 2
-    taps = {0: 2**rank, 2: 4**rank}.get(call["interpolation_mode"], 1)
+    rank = int(grad.dim()) - 2
+    taps: int = {0: 2**rank, 2: 4**rank}.get(call["interpolation_mode"], 1)
     passes = sum(many for many, wanted in zip((1, rank), call["output_mask"], strict=False) if wanted)
     return Work.of(muls=1, adds=1) * (int(grad.numel()) * taps * passes)
 

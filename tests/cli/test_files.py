@@ -1,0 +1,72 @@
+"""Files and folders that commands are given, or told to write: messages, nothing half-written."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper, save
+
+from picojoule.cli import main
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    """A product with its weights."""
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "net",
+                              [value("x", TensorProto.FLOAT, [2, 4])], [value("y", TensorProto.FLOAT, [2, 3])],
+                              [numpy_helper.from_array(np.zeros((4, 3), np.float32), "w")])  # fmt: skip
+    path = tmp_path / "网 络.onnx"
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def test_a_program_is_written_whole_or_not_at_all(
+    net: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Message: a folder in place of the file, and no file left beside it."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    before = sorted(tmp_path.iterdir())
+    assert main(["compile", str(net), "-o", str(folder)]) == 2
+    assert "cannot write the file" in capsys.readouterr().err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_folder_without_a_config_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Message: a folder is not looked for in the zoo, unless the zoo has its name."""
+    monkeypatch.chdir(tmp_path)
+    Path("weights").mkdir()
+    assert main(["count", "weights"]) == 2
+    assert "holds no config.json" in capsys.readouterr().err
+    Path("lenet5").mkdir()
+    assert main(["count", "lenet5"]) == 0
+
+
+def test_more_draws_than_memory_are_refused(net: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Message: how many are allowed, before any is drawn."""
+    assert main(["estimate", str(net), "--on", "h100", "--draws", "100000000000"]) == 2
+    assert "at most 100,000,000 draws" in capsys.readouterr().err
+
+
+def test_without_pytorch_an_object_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Message: a Python object needs PyTorch; where it is missing the command says so."""
+    import importlib
+    import sys
+
+    real = importlib.import_module
+
+    def absent(name: str, package: str | None = None) -> object:
+        if name == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+        return real(name, package)
+
+    for name in [n for n in sys.modules if n.startswith("picojoule.frontends.pytorch.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(importlib, "import_module", absent)
+    assert main(["count", "os.path:join"]) == 2
+    assert "PyTorch is not installed" in capsys.readouterr().err
