@@ -1,6 +1,11 @@
 """Files and folders that commands are given, or told to write: messages, nothing half-written."""
 
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,7 +61,6 @@ def test_without_pytorch_an_object_is_refused(
 ) -> None:
     """Message: a Python object needs PyTorch; where it is missing the command says so."""
     import importlib
-    import sys
 
     real = importlib.import_module
 
@@ -70,3 +74,37 @@ def test_without_pytorch_an_object_is_refused(
     monkeypatch.setattr(importlib, "import_module", absent)
     assert main(["count", "os.path:join"]) == 2
     assert "PyTorch is not installed" in capsys.readouterr().err
+
+
+def _run(command: list[str], **how: Any) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "picojoule", *command], check=False, text=True, stderr=subprocess.PIPE,
+                          **how)  # fmt: skip
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "gbk", "cp1252"])
+def test_terminals_of_other_encodings(encoding: str) -> None:
+    """Message: a terminal without µ and bars gets question marks in their place, and every number."""
+    found = _run(["estimate", "lenet5", "--on", "h100"], stdout=subprocess.PIPE, encoding=encoding,
+                 env={**os.environ, "PYTHONIOENCODING": encoding})  # fmt: skip
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "h100-sxm" in found.stdout
+    assert "?" in found.stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_full_disk_is_said(form: list[str]) -> None:
+    """Message: results that cannot be written are an error of one line, not a page of Python."""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        found = _run(["estimate", "lenet5", "--on", "h100", *form], stdout=full)
+    assert found.returncode == 2
+    assert found.stderr.startswith("error: cannot write the results")
+    assert "Traceback" not in found.stderr
+
+
+def test_columns_of_the_library_do_not_touch(capsys: pytest.CaptureFixture[str]) -> None:
+    """By hand: a unit is followed by a blank on every line, and no line is longer than 80 columns."""
+    assert main(["hardware", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert not [line for line in lines if re.search(r"[BWs]\d", line[21:])]
+    assert max(map(len, lines)) <= 80
