@@ -108,3 +108,31 @@ def test_columns_of_the_library_do_not_touch(capsys: pytest.CaptureFixture[str])
     lines = capsys.readouterr().out.splitlines()
     assert not [line for line in lines if re.search(r"[BWs]\d", line[21:])]
     assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["calibrate", "--gpu", "--json"], "takes no threads"),
+        (["calibrate", "--threads", "-1"], "-1 threads"),
+        (["check", "net.onnx", "--on", "h100", "--threads", "1000000"], "1000000 threads"),
+    ],
+)
+def test_measuring_says_what_it_takes(command: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Message: nothing is measured with threads that are not there."""
+    assert main(command) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_calibrating_the_gpu_writes_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Equality: the command writes the file of what was measured, named after it; without a GPU it says so."""
+    from picojoule import meters
+
+    monkeypatch.setattr(meters, "calibrate_gpu", lambda *, anyway: ("measured", anyway))
+    monkeypatch.setattr(meters, "gpu_yaml", lambda found, *, name, like: f"name: {name} {found} {like}\n")
+    assert main(["calibrate", "--gpu", "--anyway", "-o", str(tmp_path / "mine.yaml")]) == 0
+    assert (tmp_path / "mine.yaml").read_text() == "name: mine ('measured', True) None\n"
+    assert main(["calibrate", "--gpu"]) == 0
+    assert capsys.readouterr().out.startswith("name: gpu-here ")

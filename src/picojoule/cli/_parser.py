@@ -325,6 +325,7 @@ def _fill_measure(p: argparse.ArgumentParser) -> None:
 
 def _fill_calibrate(p: argparse.ArgumentParser) -> None:
     p.add_argument("-o", "--output", metavar="FILE", help="write a hardware file: here.yaml")
+    p.add_argument("--gpu", action="store_true", help="the GPU by PyTorch, not the processor")
     p.add_argument("--like", metavar="DEVICE", help="take energies per action from this machine of the library")
     p.add_argument("--threads", type=int, default=0, metavar="N", help="threads; 0 (default) for all")
     p.add_argument("--anyway", action="store_true", help="also on a machine that others disturb")
