@@ -50,9 +50,14 @@ def read_module(
     return made
 
 
-def read_exported(source: str | Path | Any, *, batch: int | None = None) -> Workload:
-    """The Workload of a torch.export.ExportedProgram, or of a .pt2 file, whose graph is read without unpickling."""
-    made: Workload = _part("_export").read_exported(source, batch=batch)
+def read_exported(
+    source: str | Path | Any, *, batch: int | None = None, phase: Literal["infer", "train"] = "infer"
+) -> Workload:
+    """The Workload of a torch.export.ExportedProgram, or of a .pt2 file, whose graph is read without unpickling.
+
+    phase "train": the graph forward, in the mode it was exported in, and backward of the sum of its outputs.
+    """
+    made: Workload = _part("_export").read_exported(source, batch=batch, phase=phase)
     return made
 
 

@@ -1,17 +1,18 @@
 """Exported programs: objects of torch.export, and the .pt2 files it saves."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from picojoule.quantity import InputError
 from picojoule.workload import Graph, Role, Workload
 
-from ._archive import meta_tensor, module_classes, program_of, read_graph, stored_as
+from ._archive import frozen_of, meta_tensor, module_classes, program_of, read_graph, stored_as
 from ._environment import random_state, reference_kernels
 from ._execute import Node, Program, Ref, Runner, Whole
 from ._inputs import tensor_leaves
 from ._parameters import declare, declare_input, note_tied
+from ._read import Phase, backward, declared, name_gradients
 from ._recorder import Recorder
 from ._store import layout_of, storage_key
 from ._torch import TorchTensor, torch
@@ -21,10 +22,11 @@ Input = tuple[str, str, str, Any]  # name in the graph, kind, full name, value
 _PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt")
 
 
-def read_exported(source: Any, *, batch: int | None = None) -> Workload:
+def read_exported(source: Any, *, batch: int | None = None, phase: Phase = "infer") -> Workload:
     """The Workload of a torch.export.ExportedProgram, or of a .pt2 file, whose graph is read without unpickling.
 
     Sizes that were exported as dynamic are those of the example inputs; `batch` replaces the inputs' leading size.
+    phase "train": the graph forward, in the mode it was exported in, and backward of the sum of its outputs.
     """
     if isinstance(source, str | Path):
         path = Path(source)
@@ -35,19 +37,19 @@ def read_exported(source: Any, *, batch: int | None = None) -> Workload:
         if not path.is_file():
             raise InputError("no such file", where=str(path), expected="a .pt2 file of torch.export.save")
         try:
-            return _from_archive(path, batch)
+            return _from_archive(path, batch, phase)
         except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"its graph is not well formed: {type(error).__name__}: {error}", where=str(path),
                              expected="a file of torch.export.save") from None  # fmt: skip
     if isinstance(source, torch.export.ExportedProgram):
-        return _from_program(source, batch)
+        return _from_program(source, batch, phase)
     raise InputError(f"a {type(source).__name__} is no exported program", expected="an ExportedProgram or a .pt2 file",
                      example="read_exported(torch.export.export(net, args))")  # fmt: skip
 
 
-def _from_archive(path: Path, batch: int | None) -> Workload:
+def _from_archive(path: Path, batch: int | None, phase: Phase) -> Workload:
     module = read_graph(path)
     graph = module["graph"]
     program = program_of(graph)
@@ -63,10 +65,10 @@ def _from_archive(path: Path, batch: int | None) -> Workload:
             else given.get("value", {}).get("as_int")  # fmt: skip
         inputs.append((name, kind, full, shared.setdefault(stored[full], value) if full in stored else value))
     classes = module_classes(graph)
-    return _count(path.stem, program, inputs, classes, batch)
+    return _count(path.stem, program, inputs, classes, batch, phase, frozen_of(path))
 
 
-def _from_program(exported: Any, batch: int | None) -> Workload:
+def _from_program(exported: Any, batch: int | None, phase: Phase) -> Workload:
     InputKind = torch.export.graph_signature.InputKind
     values = {node.name: node.meta.get("val") for node in exported.graph.nodes if node.op == "placeholder"}
     kinds = {InputKind.PARAMETER: "parameter", InputKind.BUFFER: "buffer", InputKind.CONSTANT_TENSOR: "tensor_constant"}
@@ -81,7 +83,8 @@ def _from_program(exported: Any, batch: int | None) -> Workload:
         inputs.append((spec.arg.name, kinds.get(spec.kind, "user_input"), spec.target or spec.arg.name, meta))
     classes: dict[str, str] = {}
     program = _program(exported.graph_module, classes)
-    return _count("exported", program, inputs, classes, batch)
+    frozen = {name for name, held in exported.state_dict.items() if not held.requires_grad}
+    return _count("exported", program, inputs, classes, batch, phase, frozen)
 
 
 def _concrete(value: TorchTensor) -> TorchTensor:
@@ -125,9 +128,8 @@ def _constant(value: Any) -> Any:
     return on_meta(value) if isinstance(value, torch.Tensor) and value.dim() else value
 
 
-def _count(
-    name: str, program: Program, inputs: Sequence[Input], classes: Mapping[str, str], batch: int | None
-) -> Workload:
+def _count(name: str, program: Program, inputs: Sequence[Input], classes: Mapping[str, str], batch: int | None,
+           phase: Phase, frozen: Collection[str]) -> Workload:  # fmt: skip
     """Run the program on meta tensors and record it."""
     user = [value for _, kind, _, value in inputs if kind == "user_input" and isinstance(value, torch.Tensor)]
     samples = next((int(t.shape[0]) for t in user if t.dim()), 1)
@@ -142,16 +144,23 @@ def _count(
                 value = torch.empty((batch, *value.shape[1:]), dtype=value.dtype, device="meta")
             declare_input(graph, recorder.store, name_, value)
         elif isinstance(value, torch.Tensor) and not recorder.store.knows(value):
-            if kind == "parameter" and value.is_floating_point():
-                value.requires_grad_()  # as in a live module: the kernels of a product depend on it
+            if kind == "parameter" and (value.is_floating_point() or value.is_complex()):
+                # Without a backward pass all ask for one, as in a live module: the kernels of a product depend on it.
+                value.requires_grad_(phase == "infer" or full not in frozen)
             declare(recorder.store, full, value, _role(kind, full, classes))
         elif kind == "parameter" and isinstance(value, torch.Tensor):
             tied.append((full, recorder.store.root(value).tensor.name))
         values.append(value)
     note_tied(graph, tied)
     try:
-        with torch.no_grad(), random_state(), reference_kernels():
-            results = Runner(recorder).run(program, values)
+        train = phase == "train"
+        with torch.set_grad_enabled(train), random_state(), reference_kernels():
+            results = Runner(recorder, whole=not train).run(program, values)
+            if train:
+                with recorder:
+                    backward(results, recorder)
+                held = [v for (_, kind, _, _), v in zip(inputs, values, strict=True) if kind == "parameter"]
+                name_gradients(recorder, [(declared(recorder, v), v) for v in held])
     except InputError:
         raise
     except Exception as error:  # the graph may hold anything
