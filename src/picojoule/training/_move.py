@@ -98,6 +98,11 @@ def _sampled(call: Call) -> list[Draft]:
     return made
 
 
+def _hidden(call: Call) -> list[Draft]:
+    """Zeros where the mask hid what was read, the gradient elsewhere."""
+    return [moved(call, (0,), Work(), call.input(1))]
+
+
 def _scattered(call: Call) -> list[Draft]:
     """What was written over and what was written each take the gradient at their places."""
     return [moved(call, (place,), Work(), call.input(1)) for place in call.wanted if place != 1]
@@ -110,7 +115,7 @@ RULES: Final[dict[str, Rule]] = {
     **dict.fromkeys(["concat", "stack"], _parts),
     **dict.fromkeys(["embedding", "gather", "gather_elements", "gather_nd"], _gather),
     **dict.fromkeys(["topk", "sort"], _placed), **dict.fromkeys(["resize", "warp"], _resize),
-    "grid_sample": _sampled, "scatter": _scattered,
+    "grid_sample": _sampled, "scatter": _scattered, "masked_fill": _hidden,
     "mean": _mean, "reduce_sum": _sum, "reduce_max": _extreme, "reduce_min": _extreme,
     "reduce_l1": _scaled(1), "reduce_sum_square": _scaled(2), "reduce_l2": _scaled(1, div=1),
     "reduce_log_sum_exp": _scaled(1, exp=1), "reduce_prod": _scaled(1, div=1), "reduce_log_sum": _scaled(0, div=1),

@@ -11,6 +11,7 @@ import pytest
 from picojoule.frontends.huggingface import fit_line, read_config, read_known, resident_bytes
 from picojoule.frontends.zoo import _llama, read_zoo
 from picojoule.quantity import InputError
+from picojoule.training import training_step
 from picojoule.workload import Graph, Tensor, Workload
 
 Write = Callable[..., Path]
@@ -369,3 +370,23 @@ def test_zoo_models_that_generate_nothing() -> None:
         with pytest.raises(InputError, match=message):
             read_known(name, phase="decode", context=8)
     assert read_known("gpt2:eager", seq=8).operators == read_zoo("gpt2:eager", seq=8).operators
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"model_type": "mamba2", "hidden_size": 16, "num_hidden_layers": 3, "vocab_size": 50, "state_size": 8, "expand": 2,
+         "num_heads": 4, "head_dim": 8, "n_groups": 1, "chunk_size": 4},
+        {"model_type": "deepseek_v2", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "vocab_size": 50,
+         "num_attention_heads": 2, "q_lora_rank": 12, "kv_lora_rank": 16, "qk_nope_head_dim": 8, "qk_rope_head_dim": 4,
+         "v_head_dim": 12, "n_routed_experts": 8, "moe_intermediate_size": 16, "num_experts_per_tok": 2, "n_group": 2,
+         "topk_group": 1, "topk_method": "group_limited_greedy", "first_k_dense_replace": 1},
+        {"model_type": "gemma2", "hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4, "head_dim": 8,
+         "num_key_value_heads": 2, "num_hidden_layers": 2, "vocab_size": 50, "sliding_window": 3},
+    ],
+)  # fmt: skip
+def test_decoders_train_at_three_times_their_cost(config: dict[str, Any], write: Write) -> None:
+    """By hand: tables of words are trained, so both operands of every product ask for a gradient: 1 + 2, all counted."""
+    net = read_config(write(config), seq=9)
+    step = training_step(net)
+    assert (step.work.macs, step.uncounted) == (3 * net.work.macs, ())
