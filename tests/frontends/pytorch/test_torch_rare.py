@@ -64,11 +64,13 @@ class Modes(nn.Module):
 
 
 def test_bodies_of_exported_modes_are_counted() -> None:
-    """By hand: 3·(4·8 + 8·2) products, whether the modes are entered live or are graphs of an exported program."""
+    """By hand: 3·(4·8 + 8·2) products, and 3·8·2 for the weight that learns, live and as graphs of an exported program."""
     x = torch.zeros(3, 4)
-    exported = read_exported(torch.export.export(Modes().eval(), (x,)))
-    assert (exported.work.macs, exported.uncounted) == (144, ())
-    assert read_module(Modes(), (x,)).work.macs == 144
+    program = torch.export.export(Modes().eval(), (x,))
+    for phase, macs in (("infer", 144), ("train", 144 + 48)):
+        exported = read_exported(program, phase=phase)
+        assert (exported.work.macs, exported.uncounted) == (macs, ())
+        assert read_module(Modes(), (x,), phase=phase).work.macs == macs
 
 
 def test_flexible_attention_is_dense() -> None:

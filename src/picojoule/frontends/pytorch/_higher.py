@@ -28,7 +28,8 @@ def run_higher(recorder: Any, func: Any, args: Sequence[Any], kwargs: Mapping[st
         return _flexible(recorder, func, *args, **kwargs)
     place = next((i for i, a in enumerate(args) if _is_body(a)), None)
     if place is not None and name in _ONCE:
-        with recorder:
+        learns = torch.is_grad_enabled() and (name != "wrap_with_set_grad_enabled" or bool(args[0]))
+        with torch.set_grad_enabled(learns), recorder:
             return args[place](*(a for a in args[place + 1 :] if not isinstance(a, str) and not _is_body(a)))
     recorder.graph.uncounted.append((name, recorder.path or name))
     return func(*args, **kwargs)
