@@ -9,6 +9,7 @@ from picojoule.formats import load_hardware
 from picojoule.formats import read_hardware as _read_file
 from picojoule.frontends import read_model as _read_model
 from picojoule.frontends import read_object as _read_object
+from picojoule.frontends import traced as _traced
 from picojoule.hardware import Architecture, Technology
 from picojoule.levels import OBJECTIVES, Estimate, Objective, Search
 from picojoule.levels import estimate as _estimate
@@ -71,14 +72,29 @@ def read_model(
         net = x
     elif not isinstance(x, str | Path):
         # A live module is traced through its own backward pass; its update is added below like any other.
-        return _read_object(x, args, kwargs, batch=batch, inputs=inputs, phase=phase)
+        net = _read_object(x, args, kwargs, batch=batch, inputs=inputs, phase=phase)
+        return _updated(net, optimiser, recompute) if phase == "train" else net
     elif args or kwargs:
         raise InputError("args and kwargs belong to a model that is a Python object", where=str(x),
                          expected="shapes by name for a file", example="inputs={'x': (1, 3, 224, 224)}")  # fmt: skip
     else:
-        net = _read_model(x, batch=batch, seq=seq, inputs=inputs, phase="infer" if phase == "train" else phase,
-                          context=context, halved=halved)  # fmt: skip
+        step = phase == "train" and _traced(x)
+        net = _read_model(x, batch=batch, seq=seq, inputs=inputs, context=context, halved=halved,
+                          phase="infer" if phase == "train" and not step else phase)  # fmt: skip
+        if step:
+            return _updated(net, optimiser, recompute)
     return _trained(net, optimiser, recompute) if phase == "train" else net
+
+
+def _updated(net: Workload, optimiser: str, recompute: str) -> Workload:
+    """A recorded step and the update of what it trains."""
+    from picojoule.training import OptimiserName, add_update
+
+    if recompute != "none":
+        raise InputError(f"recompute {recompute!r} of a program that runs", where=net.name,
+                         expected="none: it says itself what it computes twice",
+                         example="torch.utils.checkpoint")  # fmt: skip
+    return add_update(net, cast(OptimiserName, optimiser))
 
 
 def _trained(net: Workload, optimiser: str, recompute: str) -> Workload:

@@ -130,5 +130,6 @@ def _write(path: str, content: bytes) -> None:
         part.write_bytes(content)
         part.replace(target)
     except OSError as fault:
+        part.unlink(missing_ok=True)
         raise InputError(f"cannot write {path}: {fault.strerror}", where="-o",
                          expected="a file in a folder that exists", example="-o net.pjx") from None  # fmt: skip

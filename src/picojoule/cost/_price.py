@@ -2,15 +2,18 @@
 
 import hashlib
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from picojoule.hardware import STATIC, Action, Technology
-from picojoule.quantity import Value
+from picojoule.quantity import InputError, Value
 
 from ._activity import Activity, Term
 from ._cost import Cost
+
+_MOST: Final = 10**8  # numbers drawn: 800 MB of each quantity
 
 
 def price(activities: Sequence[Activity], technology: Technology, *, draws: int = 1000, seed: int = 0) -> Cost:
@@ -19,6 +22,9 @@ def price(activities: Sequence[Activity], technology: Technology, *, draws: int 
     Prices are log-normal and drawn once per price, whatever action uses it. The stream of a price depends on its
     source value and `seed` alone, so two machines that share a price share its draws and their ratio stays honest.
     """
+    if draws * max(1, len(activities)) > _MOST:
+        raise InputError(f"{draws:,} draws of {len(activities):,} operators", where="draws",
+                         expected=f"at most {_MOST // max(1, len(activities)):,} draws", example="--draws 10000")  # fmt: skip
     actions = _actions(activities, technology)
     keys = {action: technology.key(action) for action in actions}
     prices = {action: technology.prices[keys[action]] for action in actions}

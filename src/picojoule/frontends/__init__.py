@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ._read import read_model as read_model
 from ._read import read_object as read_object
 from ._read import register_operator as register_operator
+from ._read import traced as traced
 
 if TYPE_CHECKING:
     from ._weights import StoredTensor

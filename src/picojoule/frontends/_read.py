@@ -27,7 +27,8 @@ def read_model(
     An ONNX file, a config.json or the folder that holds one, an exported program (.pt2), a Python object
     ("package.module:callable"), or a zoo name ("resnet50", "mlp:33-512-10"). `batch` and `seq` replace the model's own
     batch size and sequence length; `inputs` gives shapes by input name. `phase` is "infer", or "prefill" or "decode"
-    of a model that generates, the latter with `context` tokens in sight; `halved` counts only what a causal mask shows.
+    of a model that generates, the latter with `context` tokens in sight, or "train" of a model that is `traced`;
+    `halved` counts only what a causal mask shows.
     """
     text = str(source)
     path = source if isinstance(source, Path) else Path(text)
@@ -47,7 +48,7 @@ def read_model(
         from .pytorch import read_exported
 
         _teach_pytorch()
-        return read_exported(path, batch=batch)
+        return read_exported(path, batch=batch, phase="train" if phase == "train" else "infer")
     if suffix == ".onnx" or (suffix and path.is_file()):
         from .onnx import read_onnx
 
@@ -57,12 +58,24 @@ def read_model(
                          example="picojoule count resnet50")  # fmt: skip
     from .zoo import known, read_zoo
 
-    if ":" in text and not known(text):
-        from .pytorch import read_module, resolve
+    if path.is_dir() and not known(text):
+        raise InputError("this folder holds no config.json", where=text, expected="a file, or a folder with one",
+                         example="picojoule count net.onnx")  # fmt: skip
 
-        _teach_pytorch()
-        return read_module(resolve(text), batch=batch, inputs=shapes)
+    if ":" in text and not known(text):
+        from .pytorch import resolve
+
+        return read_object(resolve(text), (), None, batch=batch, inputs=shapes, phase=phase)
     return read_zoo(text, batch=batch, seq=seq, inputs=shapes)
+
+
+def traced(source: str | Path) -> bool:
+    """Whether a model is a program that runs: its training step is its own backward pass, recorded, not derived."""
+    from .zoo import known
+
+    text = str(source)
+    file = "/" in text or Path(text).suffix in (".onnx", ".json") or Path(text).exists()
+    return Path(text).suffix == ".pt2" or (":" in text and not file and not known(text))
 
 
 def read_object(model: Any, args: Sequence[Any] | Any, kwargs: Mapping[str, Any] | None, *, batch: int | None,
@@ -72,7 +85,7 @@ def read_object(model: Any, args: Sequence[Any] | Any, kwargs: Mapping[str, Any]
 
     _teach_pytorch()
     if type(model).__name__ == "ExportedProgram":
-        return read_exported(model, batch=batch)
+        return read_exported(model, batch=batch, phase="train" if phase == "train" else "infer")
     if not callable(model):
         raise InputError(f"cannot read a {type(model).__name__} as a model",
                          expected="a zoo name, a file, a torch module", example='pj.read_model("resnet50")')  # fmt: skip

@@ -56,7 +56,8 @@ def constrained(array: ProcessingArray, dataflow: Dataflow | None) -> Processing
     held = {role for store in inner for role in store.keeps}
     if missing := sorted(set(dataflow.keeps) - held):
         raise InputError(f"{dataflow.title} keeps {', '.join(missing)} in the elements, which hold {_listed(held)}",
-                         where=f"array below {array.below}", expected="another dataflow", example="--dataflow ws")  # fmt: skip
+                         where=f"array below {array.below}", expected="a dataflow that keeps no more than that",
+                         example="--dataflow nlr, which keeps nothing, or none")  # fmt: skip
     stores = (*array.stores[: _seat(array) + 1], *(_kept(store, dataflow) for store in inner))
     axes = tuple(
         Axis(axis.name, axis.size, dataflow.spread[min(index, len(dataflow.spread) - 1)])

@@ -120,8 +120,16 @@ def _buffer(row: str, where: str) -> Buffer:
 
 
 def write_program(program: Program, path: Path | str) -> None:
-    """Write a program file."""
-    Path(path).write_bytes(dump_program(program))
+    """Write a program file, whole or not at all. Raises InputError if it cannot be written."""
+    target = Path(path)
+    part = target.with_name(f".{target.name}.part")
+    try:
+        part.write_bytes(dump_program(program))
+        part.replace(target)
+    except OSError as fault:
+        part.unlink(missing_ok=True)
+        raise InputError(f"cannot write the file: {fault.strerror}", where=str(path),
+                         expected="a file in a folder that exists", example="net.pjx") from None  # fmt: skip
 
 
 def read_program(path: Path | str) -> Program:

@@ -111,7 +111,10 @@ def check(
 def _session(model: Path | str, threads: int) -> Any:
     if not Path(model).is_file():
         raise InputError(
-            "no such file", where=str(model), expected="an ONNX file", example="picojoule check model.onnx"
+            "no such file",
+            where=str(model),
+            expected="an ONNX file",
+            example="picojoule check model.onnx --on here.yaml",
         )
     try:
         return _ort.session(str(model), threads)

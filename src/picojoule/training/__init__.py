@@ -8,6 +8,7 @@ from ._memory import peak_memory as peak_memory
 from ._need import Frozen as Frozen
 from ._precision import Precision as Precision
 from ._recompute import Recompute as Recompute
+from ._step import add_update as add_update
 from ._step import training_step as training_step
 from ._studies import GanIteration as GanIteration
 from ._studies import gan_iteration as gan_iteration

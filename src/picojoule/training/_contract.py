@@ -58,6 +58,6 @@ def _einsum(call: Call) -> list[Draft]:
 _CONVOLUTIONS: Final = [f"conv{kind}{rank}d" for kind in ("", "_transpose") for rank in (1, 2, 3)]
 RULES: Final[dict[str, Rule]] = {
     **dict.fromkeys([*_CONVOLUTIONS, "linear", "gemm", "grouped_matmul"], _layer),
-    **dict.fromkeys(["matmul", "attention_scores", "attention_values", "state_output"], _pair),
+    **dict.fromkeys(["matmul", "attention_scores", "attention_values", "state_output", "chunk_product"], _pair),
     "einsum": _einsum,
 }

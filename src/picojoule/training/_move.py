@@ -87,13 +87,35 @@ def _resize(call: Call) -> list[Draft]:
     return [moved(call, (0,), Work.of(muls=call.operator.work.muls, adds=taps))]
 
 
+def _sampled(call: Call) -> list[Draft]:
+    """The image as any resampled one; the places along every axis once more, from the taps and the gradient."""
+    work, made = call.operator.work, []
+    if 0 in call.wanted:
+        made += _resize(call)
+    if 1 in call.wanted:
+        n = (len(call.out.shape) - 2) * work.muls
+        made.append(moved(call, (1,), Work.of(muls=n, adds=n), call.input(0), call.input(1)))
+    return made
+
+
+def _hidden(call: Call) -> list[Draft]:
+    """Zeros where the mask hid what was read, the gradient elsewhere."""
+    return [moved(call, (0,), Work(), call.input(1))]
+
+
+def _scattered(call: Call) -> list[Draft]:
+    """What was written over and what was written each take the gradient at their places."""
+    return [moved(call, (place,), Work(), call.input(1)) for place in call.wanted if place != 1]
+
+
 RULES: Final[dict[str, Rule]] = {
-    **dict.fromkeys(["copy", "transpose", "cast", "pad", "flip", "roll"], _mirrored),
+    **dict.fromkeys(["copy", "transpose", "cast", "pad", "flip", "roll", "depthtospace", "spacetodepth", "col2im"], _mirrored),
     **dict.fromkeys(["slice", "split", "crop", "select"], _slice),
     **dict.fromkeys(["repeat", "tile", "expand", "upsample_nearest"], _spread),
     **dict.fromkeys(["concat", "stack"], _parts),
     **dict.fromkeys(["embedding", "gather", "gather_elements", "gather_nd"], _gather),
-    **dict.fromkeys(["topk", "sort"], _placed), **dict.fromkeys(["resize", "warp", "grid_sample"], _resize),
+    **dict.fromkeys(["topk", "sort"], _placed), **dict.fromkeys(["resize", "warp"], _resize),
+    "grid_sample": _sampled, "scatter": _scattered, "masked_fill": _hidden,
     "mean": _mean, "reduce_sum": _sum, "reduce_max": _extreme, "reduce_min": _extreme,
     "reduce_l1": _scaled(1), "reduce_sum_square": _scaled(2), "reduce_l2": _scaled(1, div=1),
     "reduce_log_sum_exp": _scaled(1, exp=1), "reduce_prod": _scaled(1, div=1), "reduce_log_sum": _scaled(0, div=1),

@@ -13,7 +13,7 @@ RULES: Final[dict[str, Rule]] = {**_contract.RULES, **_pointwise.RULES, **_norm.
 _REACH: Final[dict[str, tuple[int, ...]]] = {
     **dict.fromkeys(["batch_norm", "batch_norm_train"], (0, 1, 2)),
     **dict.fromkeys(["embedding", "gather", "gather_elements", "gather_nd", "topk", "sort", "roi_pool"], (0,)),
-    **dict.fromkeys(["resize", "warp", "grid_sample", "dropout"], (0,)), "where": (1, 2), "grouped_matmul": (0, 1),
+    **dict.fromkeys(["resize", "warp", "dropout"], (0,)), "where": (1, 2), "grouped_matmul": (0, 1),
 }  # fmt: skip
 
 

@@ -65,6 +65,17 @@ def training_step(
     )  # fmt: skip
 
 
+def add_update(workload: Workload, optimiser: OptimiserName = "sgd") -> Workload:
+    """A recorded forward and backward pass, and the update of every parameter that has a gradient, NAME.grad."""
+    bare = replace(workload, operators=())
+    tape = Tape(bare, Need(bare, (), frozenset(), False), "", _matcher(()))
+    trained = [t for t in workload.parameters if f"{t.name}.grad" in workload.tensors]
+    add_updates(tape, trained, {t.name: f"{t.name}.grad" for t in trained}, optimiser, None, 2048)
+    note = f"one training step as the program runs it, update by {optimiser}"
+    return replace(workload, tensors=tape.tensors, operators=(*workload.operators, *tape.operators),
+                   notes=(*workload.notes, note))  # fmt: skip
+
+
 def _matcher(patterns: tuple[str, ...]) -> Callable[[str], bool]:
     if not patterns:
         return lambda _: False

@@ -11,7 +11,7 @@ import pytest
 from picojoule.frontends.huggingface import read_config, read_known
 from picojoule.frontends.zoo import _llama, read_zoo
 from picojoule.quantity import InputError
-from picojoule.training import peak_memory
+from picojoule.training import peak_memory, training_step
 from picojoule.workload import Graph, Tensor, Workload
 
 Write = Callable[..., Path]
@@ -84,6 +84,7 @@ def test_vision_transformer_is_the_zoo(write: Write) -> None:
         ({"model_type": "roberta", "architectures": ["RobertaForMaskedLM"], "vocab_size": 50265,
           "max_position_embeddings": 514, "type_vocab_size": 1}, 124_697_433),
         ({"model_type": "distilbert", "architectures": ["DistilBertForMaskedLM"]}, 66_985_530),
+        ({"model_type": "distilbert", "architectures": ["DistilBertForSequenceClassification"]}, 66_955_010),
         ({"model_type": "clip", "text_config": {}, "vision_config": {"patch_size": 32}}, 151_277_313),
         ({"model_type": "qwen2", "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28,
           "num_attention_heads": 28, "num_key_value_heads": 4, "vocab_size": 152064}, 7_615_616_512),
@@ -115,6 +116,28 @@ def test_vision_transformer_is_the_zoo(write: Write) -> None:
 def test_published_parameters(config: dict[str, Any], count: int, write: Write) -> None:
     """Published: parameters of the checkpoints on the Hugging Face hub, tied weights once."""
     assert parameters(read_config(write(config))) == count
+
+
+def test_heads_of_distilbert(write: Write) -> None:
+    """By hand: classes of a sequence from its first vector, of tokens from each: W² + W·classes, S·W·classes."""
+    size = {"model_type": "distilbert", "dim": 32, "hidden_dim": 64, "n_layers": 1, "n_heads": 2}
+    base = read_config(write({**size, "architectures": ["DistilBertModel"]}), seq=8)
+    for name, labels, more in (("SequenceClassification", 3, 32 * 32 + 32 * 3), ("TokenClassification", 5, 8 * 32 * 5),
+                               ("QuestionAnswering", 2, 8 * 32 * 2)):  # fmt: skip
+        net = read_config(write({**size, "architectures": [f"DistilBertFor{name}"], "num_labels": labels}), seq=8)
+        assert net.work.macs == base.work.macs + more
+        assert not any("not known" in note for note in net.notes)
+
+
+@pytest.mark.parametrize("family", ["gemma2", "gemma3_text", "qwen3"])
+def test_masks_of_layers_that_all_slide(family: str, write: Write) -> None:
+    """By hand: where layers are named by their sort both masks of S² are made, though every layer slides."""
+    config = {"model_type": family, "hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4, "head_dim": 8,
+              "num_key_value_heads": 2, "num_hidden_layers": 1, "vocab_size": 50, "sliding_window": 3,
+              "layer_types": ["sliding_attention"], "use_sliding_window": True}  # fmt: skip
+    net = read_config(write(config), seq=6, style="eager")
+    assert dict(net.work.special)["select"] == 2 * 6 * 6
+    assert dict(net.work.special)["cos"] == 6 * 8
 
 
 def test_published_macs(write: Write) -> None:
@@ -347,3 +370,23 @@ def test_zoo_models_that_generate_nothing() -> None:
         with pytest.raises(InputError, match=message):
             read_known(name, phase="decode", context=8)
     assert read_known("gpt2:eager", seq=8).operators == read_zoo("gpt2:eager", seq=8).operators
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"model_type": "mamba2", "hidden_size": 16, "num_hidden_layers": 3, "vocab_size": 50, "state_size": 8, "expand": 2,
+         "num_heads": 4, "head_dim": 8, "n_groups": 1, "chunk_size": 4},
+        {"model_type": "deepseek_v2", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "vocab_size": 50,
+         "num_attention_heads": 2, "q_lora_rank": 12, "kv_lora_rank": 16, "qk_nope_head_dim": 8, "qk_rope_head_dim": 4,
+         "v_head_dim": 12, "n_routed_experts": 8, "moe_intermediate_size": 16, "num_experts_per_tok": 2, "n_group": 2,
+         "topk_group": 1, "topk_method": "group_limited_greedy", "first_k_dense_replace": 1},
+        {"model_type": "gemma2", "hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4, "head_dim": 8,
+         "num_key_value_heads": 2, "num_hidden_layers": 2, "vocab_size": 50, "sliding_window": 3},
+    ],
+)  # fmt: skip
+def test_decoders_train_at_three_times_their_cost(config: dict[str, Any], write: Write) -> None:
+    """By hand: tables of words are trained, so both operands of every product ask for a gradient: 1 + 2, all counted."""
+    net = read_config(write(config), seq=9)
+    step = training_step(net)
+    assert (step.work.macs, step.uncounted) == (3 * net.work.macs, ())

@@ -157,3 +157,23 @@ def test_body_with_a_wrong_signature(tmp_path):
                   [scalar("m", 3, int), scalar("c", True, bool)])  # fmt: skip
     with pytest.raises(InputError, match="takes 1 inputs, 3 are given"):
         read(proto, tmp_path)
+
+
+@pytest.mark.parametrize(("trips", "rows"), [(3, 3), (None, 4)])
+def test_loop_that_grows_a_sequence(tmp_path, trips, rows):
+    """By hand: one row a trip, joined and multiplied by 16·16; where trips are unknown the file's own shape is taken."""
+    grow = body(
+        [node("SequenceInsert", ["s", "h"], ["t"]), node("Not", ["cin"], ["no"]),
+         node("Identity", ["cin" if trips else "no"], ["cout"])],
+        [info("it", (), INT64), info("cin", (), BOOL), helper.make_tensor_sequence_value_info("s", TensorProto.FLOAT, None)],
+        [info("cout", (), BOOL), helper.make_tensor_sequence_value_info("t", TensorProto.FLOAT, None)],
+    )  # fmt: skip
+    nodes = [node("SequenceEmpty", [], ["e"]), node("Loop", ["m" if trips else "", "c", "e"], ["all"], body=grow),
+             node("ConcatFromSequence", ["all"], ["x"], axis=0), node("MatMul", ["x", "w"], ["y"])]  # fmt: skip
+    stored = [scalar("c", True, bool), weight("w", 16, 16), *([scalar("m", trips, int)] if trips else [])]
+    proto = model(nodes, {"h": (1, 16)}, {"y": (rows, 16)}, stored)
+    proto.graph.value_info.append(info("x", (rows, 16)))
+    workload = read(proto, tmp_path)
+    assert workload.work.macs == rows * 256
+    assert [name for name, _ in workload.uncounted] == ([] if trips else ["ConcatFromSequence"])
+    assert not workload.warnings

@@ -19,6 +19,7 @@ def _fill_calibrate(p: argparse.ArgumentParser) -> None:
     p.add_argument("--threads", type=int, default=0, metavar="N", help="threads; 0 (default) for all")
     p.add_argument("--anyway", action="store_true", help="also on a machine that others disturb")
     p.add_argument("--json", action="store_true", help="print JSON")
+    p.add_argument("--gpu", action="store_true", help="the GPU by PyTorch, not the processor")
     p.set_defaults(run=lazy("calibrate", "_tools"))
 
 

@@ -62,15 +62,15 @@ def read_distilbert(fields: Fields, request: Request) -> Workload:
     request.no_decode()
     width, heads = fields.whole("dim", 768), fields.whole("n_heads", 12)
     fields.divides("n_heads", heads, "dim", width)
-    name, positions = architecture(fields), fields.whole("max_position_embeddings", 512)
+    positions = fields.whole("max_position_embeddings", 512)
+    head, outputs, notes = _bert_head(fields)
     size = _bert.Size(
         width, fields.layers("n_layers"), heads, fields.whole("hidden_dim", 3072), fields.whole("vocab_size", 30522),
-        positions, act=fields.choice("activation", _ACTS, "gelu"), head="none" if name.endswith("Model") else "words",
-        tied=fields.flag("tie_word_embeddings", True),
+        positions, act=fields.choice("activation", _ACTS, "gelu"), head="none" if head == "pooled" else head,
+        outputs=outputs, tied=fields.flag("tie_word_embeddings", True),
     )  # fmt: skip
     g, ids, run = request.text(128, positions)
-    if name and not name.endswith(("Model", "ForMaskedLM")):
-        g.notes.append(f"the head of {name} is not known here: counted with that of a masked-language model")
+    g.notes += notes
     _bert.distilbert_encoder(g, ids, size, run.style)
     return g.workload()
 

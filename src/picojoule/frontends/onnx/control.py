@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 _ENDLESS: Final = 2**31
+_LONGEST: Final = 10_000  # items of a sequence that a loop makes
 
 
 def constant(interpreter: Interpreter, call: Call) -> Sequence[Result]:
@@ -153,7 +154,18 @@ def loop(interpreter: Interpreter, call: Call) -> Sequence[Result]:
         if value.shape != end.shape and value.shape is not None and times > 1:
             g.notes.append(f"Loop '{call.label}': {info.name} changes its shape from trip to trip; the first trip's is "
                            "counted each time")  # fmt: skip
+    ends = [_grown(value, end, trip) for value, end in zip(carried, ends, strict=True)]
     return [*ends, *(_stacked(call, value, times, 0) for value in scans)]
+
+
+def _grown(value: Value, end: Value, trip: int | None) -> Value:
+    """A sequence that one trip made longer, after all trips; unknown where their number is."""
+    if value.items is None or end.items is None or len(end.items) == len(value.items) or trip == 1:
+        return end
+    more = end.items[len(value.items) :]
+    if trip is None or not more or len(more) * trip > _LONGEST:
+        return unknown(end.dtype)
+    return Value(None, end.dtype, items=[*value.items, *more * trip])
 
 
 def _trip(call: Call, graph: "GraphProto") -> tuple[int | None, bool]:

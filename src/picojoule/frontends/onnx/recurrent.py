@@ -36,20 +36,27 @@ def recurrent(call: Call) -> Sequence[Result]:
     lengths = call.numbers(4)
     run = min(steps, max(lengths)) if lengths else steps
     bias, peephole = call.optional(3), call.optional(7) if call.op == "LSTM" else None
-    y = None
+    runs = []
     flat = call.g.view(x, (steps * batch, width), stored=x.stored_elements)
     for _ in range(ways):
         in_bias = None if bias is None else ops.slice_view(call.g, bias, (rows,))
         own_bias = None if bias is None else ops.slice_view(call.g, bias, (rows,))
         holes = None if peephole is None else ops.slice_view(call.g, peephole, (3 * hidden,))
-        y = ops.recurrent(call.g, cell, flat, ops.slice_view(call.g, w, (rows, width)),
+        runs.append(ops.recurrent(call.g, cell, flat, ops.slice_view(call.g, w, (rows, width)),
                           ops.slice_view(call.g, r, (rows, hidden)), in_bias, own_bias, steps=run, batch=batch,
-                          activation=_activation(call), peephole=holes, name=call.label)  # fmt: skip
-    if y is None:
+                          activation=_activation(call), peephole=holes, name=call.label))  # fmt: skip
+    if not runs:
         raise InputError("W has no direction", expected="1 or 2 directions")
+    y = runs[0] if ways == 1 else _joined(call, runs, run)
     shape = (batch, steps, ways, hidden) if first else (steps, ways, batch, hidden)
     state = (batch, ways, hidden) if first else (ways, batch, hidden)
     return [_all(call, y, shape), _all(call, y, state), _all(call, y, state)]
+
+
+def _joined(call: Call, runs: Sequence[Tensor], steps: int) -> Tensor:
+    """The results of both directions side by side: a gradient of the whole reaches each of them."""
+    parts = [call.g.view(run, (steps, 1, *run.shape), stored=steps * run.elements) for run in runs]
+    return ops.concat(call.g, parts, 1, name=call.label)
 
 
 def _check(call: Call, x: Tensor, w: Tensor, r: Tensor, hidden: int) -> None:

@@ -1,7 +1,8 @@
 """PyTorch modules and exported programs to Workloads. PyTorch is imported at the first call, not before."""
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,8 +11,15 @@ from picojoule.workload import Workload
 
 
 def _part(name: str) -> Any:
-    try:
+    with _installed():
         return importlib.import_module(f"{__name__}.{name}")
+
+
+@contextmanager
+def _installed() -> Iterator[None]:
+    """Say so where PyTorch is not there."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
@@ -42,9 +50,14 @@ def read_module(
     return made
 
 
-def read_exported(source: str | Path | Any, *, batch: int | None = None) -> Workload:
-    """The Workload of a torch.export.ExportedProgram, or of a .pt2 file, whose graph is read without unpickling."""
-    made: Workload = _part("_export").read_exported(source, batch=batch)
+def read_exported(
+    source: str | Path | Any, *, batch: int | None = None, phase: Literal["infer", "train"] = "infer"
+) -> Workload:
+    """The Workload of a torch.export.ExportedProgram, or of a .pt2 file, whose graph is read without unpickling.
+
+    phase "train": the graph forward, in the mode it was exported in, and backward of the sum of its outputs.
+    """
+    made: Workload = _part("_export").read_exported(source, batch=batch, phase=phase)
     return made
 
 
@@ -53,7 +66,8 @@ def resolve(spec: str) -> Any:
 
     A class or a function without arguments is called on PyTorch's meta device: no weights are made.
     """
-    return _part("_resolve").resolve(spec)
+    with _installed():
+        return _part("_resolve").resolve(spec)
 
 
 def register(name: str, rule: Callable[[Any], Any], *, kind: str = "other") -> None:

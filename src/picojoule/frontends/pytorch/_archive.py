@@ -61,6 +61,30 @@ def read_graph(path: Path) -> Mapping[str, Any]:
     return data["graph_module"]  # type: ignore[no-any-return]
 
 
+def stored_as(path: Path) -> Mapping[str, tuple[str, str]]:
+    """Where each parameter of the archive is stored: file and layout. Tied parameters are stored as one."""
+    layout = ("sizes", "strides", "storage_offset", "dtype")
+    return {name: (str(entry["path_name"]), json.dumps([entry["tensor_meta"][key] for key in layout]))
+            for name, entry in _weights(path).items()}  # fmt: skip
+
+
+def frozen_of(path: Path) -> frozenset[str]:
+    """The parameters of the archive that take no gradient."""
+    return frozenset(
+        name for name, entry in _weights(path).items() if not entry["tensor_meta"].get("requires_grad", True)
+    )
+
+
+def _weights(path: Path) -> Mapping[str, Any]:
+    """What the archive says of its weights, by name; nothing if it is of an older form."""
+    with zipfile.ZipFile(path) as archive:
+        found = [i for i in archive.infolist() if i.filename.endswith("data/weights/model_weights_config.json")]
+        if len(found) != 1 or found[0].file_size > LIMIT:
+            return {}
+        with archive.open(found[0]) as file:
+            return json.loads(file.read(LIMIT + 1))["config"]  # type: ignore[no-any-return]
+
+
 def meta_tensor(value: Mapping[str, Any], name: str) -> Any:
     """A meta tensor as the archive describes it; a size that varies is the one it was exported with."""
     sizes, strides = ([_size(n, name) for n in value[key]] for key in ("sizes", "strides"))

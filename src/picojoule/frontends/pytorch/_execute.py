@@ -51,8 +51,9 @@ class Program:
 class Runner:
     """Runs Programs under a Recorder."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, *, whole: bool = True) -> None:
         self.recorder = recorder
+        self.whole = whole  # recurrent operators in closed form, which no gradient passes
 
     def run(self, program: Program, values: Sequence[Any]) -> Any:
         """What the program returns for `values`."""
@@ -72,7 +73,7 @@ class Runner:
             return run_higher(self.recorder, target, branches, kwargs)
         if isinstance(target, torch._ops.OpOverload):
             known = signature(target)
-            if known.name in WHOLE and target._overloadname == "input":
+            if self.whole and known.name in WHOLE and target._overloadname == "input":
                 return run_operator(
                     self.recorder, known.name, dict(zip(known.arguments, args, strict=False)) | dict(kwargs)
                 )

@@ -1,18 +1,20 @@
 """Exported programs: objects of torch.export, and the .pt2 files it saves."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from picojoule.quantity import InputError
 from picojoule.workload import Graph, Role, Workload
 
-from ._archive import meta_tensor, module_classes, program_of, read_graph
+from ._archive import frozen_of, meta_tensor, module_classes, program_of, read_graph, stored_as
 from ._environment import random_state, reference_kernels
 from ._execute import Node, Program, Ref, Runner, Whole
 from ._inputs import tensor_leaves
-from ._parameters import declare, declare_input
+from ._parameters import declare, declare_input, note_tied
+from ._read import Phase, backward, declared, name_gradients
 from ._recorder import Recorder
+from ._store import layout_of, storage_key
 from ._torch import TorchTensor, torch
 from ._twin import on_meta
 
@@ -20,10 +22,11 @@ Input = tuple[str, str, str, Any]  # name in the graph, kind, full name, value
 _PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".bin", ".ckpt")
 
 
-def read_exported(source: Any, *, batch: int | None = None) -> Workload:
+def read_exported(source: Any, *, batch: int | None = None, phase: Phase = "infer") -> Workload:
     """The Workload of a torch.export.ExportedProgram, or of a .pt2 file, whose graph is read without unpickling.
 
     Sizes that were exported as dynamic are those of the example inputs; `batch` replaces the inputs' leading size.
+    phase "train": the graph forward, in the mode it was exported in, and backward of the sum of its outputs.
     """
     if isinstance(source, str | Path):
         path = Path(source)
@@ -34,23 +37,24 @@ def read_exported(source: Any, *, batch: int | None = None) -> Workload:
         if not path.is_file():
             raise InputError("no such file", where=str(path), expected="a .pt2 file of torch.export.save")
         try:
-            return _from_archive(path, batch)
+            return _from_archive(path, batch, phase)
         except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
             if isinstance(error, InputError):
                 raise
             raise InputError(f"its graph is not well formed: {type(error).__name__}: {error}", where=str(path),
                              expected="a file of torch.export.save") from None  # fmt: skip
     if isinstance(source, torch.export.ExportedProgram):
-        return _from_program(source, batch)
+        return _from_program(source, batch, phase)
     raise InputError(f"a {type(source).__name__} is no exported program", expected="an ExportedProgram or a .pt2 file",
                      example="read_exported(torch.export.export(net, args))")  # fmt: skip
 
 
-def _from_archive(path: Path, batch: int | None) -> Workload:
+def _from_archive(path: Path, batch: int | None, phase: Phase) -> Workload:
     module = read_graph(path)
     graph = module["graph"]
     program = program_of(graph)
     inputs: list[Input] = []
+    stored, shared = stored_as(path), dict[Any, Any]()
     for name, spec in zip(program.inputs, module["signature"]["input_specs"], strict=True):
         (kind, given), *_ = spec.items()
         full = next((str(given[key]) for key in ("parameter_name", "buffer_name", "tensor_constant_name") if key in given),
@@ -59,23 +63,28 @@ def _from_archive(path: Path, batch: int | None) -> Workload:
             raise InputError(f"an input of kind {kind!r} is not read from a file", where=str(path), expected="tensors")
         value = meta_tensor(graph["tensor_values"][name], name) if name in graph["tensor_values"] \
             else given.get("value", {}).get("as_int")  # fmt: skip
-        inputs.append((name, kind, full, value))
+        inputs.append((name, kind, full, shared.setdefault(stored[full], value) if full in stored else value))
     classes = module_classes(graph)
-    return _count(path.stem, program, inputs, classes, batch)
+    return _count(path.stem, program, inputs, classes, batch, phase, frozen_of(path))
 
 
-def _from_program(exported: Any, batch: int | None) -> Workload:
+def _from_program(exported: Any, batch: int | None, phase: Phase) -> Workload:
     InputKind = torch.export.graph_signature.InputKind
     values = {node.name: node.meta.get("val") for node in exported.graph.nodes if node.op == "placeholder"}
     kinds = {InputKind.PARAMETER: "parameter", InputKind.BUFFER: "buffer", InputKind.CONSTANT_TENSOR: "tensor_constant"}
     inputs: list[Input] = []
+    shared: dict[Any, Any] = {}  # one tensor to each place in memory: a tied parameter has two names and one place
     for spec in exported.graph_signature.input_specs:
         value = values.get(spec.arg.name)
         meta = _concrete(value) if isinstance(value, torch.Tensor) else getattr(spec.arg, "value", value)
+        held = exported.state_dict.get(spec.target)
+        if isinstance(held, torch.Tensor):
+            meta = shared.setdefault((storage_key(held), *layout_of(held)), meta)
         inputs.append((spec.arg.name, kinds.get(spec.kind, "user_input"), spec.target or spec.arg.name, meta))
     classes: dict[str, str] = {}
     program = _program(exported.graph_module, classes)
-    return _count("exported", program, inputs, classes, batch)
+    frozen = {name for name, held in exported.state_dict.items() if not held.requires_grad}
+    return _count("exported", program, inputs, classes, batch, phase, frozen)
 
 
 def _concrete(value: TorchTensor) -> TorchTensor:
@@ -119,16 +128,15 @@ def _constant(value: Any) -> Any:
     return on_meta(value) if isinstance(value, torch.Tensor) and value.dim() else value
 
 
-def _count(
-    name: str, program: Program, inputs: Sequence[Input], classes: Mapping[str, str], batch: int | None
-) -> Workload:
+def _count(name: str, program: Program, inputs: Sequence[Input], classes: Mapping[str, str], batch: int | None,
+           phase: Phase, frozen: Collection[str]) -> Workload:  # fmt: skip
     """Run the program on meta tensors and record it."""
     user = [value for _, kind, _, value in inputs if kind == "user_input" and isinstance(value, torch.Tensor)]
     samples = next((int(t.shape[0]) for t in user if t.dim()), 1)
     graph = Graph(name, batch=batch or samples)
     recorder = Recorder(graph)
     recorder.everything_on_meta = True
-    values = []
+    values, tied = [], []
     for name_, kind, full, given in inputs:
         value = given
         if kind == "user_input" and isinstance(value, torch.Tensor):
@@ -136,13 +144,23 @@ def _count(
                 value = torch.empty((batch, *value.shape[1:]), dtype=value.dtype, device="meta")
             declare_input(graph, recorder.store, name_, value)
         elif isinstance(value, torch.Tensor) and not recorder.store.knows(value):
-            if kind == "parameter" and value.is_floating_point():
-                value.requires_grad_()  # as in a live module: the kernels of a product depend on it
+            if kind == "parameter" and (value.is_floating_point() or value.is_complex()):
+                # Without a backward pass all ask for one, as in a live module: the kernels of a product depend on it.
+                value.requires_grad_(phase == "infer" or full not in frozen)
             declare(recorder.store, full, value, _role(kind, full, classes))
+        elif kind == "parameter" and isinstance(value, torch.Tensor):
+            tied.append((full, recorder.store.root(value).tensor.name))
         values.append(value)
+    note_tied(graph, tied)
     try:
-        with torch.no_grad(), random_state(), reference_kernels():
-            results = Runner(recorder).run(program, values)
+        train = phase == "train"
+        with torch.set_grad_enabled(train), random_state(), reference_kernels():
+            results = Runner(recorder, whole=not train).run(program, values)
+            if train:
+                with recorder:
+                    backward(results, recorder)
+                held = [v for (_, kind, _, _), v in zip(inputs, values, strict=True) if kind == "parameter"]
+                name_gradients(recorder, [(declared(recorder, v), v) for v in held])
     except InputError:
         raise
     except Exception as error:  # the graph may hold anything

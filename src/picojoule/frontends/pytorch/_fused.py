@@ -6,7 +6,7 @@ from typing import Any, Final
 from ._torch import aten, torch
 
 
-def _math(q: Any, k: Any, v: Any, mask: Any, causal: bool, scale: Any, dropout: float) -> Any:
+def reference_attention(q: Any, k: Any, v: Any, mask: Any, causal: bool, scale: Any, dropout: float) -> Any:
     if q.shape[-3] != k.shape[-3]:  # heads that share keys
         k, v = (t.repeat_interleave(q.shape[-3] // t.shape[-3], -3) for t in (k, v))
     return aten._scaled_dot_product_attention_math(q, k, v, mask, dropout, causal, None, scale=scale)[0]
@@ -18,7 +18,9 @@ def _attention(recorder: Any, func: Any, args: Sequence[Any], kwargs: Mapping[st
     q, k, v = given["query"], given["key"], given["value"]
     mask = given.get("attn_mask", given.get("attn_bias"))
     with recorder:
-        y = _math(q, k, v, mask, given.get("is_causal", False), given.get("scale"), given.get("dropout_p", 0.0))
+        y = reference_attention(
+            q, k, v, mask, given.get("is_causal", False), given.get("scale"), given.get("dropout_p", 0.0)
+        )
     out = func(*args, **kwargs)
     recorder.store.alias(out[0], y)
     return out

@@ -1,29 +1,56 @@
 """Higher-order operators: branches and loops whose bodies are graphs."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from picojoule.workload import Work
 
+from ._fused import reference_attention
 from ._torch import torch
+
+_ONCE: Final = frozenset(
+    ["wrap", "tag_activation_checkpoint", "invoke_subgraph", "wrap_with_set_grad_enabled", "wrap_with_autocast",
+     "autograd_function_apply"]
+)  # fmt: skip
 
 
 def run_higher(recorder: Any, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """Count `cond` by its costliest branch, `while_loop` by one trip; what else there is runs as it is."""
+    """Count `cond` by its costliest branch, `while_loop` by one trip, attention as its parts; bodies that run once so.
+
+    What else there is runs as it is and is listed as uncounted.
+    """
     name = func.name() if callable(getattr(func, "name", None)) else str(func)
     if name == "cond":
         return _cond(recorder, *args, **kwargs)
     if name == "while_loop":
         return _while(recorder, *args, **kwargs)
-    inner = next((a for a in args if isinstance(a, torch.nn.Module)), None)
-    if inner is not None and name in ("wrap", "tag_activation_checkpoint", "invoke_subgraph", "wrap_with_set_grad_enabled",
-                                      "wrap_with_autocast", "autograd_function_apply"):  # fmt: skip
-        skip = args.index(inner) + 1
-        with recorder:
-            return inner(*(a for a in args[skip:] if not isinstance(a, str)))
+    if name == "flex_attention":
+        return _flexible(recorder, func, *args, **kwargs)
+    place = next((i for i, a in enumerate(args) if _is_body(a)), None)
+    if place is not None and name in _ONCE:
+        learns = torch.is_grad_enabled() and (name != "wrap_with_set_grad_enabled" or bool(args[0]))
+        with torch.set_grad_enabled(learns), recorder:
+            return args[place](*(a for a in args[place + 1 :] if not isinstance(a, str) and not _is_body(a)))
     recorder.graph.uncounted.append((name, recorder.path or name))
-    with recorder.unrecorded(), recorder:
-        return func(*args, **kwargs)
+    return func(*args, **kwargs)
+
+
+def _is_body(value: Any) -> bool:
+    """Whether an argument is a graph to run: a module, or a branch of an exported program."""
+    return callable(value) and not isinstance(value, torch.Tensor)
+
+
+def _flexible(
+    recorder: Any, func: Any, q: Any, k: Any, v: Any, modify: Any, blocks: Any, scale: Any, *rest: Any
+) -> Any:
+    """Attention whose scores a function of the user changes: all scores are computed, as by a dense mask."""
+    with recorder:
+        y = reference_attention(q, k, v, None, False, scale, 0.0)
+    recorder.graph.notes.append(f"flex_attention at {recorder.path or 'the top'}: every score is counted, hidden ones "
+                                "too; the function that changes scores is not")  # fmt: skip
+    out = func(q, k, v, modify, blocks, scale, *rest)
+    recorder.store.alias(out[0], y)
+    return out
 
 
 def _cost(work: Work) -> tuple[int, int]:

@@ -145,8 +145,14 @@ class Layers:
         return out
 
     def _state(self, path: str) -> list[int]:
-        """Identities of all attribute values of the layer: a run that changes one leaves a trace here."""
-        return [id(value) for part in self._modules[path].modules() for value in part.__dict__.values()]
+        """Identities of all attribute values of the layer and its classes: a run that changes one leaves a trace here."""
+        found = []
+        for part in self._modules[path].modules():
+            for value in (*part.__dict__.values(), *vars(type(part)).values()):
+                found.append(id(value))
+                if type(value) in (list, dict, set):
+                    found += map(id, value.values() if isinstance(value, dict) else value)
+        return found
 
 
 def _first_shape(module: Module) -> tuple[int, ...] | None:

@@ -36,10 +36,15 @@ def declare_module(store: Store, named: Sequence[tuple[str, Module]]) -> None:
         for name, buffer in owner._buffers.items():
             if buffer is not None and not store.knows(buffer):
                 declare(store, f"{path}.{name}" if path else name, buffer, "buffer")
+    note_tied(store.graph, tied)
+
+
+def note_tied(graph: Graph, tied: Sequence[tuple[str, str]]) -> None:
+    """Say which parameters are others under a second name."""
     if tied:
         pairs = ", ".join(f"{alias} = {owner}" for alias, owner in tied[:3])
         more = f" and {len(tied) - 3} more" if len(tied) > 3 else ""
-        store.graph.notes.append(f"tied parameters are counted once: {pairs}{more}")
+        graph.notes.append(f"tied parameters are counted once: {pairs}{more}")
 
 
 def declare(store: Store, name: str, t: TorchTensor, role: Role) -> None:
@@ -60,4 +65,4 @@ def declare_input(graph: Graph, store: Store, name: str, t: TorchTensor) -> Tens
     return tensor
 
 
-__all__ = ["declare", "declare_input", "declare_module", "role_of", "storage_key"]
+__all__ = ["declare", "declare_input", "declare_module", "note_tied", "role_of", "storage_key"]

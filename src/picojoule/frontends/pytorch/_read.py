@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from picojoule.quantity import InputError
-from picojoule.workload import Graph, Workload
+from picojoule.workload import Graph, Tensor, Workload
 
 from ._environment import no_collection, random_state, reference_kernels
 from ._inputs import batch_of, check_inputs, copied, from_shapes, named_leaves, rebatched, tensor_leaves
@@ -166,7 +166,25 @@ class _Run:
         with torch.enable_grad(), recorder:
             result = function(*args, **kwargs)
             backward(result, recorder)
+        name_gradients(recorder, [(declared(recorder, p), p) for _, part in self._parts for p in part._parameters.values()
+                                  if p is not None])  # fmt: skip
         return result
+
+
+def declared(recorder: Recorder, parameter: TorchTensor) -> str:
+    """The name of a parameter in the graph."""
+    return recorder.store.root(parameter).tensor.name
+
+
+def name_gradients(recorder: Recorder, parameters: Sequence[tuple[str, TorchTensor]]) -> None:
+    """Call the gradient of each parameter NAME.grad, as the update that follows asks for it."""
+    graph = recorder.graph
+    for name, parameter in parameters:
+        gradient, wanted = parameter.grad, f"{name}.grad"
+        if gradient is None or wanted in graph.tensors or not recorder.store.knows(gradient):
+            continue
+        made = recorder.store.root(gradient).tensor
+        graph.tensors[wanted] = Tensor(wanted, tuple(parameter.shape), made.dtype, made.role, made.root, made.stored)
 
 
 def backward(result: Any, recorder: Recorder) -> None:

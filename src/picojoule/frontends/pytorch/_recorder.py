@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from picojoule.workload import Graph, Work
 
-from . import _rules_contract, _rules_elementwise, _rules_move, _rules_rows
+from . import _rules_contract, _rules_elementwise, _rules_move, _rules_rare, _rules_rows
 from ._call import Call, Signature, signature, tensors_in
 from ._fused import FUSED, grouped_on_meta
 from ._higher import run_higher
@@ -21,7 +21,13 @@ from ._shapes import SELF
 from ._store import Store, dtype_text, layout_of, storage_key
 from ._torch import TorchTensor, torch
 
-RULES: Final = (_rules_contract, _rules_elementwise, _rules_move, _rules_rows)  # imported to fill the table
+RULES: Final = (
+    _rules_contract,
+    _rules_elementwise,
+    _rules_move,
+    _rules_rare,
+    _rules_rows,
+)  # imported to fill the table
 _UNREAD: Final = frozenset(["copy_", "fill_", "zero_"])  # they write their first argument and do not read it
 _SMALL: Final = 1 << 16  # constants up to this many elements keep their values, so that code may look at them
 _NONE: Final[dict[str, Any]] = {}
@@ -310,7 +316,7 @@ class Recorder(_Mode):  # type: ignore[misc]
 
     @staticmethod
     def _kind(call: Call, entry: Entry) -> str:
-        if entry.kind != "conv":
+        if entry.kind != "conv" or "weight" not in call:
             return entry.kind
         if call.get("transposed", False):
             return "conv_transpose"

@@ -16,8 +16,14 @@ def _axis(*names: str) -> list[Axis]:
     return [((name, 1),) for name in names]
 
 
+def _dot(call: Call, macs: int, outputs: int, bias: bool) -> Work:
+    """Dot products; of complex numbers each takes four products of reals and gives two sums."""
+    parts = 4 if call.out.is_complex() else 1
+    return dot_work(parts * macs, (2 if parts > 1 else 1) * outputs, bias)
+
+
 def _mm(call: Call) -> Work:
-    return dot_work(call.n * int(call["self"].shape[-1]), call.n, False)
+    return _dot(call, call.n * int(call["self"].shape[-1]), call.n, False)
 
 
 def _addmm(call: Call) -> Work:
@@ -25,7 +31,7 @@ def _addmm(call: Call) -> Work:
     first = next(name for name in ("mat1", "batch1", "mat", "vec1") if name in call)
     beta, alpha, n = call.get("beta", 1), call.get("alpha", 1), call.n
     scales = n * (alpha != 1) + n * (beta not in (0, 1))
-    return dot_work(n * int(call[first].shape[-1]), n, beta != 0) + Work.of(muls=scales)
+    return _dot(call, n * int(call[first].shape[-1]), n, beta != 0) + Work.of(muls=scales)
 
 
 def _mm_layout(call: Call, reads: Named) -> Pattern:
@@ -152,11 +158,11 @@ def _linear(call: Call) -> Work:
 
 
 def _matmul(call: Call) -> Work:
-    return dot_work(call.n * int(call["self"].shape[-1]), call.n, False)
+    return _dot(call, call.n * int(call["self"].shape[-1]), call.n, False)
 
 
 def _vectors(call: Call) -> Work:
-    return dot_work(int(call["self"].numel()), 1, False)
+    return _dot(call, int(call["self"].numel()), 1, False)
 
 
 def _addbmm(call: Call) -> Work:

@@ -20,7 +20,7 @@ _UNARY: Final = {
     "hardsigmoid": "hard_sigmoid", "hardswish": "hard_swish", "threshold": "threshold", "exp2": "exp",
 }  # fmt: skip
 _BINARY: Final = {
-    "mul": "mul", "maximum": "max", "minimum": "min", "fmax": "max", "fmin": "min", "remainder": "mod", "fmod": "mod",
+    "maximum": "max", "minimum": "min", "fmax": "max", "fmin": "min", "remainder": "mod", "fmod": "mod",
     "eq": "equal", "ne": "equal", "lt": "less", "le": "less", "gt": "greater", "ge": "greater",
     "logical_and": "logic", "logical_or": "logic", "logical_xor": "logic", "bitwise_and": "logic",
     "bitwise_or": "logic", "bitwise_xor": "logic", "bitwise_left_shift": "shift", "bitwise_right_shift": "shift",
@@ -76,8 +76,19 @@ def _each(work: Work) -> Rule:
 
 
 def _scaled(call: Call) -> Work:
-    """Additions and subtractions; `alpha` scales one side first."""
-    return Work.of(adds=call.n, muls=call.n if call.get("alpha", 1) != 1 else 0)
+    """Additions and subtractions; `alpha` scales one side first. Of complex numbers both parts."""
+    parts = 2 if call.out.is_complex() else 1
+    return Work.of(adds=call.n, muls=call.n if call.get("alpha", 1) != 1 else 0) * parts
+
+
+def _multiply(call: Call) -> Work:
+    """A product of two complex numbers is four and two additions; of a complex and a real one two."""
+    if not call.out.is_complex():
+        return Work.of(muls=call.n)
+    both = all(
+        isinstance(x, complex) or (hasattr(x, "is_complex") and x.is_complex()) for x in (call["self"], call["other"])
+    )
+    return Work.of(muls=4, adds=2) * call.n if both else Work.of(muls=2) * call.n
 
 
 def _divide(call: Call) -> Work:
@@ -123,6 +134,7 @@ def _enter() -> None:
         kind = "activation" if name in _ACTIVATIONS else "elementwise"
         add_rule(name, kind, _each(work), inplace=True)
     add_rule("add sub rsub", "elementwise", _scaled, inplace=True)
+    add_rule("mul", "elementwise", _multiply, inplace=True)
     add_rule("div true_divide", "elementwise", _divide, inplace=True)
     add_rule("pow", "elementwise", _power, inplace=True)
     add_rule("clamp clamp_min clamp_max clip", "elementwise", _clamp, inplace=True)

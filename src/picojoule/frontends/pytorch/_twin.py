@@ -171,7 +171,9 @@ class Twin:
             elif name == "_modules":
                 own[name] = {k: None if m is None else self._copy(m) for k, m in value.items()}
             elif isinstance(value, dict) and not value:
-                own[name] = type(value)() if type(value) in (dict, _Ordered) else copy.copy(value)
+                if id(value) not in memo:
+                    memo[id(value)] = type(value)() if type(value) in (dict, _Ordered) else copy.copy(value)
+                own[name] = memo[id(value)]
             elif isinstance(value, _ATOMS):
                 own[name] = value
             else:

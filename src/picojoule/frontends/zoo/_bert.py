@@ -167,8 +167,10 @@ def distilbert_encoder(g: Graph, ids: Tensor, size: Size, style: str) -> None:
         x = layer_norm(g, residual(g, x, of_places), name="LayerNorm")
     with g.scope(*base, "transformer"):
         x = repeat_layer(g, "layer", size.layers, x, lambda y: _distilbert_layer(g, y, size, style))
-    if size.head == "none":
-        g.output(x)
+    if size.head != "words":
+        if size.head == "sequence":
+            x = ops.unary(g, "relu", linear(g, _first(g, x), size.width, name="pre_classifier"))
+        g.output(_classes(g, x, size))
         return
     x = activate(g, linear(g, x, size.width, name="vocab_transform"), size.act, name="activation")
     x = layer_norm(g, x, name="vocab_layer_norm")

@@ -130,15 +130,17 @@ def _head(g: Graph, x: Tensor, ids: Tensor, size: Size, table: Tensor) -> Tensor
 def _layers(g: Graph, x: Tensor, size: Size, run: Run) -> Tensor:
     batch, rows, _ = x.shape
     places = arange(g, rows)
-    masks = causal(g, batch, rows, run, size.windows)
+    # Where layers differ by name the full mask is made too, though all of them may slide.
+    masks = causal(g, batch, rows, run, sorted({0, *size.windows}) if size.sliding else size.windows)
     if size.idle_mask and run.style != "kernel":
         causal_mask(g, batch, rows, run.seen(rows), 1, numbers=run.style == "eager")
     width = size.latent.turned if size.latent else size.rotary or size.head
     if size.latent and size.latent.turn == "complex":
         turns = {window: complex_rotations(g, places, width) for window in (0,)}
     elif size.gemma == 3:
-        made = rotations(g, places, width, kinds=("sliding_attention", "full_attention"))
-        turns = {size.window: made[0], 0: made[1]}
+        windows = size.windows[::-1] if size.window else (size.window, 0)  # a table for each kind of layer there is
+        made = rotations(g, places, width, kinds=tuple("sliding_attention" if w else "full_attention" for w in windows))
+        turns = dict(zip(windows, made, strict=True))
     else:
         turns = dict.fromkeys(size.windows, rotations(g, places, width, long=size.long, again=run.past > 0)[0])
     if size.latent and size.latent.turn == "pairs":

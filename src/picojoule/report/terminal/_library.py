@@ -36,13 +36,13 @@ _PEAKS = ("bfloat16", "float16", "int8", "int16", "float32")
 
 def hardware_table(rows: Sequence[HardwareLine], paint: Paint) -> str:
     """One line a machine: best 16-bit or 8-bit peak, bandwidth, memory, power limit, recalled fields."""
-    lines = [paint.dim(f"{'name':<21}{'kind':<5}{'peak':>21}{'bandwidth':>12}{'memory':>8}{'power':>7}  rec.")]
+    lines = [paint.dim(f"{'name':<21}{'kind':<5}{'peak':>20}{'bandwidth':>12}{'memory':>8}{'power':>8}  rec.")]
     for row in rows:
         dtype = next((d for d in _PEAKS if d in row.peak), next(iter(row.peak), ""))
         peak = f"{_si(row.peak[dtype], 'op/s')} {dtype}" if dtype else "unknown"
         lines.append(
-            f"{pad(plain(row.name, 20), 21)}{row.kind:<5}{peak:>21}{_si(row.bandwidth, 'B/s'):>12}"
-            f"{_si(row.size, 'B', 2):>8}{_si(row.max_power, 'W'):>7}{row.recalled:>5}"
+            f"{pad(plain(row.name, 20), 21)}{row.kind:<5}{peak:>20}{_si(row.bandwidth, 'B/s'):>12}"
+            f"{_si(row.size, 'B', 2):>8}{_si(row.max_power, 'W'):>8}{row.recalled:>5}"
         )
     lines.append(paint.dim(f"{len(rows)} machines. rec. = fields recalled. One: picojoule hardware show NAME"))
     return "\n".join(lines) + "\n"
