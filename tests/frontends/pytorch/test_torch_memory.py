@@ -69,7 +69,7 @@ def changed(layer: nn.Module, change: str, before: nn.Module) -> nn.Module:
         parametrize.register_parametrization(layer, "weight", Doubled())
     elif change == "own forward":
         layer.forward = torch.sigmoid
-    elif change == "tied" and plain and isinstance(before, nn.Linear):
+    elif change == "tied" and plain and isinstance(before, nn.Linear) and isinstance(before.weight, nn.Parameter):
         layer.weight = before.weight
     elif change == "frozen":
         layer.requires_grad_(False)
