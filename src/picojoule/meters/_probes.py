@@ -44,10 +44,10 @@ def probes() -> list[Probe]:
 
 
 def fetch_layers(last_cache: int) -> list[int]:
-    """Lengths of chains whose parameters fill next to nothing, a quarter, half, all and twice of the last cache."""
+    """Lengths of chains whose parameters fill next to nothing, and a quarter of the last cache to four times it."""
     one = FETCH_WIDTH * FETCH_WIDTH * FLOAT
     most = max(4, _LARGEST_CHAIN // one)
-    return sorted({1, *(min(most, max(2, round(share * last_cache / one))) for share in (0.25, 0.5, 1, 2))})
+    return sorted({1, *(min(most, max(2, round(share * last_cache / one))) for share in (0.25, 0.5, 1, 2, 4))})
 
 
 def fetch_chain(rows: int, layers: int) -> bytes:
