@@ -24,7 +24,7 @@ check: $(VENV)/check            ## format, lint, types, layers, tests: what a co
 bench: $(VENV)/bench            ## start-up, estimate and pricing speed beside peers, in one run
 	$(BIN)/python benchmarks/run.py
 	$(BIN)/python benchmarks/mapping.py
-	$(BIN)/python benchmarks/processor.py
+	PYTHONPATH=. $(BIN)/python benchmarks/processor.py
 	PYTHONPATH=. $(BIN)/python benchmarks/compiler.py
 	$(BIN)/python benchmarks/peers.py
 

@@ -136,3 +136,19 @@ def test_calibrating_the_gpu_writes_its_file(
     assert (tmp_path / "mine.yaml").read_text() == "name: mine ('measured', True) None\n"
     assert main(["calibrate", "--gpu"]) == 0
     assert capsys.readouterr().out.startswith("name: gpu-here ")
+
+
+def test_a_page_is_written_whole_or_not_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Message: a folder in place of the page, and no part of a page beside it."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    assert main(["estimate", "lenet5", "--on", "h100", "--html", str(folder)]) == 2
+    assert "cannot write" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("model", ["resnet50", "net.onnx"])
+def test_a_model_is_explained_on_a_machine(model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Message: without --on a model has no price, and the command that has is shown."""
+    assert main(["explain", model]) == 2
+    assert f"picojoule explain {model} --on h100" in capsys.readouterr().err

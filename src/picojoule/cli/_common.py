@@ -118,11 +118,12 @@ def write(option: str, name: str, text: str, example: str) -> None:
     if not target.parent.is_dir():
         raise InputError(f"no folder {str(target.parent)!r}", where=option, expected="a file in a folder that exists",
                          example=example)  # fmt: skip
+    part = target.with_name(f".{target.name}.part")
     try:
-        part = target.with_name(f".{target.name}.part")
         part.write_text(text, encoding="utf-8")
         part.replace(target)
     except OSError as fault:
+        part.unlink(missing_ok=True)
         raise InputError(f"cannot write {name}: {fault.strerror}", where=option,
                          expected="a file that can be written", example=example) from None  # fmt: skip
     sys.stderr.write(f"wrote {name} ({len(text.encode()) // 1000} kB)\n")

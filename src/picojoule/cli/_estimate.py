@@ -151,6 +151,9 @@ def explain(options: argparse.Namespace) -> int:
         else:
             sys.stdout.write(explain_estimate(result, terminal_paint(), references()))
         return talk([workload], False, [])
+    if _is_model(options.model):
+        raise InputError(f"a model, {options.model}, costs nothing until it runs somewhere", where="--on",
+                         expected="the machine that it runs on", example=f"picojoule explain {options.model} --on h100")  # fmt: skip
     machine, action = _machine_and_action(options.model)
     if action is None:
         sys.stdout.write(explain_device(machine.architecture, machine.technology, terminal_paint()))
@@ -159,6 +162,12 @@ def explain(options: argparse.Namespace) -> int:
             explain_price(machine.architecture, machine.technology, action, terminal_paint(), references())
         )
     return DONE
+
+
+def _is_model(text: str) -> bool:
+    from picojoule.frontends.zoo import known
+
+    return text.endswith((".onnx", ".json", ".pt2")) or known(text)
 
 
 def _machine_and_action(text: str) -> tuple[api.Hardware, tuple[str, str] | None]:
