@@ -153,7 +153,8 @@ def explain(options: argparse.Namespace) -> int:
         return talk([workload], False, [])
     if _is_model(options.model):
         raise InputError(f"a model, {options.model}, costs nothing until it runs somewhere", where="--on",
-                         expected="the machine that it runs on", example=f"picojoule explain {options.model} --on h100")  # fmt: skip
+                         expected="the machine that it runs on",
+                         example=f"picojoule explain {options.model} --on h100")  # fmt: skip
     machine, action = _machine_and_action(options.model)
     if action is None:
         sys.stdout.write(explain_device(machine.architecture, machine.technology, terminal_paint()))
