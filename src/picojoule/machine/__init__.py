@@ -9,6 +9,8 @@ from ._compile import Layer as Layer
 from ._compile import compile_layers as compile_layers
 from ._compile import reference as reference
 from ._decoder_drawing import DRAWINGS as DRAWINGS
+from ._encoding import decode as decode
+from ._encoding import encode as encode
 from ._engine import DeadlockError as DeadlockError
 from ._exercises import exercise_6_4 as exercise_6_4
 from ._exercises import exercise_6_7 as exercise_6_7
@@ -25,10 +27,8 @@ from ._exercises import exercise_product as exercise_product
 from ._greedy import greedy as greedy
 from ._isa import SPECS as SPECS
 from ._isa import Instruction as Instruction
-from ._isa import decode as decode
-from ._isa import encode as encode
-from ._isa import isa_markdown as isa_markdown
 from ._isa import make as make
+from ._isa_page import isa_markdown as isa_markdown
 from ._machine import Machine as Machine
 from ._machine import Rows as Rows
 from ._matmul import Times as Times

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from picojoule.quantity import InputError
 
-from ._isa import CUTS, SPECS, WORD, Instruction, Spec, decode, encode, unpack
+from ._encoding import CUTS, decode, encode, unpack
+from ._isa import SPECS, WORD, Instruction, Spec
 
 Words = NDArray[np.uint64]  # (instructions, 2), low half first
 Ints = NDArray[np.int64]

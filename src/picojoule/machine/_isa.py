@@ -343,7 +343,6 @@ _TABLE: Final = (
          meaning.fold, ("dst", "a")),
 )  # fmt: skip
 SPECS: Final = {spec.name: spec for spec in _TABLE}
-_OPCODES: Final = {(spec.opcode, bit): spec for spec in _TABLE for bit in (0, 1) if spec.variant in (None, bit)}
 
 
 def make(name: str, *, tokens: int = 0, line: int = 0, **given: int) -> Instruction:
@@ -357,11 +356,11 @@ def make(name: str, *, tokens: int = 0, line: int = 0, **given: int) -> Instruct
         value = given.pop(one.name, one.default)
         if value is None:
             raise InputError(
-                f"{name}: {one.name!r} is missing", where=where, expected=_bounds(one), example=_example(spec)
+                f"{name}: {one.name!r} is missing", where=where, expected=bounds(one), example=_example(spec)
             )
         if not one.fits(value):
             raise InputError(
-                f"{name}: {one.name} is {value}", where=where, expected=_bounds(one), example=_example(spec)
+                f"{name}: {one.name} is {value}", where=where, expected=bounds(one), example=_example(spec)
             )
         values[one.name] = value
     if given:
@@ -386,7 +385,7 @@ def _check_vec(values: Values, where: str) -> None:
         raise InputError(f"vec: b is {values['b']}", where=where, expected="an address below 2^24", example="b=4096")
 
 
-def _bounds(one: Field) -> str:
+def bounds(one: Field) -> str:
     if one.names:
         return f"one of {', '.join(one.names)}"
     return f"{one.least} to {one.top - 1}"
@@ -395,85 +394,3 @@ def _bounds(one: Field) -> str:
 def _example(spec: Spec) -> str:
     return " ".join([spec.name, *(f"{f.name}={f.names[0] if f.names else max(1, f.low)}" for f in spec.fields
                                   if f.default is None)])  # fmt: skip
-
-
-class Cut(NamedTuple):
-    """Where a field stands in the word."""
-
-    name: str
-    at: int
-    mask: int
-    sign: int  # twice the highest bit of a signed field, else 0
-    least: int
-    top: int
-
-
-def _cuts(spec: Spec) -> tuple[Cut, ...]:
-    """The fields of an entry, one after the other behind its head."""
-    found, at = [], spec.head
-    for one in spec.fields:
-        mask = (1 << one.bits) - 1
-        found.append(Cut(one.name, at, mask, (mask + 1) if one.signed else 0, one.least, one.top))
-        at += one.bits
-    return tuple(found)
-
-
-CUTS: Final = {spec.name: _cuts(spec) for spec in _TABLE}
-_USED: Final = {spec.name: spec.head + sum(one.bits for one in spec.fields) for spec in _TABLE}
-
-
-def encode(instruction: Instruction) -> int:
-    """The 128-bit word. Raises InputError for a value that its field cannot hold."""
-    name, values, spec = instruction.name, instruction.values, instruction.spec
-    word = spec.opcode | instruction.tokens << 4 | (spec.variant or 0) << 8
-    for cut in CUTS[name]:
-        value = values[cut.name]
-        if not cut.least <= value < cut.top:
-            make(name, tokens=instruction.tokens, line=instruction.line, **values)  # raises
-        word |= (value & cut.mask) << cut.at
-    if instruction.tokens >> 4:
-        make(name, tokens=instruction.tokens, line=instruction.line, **values)
-    return word
-
-
-def unpack(word: int, line: int = 0) -> Instruction:
-    """The instruction of a word that is known to be one."""
-    spec = _OPCODES[word & 15, word >> 8 & 1]
-    values = {}
-    for name, at, mask, sign, _, _ in CUTS[spec.name]:
-        value = word >> at & mask
-        values[name] = value - sign if value & sign >> 1 else value
-    return Instruction(spec.name, values, word >> 4 & 15, line)
-
-
-def decode(word: int, line: int = 0) -> Instruction:
-    """The instruction of a word. Raises InputError for a word that no instruction has."""
-    spec = _OPCODES.get((word & 15, word >> 8 & 1))
-    where = f"line {line}" if line else "instruction word"
-    if spec is None or not 0 <= word < 1 << 128:
-        raise InputError(f"no opcode {word & 15}", where=where, expected="a word that encode() wrote")
-    if word >> _USED[spec.name]:
-        raise InputError(f"{spec.name}: unused bits are set", where=where, expected="0 in every bit without a field")
-    found = unpack(word, line)
-    return make(spec.name, tokens=found.tokens, line=line, **found.values)
-
-
-def isa_markdown() -> str:
-    """The instruction set as a Markdown page, written from the table."""
-    lines = ["# Instruction set", "", *(__doc__ or "").strip().splitlines(), ""]
-    for spec in _TABLE:
-        shared = "" if spec.variant is None else f", bit 8 is {spec.variant}"
-        lines += [f"## `{spec.name}` (opcode {spec.opcode}{shared})", "", spec.doc, "", f"Cycles: {spec.takes}.", ""]
-        if spec.steps:
-            lines += [f"`step` moves: {', '.join(f'{s} by {x}' for s, x in zip(spec.steps, 'abc', strict=False))}.", ""]
-        if spec.fields:
-            lines += ["| bits | field | values | default |", "|---|---|---|---|"]
-        at = spec.head
-        for one in spec.fields:
-            default = "" if one.default is None else one.names[one.default] if one.names else str(one.default)
-            lines.append(
-                f"| {at}-{at + one.bits - 1} | {one.name} | {_bounds(one).removeprefix('one of ')} | {default} |"
-            )
-            at += one.bits
-        lines.append("")
-    return "\n".join(lines)
