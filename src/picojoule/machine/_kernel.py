@@ -7,13 +7,12 @@ their columns, and the places of `one`. `shape_of`, `start` (the first field tha
 (-1: nothing does), `look` (something happened to it), `line` (who stands at this place of the line for the bus).
 """
 
-from collections.abc import Callable
-from importlib import import_module
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ._jit import jit
 from ._layout import BUS, POST, WAIT
 
 Ints = NDArray[np.int64]
@@ -30,16 +29,6 @@ OWNER, LAST, IN_LINE, SYNCS, SETTLED, ACTIVE, ARBITRATION, PAGE, BANKS, ACTIVATE
 FIRST_COME: Final = 0
 FIXED: Final = 1
 
-numba: Final[Any] = import_module("numba")
-
-
-def _jit(function: Callable[..., object]) -> Any:
-    """Compiled, and kept on disk where there is a place for it."""
-    try:
-        return numba.njit(cache=True)(function)
-    except RuntimeError:  # no folder that can be written
-        return numba.njit(function)
-
 
 def _value(start: int, moves: Ints, row: int, column: int) -> int:
     """A field that steps move, in the present round; `start` if row is -1."""
@@ -54,7 +43,7 @@ def _value(start: int, moves: Ints, row: int, column: int) -> int:
     return int(found)
 
 
-value: Final[Any] = _jit(_value)
+value: Final[Any] = jit(_value)
 
 
 def _run(one: Ints, open_rows: Ints, first: int, size: int) -> int:
@@ -76,7 +65,7 @@ def _run(one: Ints, open_rows: Ints, first: int, size: int) -> int:
     return int(ticks)
 
 
-run: Final[Any] = _jit(_run)
+run: Final[Any] = jit(_run)
 
 
 def _opening_at(shapes: Ints, one: Ints, open_rows: Ints, shape: int, far: int) -> int:
@@ -91,7 +80,7 @@ def _opening_at(shapes: Ints, one: Ints, open_rows: Ints, shape: int, far: int) 
     return opening
 
 
-opening_at: Final[Any] = _jit(_opening_at)
+opening_at: Final[Any] = jit(_opening_at)
 
 
 def _next_in_line(line: Ints, one: Ints) -> int:
@@ -108,7 +97,7 @@ def _next_in_line(line: Ints, one: Ints) -> int:
     return int(best)
 
 
-next_in_line: Final[Any] = _jit(_next_in_line)
+next_in_line: Final[Any] = jit(_next_in_line)
 
 
 def _in_turn(line: Ints, one: Ints, s: int) -> bool:
@@ -128,7 +117,7 @@ def _in_turn(line: Ints, one: Ints, s: int) -> bool:
     return True
 
 
-in_turn: Final[Any] = _jit(_in_turn)
+in_turn: Final[Any] = jit(_in_turn)
 
 
 def _next_epoch(place: Ints, stop: Ints, look: Flags, agents: Ints, ends: Ints, one: Ints) -> bool:
@@ -157,7 +146,7 @@ def _next_epoch(place: Ints, stop: Ints, look: Flags, agents: Ints, ends: Ints, 
     return passed
 
 
-next_epoch: Final[Any] = _jit(_next_epoch)
+next_epoch: Final[Any] = jit(_next_epoch)
 
 
 def _walk(  # noqa: PLR0915 - one body, because handing arrays to helpers costs more than the work
@@ -243,4 +232,4 @@ def _walk(  # noqa: PLR0915 - one body, because handing arrays to helpers costs 
     return now if one[SYNCS] == 0 else -1 - now
 
 
-walk: Final[Any] = _jit(_walk)
+walk: Final[Any] = jit(_walk)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ._kernel import _jit, numba
+from ._jit import jit, numba
 
 Words = NDArray[np.uint64]
 Ints = NDArray[np.int64]
@@ -42,7 +42,7 @@ def _grown(kinds: Ids, keys: Words, first: Ints, spare: int) -> tuple[Ids, Words
     return larger, other, longer
 
 
-grown: Final[Any] = _jit(_grown)
+grown: Final[Any] = jit(_grown)
 
 
 def _group(words: Words, masks: Words) -> tuple[Ids, Ints]:
@@ -77,7 +77,7 @@ def _group(words: Words, masks: Words) -> tuple[Ids, Ints]:
     return of, first[:count].copy()
 
 
-group: Final[Any] = _jit(_group)
+group: Final[Any] = jit(_group)
 
 
 def _cut(low: Any, high: Any, first: int, bits: int) -> int:
@@ -104,7 +104,7 @@ def _addresses(words: Words, at: Ints, places: Ints, found: Ints) -> None:
             found[i, j] = cut(low, high, places[opcode, j, 0], bits) if bits else 0
 
 
-addresses: Final[Any] = _jit(_addresses)
+addresses: Final[Any] = jit(_addresses)
 
 
 def _outside(words: Words, at: Ints, shape_of: Ids, bounds: Ints, before: int) -> int:
@@ -122,7 +122,7 @@ def _outside(words: Words, at: Ints, shape_of: Ids, bounds: Ints, before: int) -
     return -1
 
 
-outside: Final[Any] = _jit(_outside)
+outside: Final[Any] = jit(_outside)
 
 
 def _split(order: Ids, shape_of: Ids, stream_of: Ids, streams: Ids, ends: Ints, times: Ints) -> tuple[int, int, int]:
@@ -150,4 +150,4 @@ def _split(order: Ids, shape_of: Ids, stream_of: Ids, streams: Ids, ends: Ints, 
     return io, move, compute
 
 
-split: Final[Any] = _jit(_split)
+split: Final[Any] = jit(_split)

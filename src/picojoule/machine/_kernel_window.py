@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from ._jit import jit
 from ._kernel import (
     AGENT_OF,
     BANKS,
@@ -27,7 +28,6 @@ from ._kernel import (
     Flags,
     Ids,
     Ints,
-    _jit,
     in_turn,
     next_epoch,
     opening_at,
@@ -59,7 +59,7 @@ def _overlaps(a: Ints, x: int, b: Ints, y: int) -> bool:
     return False
 
 
-overlaps: Final[Any] = _jit(_overlaps)
+overlaps: Final[Any] = jit(_overlaps)
 
 
 def _conflict(spans: Ints, entries: Ints, a: int, shape: int, here: int, other: int, there: int) -> bool:
@@ -81,7 +81,7 @@ def _conflict(spans: Ints, entries: Ints, a: int, shape: int, here: int, other: 
     return False
 
 
-conflict: Final[Any] = _jit(_conflict)
+conflict: Final[Any] = jit(_conflict)
 
 
 def _fill(order: Ids, shape_of: Ids, shapes: Ints, start: Ints, moved: Ids, moves: Ints, spans: Ints, rings: Ints,
@@ -112,7 +112,7 @@ def _fill(order: Ids, shape_of: Ids, shapes: Ints, start: Ints, moved: Ids, move
         rings[a, NEXT] += 1
 
 
-fill: Final[Any] = _jit(_fill)
+fill: Final[Any] = jit(_fill)
 
 
 def _oldest_free(order: Ids, shape_of: Ids, shapes: Ints, sems: Ints, rings: Ints, entries: Ints, s: int) -> int:
@@ -132,7 +132,7 @@ def _oldest_free(order: Ids, shape_of: Ids, shapes: Ints, sems: Ints, rings: Int
     return -1
 
 
-oldest_free: Final[Any] = _jit(_oldest_free)
+oldest_free: Final[Any] = jit(_oldest_free)
 
 
 def _finish(order: Ids, shape_of: Ids, shapes: Ints, place: Ints, agents: Ints, sems: Ints, one: Ints, rings: Ints,
@@ -157,7 +157,7 @@ def _finish(order: Ids, shape_of: Ids, shapes: Ints, place: Ints, agents: Ints, 
         one[SETTLED] = 1
 
 
-finish: Final[Any] = _jit(_finish)
+finish: Final[Any] = jit(_finish)
 
 
 def _walk_window(order: Ids, shape_of: Ids, shapes: Ints, start: Ints, moved: Ids, moves: Ints, spans: Ints, first: Ints,
@@ -216,4 +216,4 @@ def _walk_window(order: Ids, shape_of: Ids, shapes: Ints, start: Ints, moved: Id
     return now if one[SYNCS] == 0 else -1 - now
 
 
-walk_window: Final[Any] = _jit(_walk_window)
+walk_window: Final[Any] = jit(_walk_window)
