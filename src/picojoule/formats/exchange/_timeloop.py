@@ -107,7 +107,9 @@ class TimeloopFiles:
         """Joules by (level, role, action); None without an energy reference table."""
         if "ERT" not in self.sections:
             return None
-        return read_prices(self.sections["ERT"], self.components, tuple(_TENSORS), self.left_out, self.optimizations is not None)
+        return read_prices(
+            self.sections["ERT"], self.components, tuple(_TENSORS), self.left_out, self.optimizations is not None
+        )
 
     def bandwidths(self) -> dict[tuple[str, str], float]:
         """Words per cycle and instance by (level, read or write), where stated."""
@@ -182,11 +184,11 @@ class TimeloopFiles:
         """Ours and theirs."""
         named, nest = self.problem(), self.nest()
         printed = self.stats.printed(named.tensors, [stage.name for stage in nest.stages]) if self.stats else None
-        prices = self.prices()
+        prices, sparse = self.prices(), self.sparse(named)
         try:
             return replay_timeloop(
                 named.problem.name, nest, named.tensors, convention, printed, prices, sorted(self.left_out),
-                self.bandwidths(), self.sparse(named),
+                self.bandwidths(), sparse,
             )  # fmt: skip
         except ValueError as error:
             raise self._section("mapping").refusal(str(error), "a mapping that this convention counts") from None

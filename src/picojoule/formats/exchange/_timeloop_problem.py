@@ -73,9 +73,7 @@ def read_problem(node: Node, left_out: set[str]) -> NamedProblem:
     return _problem(node, title.text() if title else "problem", space, axes, outputs[0], densities)
 
 
-def _layer(
-    node: Node, shape: Node, instance: Node, left_out: set[str], densities: Node | None
-) -> NamedProblem:
+def _layer(node: Node, shape: Node, instance: Node, left_out: set[str], densities: Node | None) -> NamedProblem:
     """The shape that is only named."""
     if shape.text() not in ("cnn-layer", "cnn_layer"):
         raise shape.refusal(f"the shape {shape.text()!r} is not known", "cnn-layer, or a shape written out")

@@ -28,9 +28,7 @@ def targets_of(node: Node) -> list[Node]:
     return found.at_most(_MAXIMUM, "targets").items() if found is not None and found.value else []
 
 
-def read_sparse(
-    targets: list[Node], named: NamedProblem, components: list[Component], innermost: str | None
-) -> Sparse:
+def read_sparse(targets: list[Node], named: NamedProblem, components: list[Component], innermost: str | None) -> Sparse:
     """What changes the counts. Refused by name where that is not worked out here."""
     memories = {one.name: one for one in components[:-1] if one.kind == "storage"}
     roles = {tensor: role for role, tensor in named.tensors.items()}
@@ -42,7 +40,9 @@ def read_sparse(
         if name.text() not in memories:
             raise name.refusal(f"sparse optimizations at {name.text()!r}", f"a memory: {', '.join(memories)}")
         representation, actions = target.get("representation_format"), target.get("action_optimization")
-        for space in representation.need("data_spaces").at_most(_MAXIMUM, "data spaces").items() if representation else []:
+        for space in (
+            representation.need("data_spaces").at_most(_MAXIMUM, "data spaces").items() if representation else []
+        ):
             role, ranks = _representation(space, roles, named)
             formats[name.text(), role] = ranks
         for action in actions.at_most(_MAXIMUM, "optimizations").items() if actions else []:
@@ -100,7 +100,7 @@ def _representation(space: Node, roles: dict[str, str], named: NamedProblem) -> 
                 if dim.text() not in named.problem.dims:
                     raise dim.refusal(f"no dimension {dim.text()!r}", f"one of {', '.join(named.problem.dims)}")
             lists.append(tuple(each.words()))
-        ranks.append(Rank(known, tuple(lists)))  # type: ignore[arg-type]
+        ranks.append(Rank(known, tuple(lists)))
     if not ranks:
         raise space.need("ranks").refusal("a representation without ranks", "one rank and more")
     return _role(space.need("name"), roles), tuple(ranks)

@@ -15,6 +15,7 @@ from ._timeloop import timeloop_counters
 from ._zigzag import DIRECTIONS, Direction, Hold, Rules, Tensor, zigzag_accesses
 
 TIMELOOP = Convention("consecutive-overlap", "hull", "identical_tile")
+ZEROS = "Timeloop's sparse rules, actual accesses (not those gated or skipped)"
 ZIGZAG = Convention("refetch", "touched", "union")
 
 
@@ -91,7 +92,7 @@ def replay_timeloop(
             if sparse else _paced([(row, row.law) for row in rows], instances, bandwidths, nest.steps),
             printed.cycles if printed else None,
         ),
-        printed.total_j if printed else None, tuple(left_out),
+        printed.total_j if printed else None, tuple(left_out), ZEROS if sparse else None,
     )  # fmt: skip
 
 

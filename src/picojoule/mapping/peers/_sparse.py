@@ -6,11 +6,13 @@ dense nest, instance by instance:
 * A memory with a representation moves the share of the words that is not zero; what is saved is rounded down.
 * A read of the target is left out if every word that meets it, of any tensor of the condition, is zero: with chance
   p = 1 - product of (1 - chance that the tile of the condition is empty). At the innermost memory of the target the tile
-  is one word; with blocks, that many steps of the innermost loop. Sums round the reads left out up, all else down.
+  is one word for every instance that the read serves, and for the steps of the innermost loop that fill a block. Sums
+  round the reads left out up, all else down.
 * A gated read takes its turn at the port and no energy, a skipped one neither.
 * MACs whose operand was left out are not done; of those left, the ones of which no operand exists are not either.
 """
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -112,7 +114,9 @@ def _represented(
         found.actual |= {(name, role, action): count for action, count in each.items()}
         return
     if not ranks[-1].compresses:
-        raise ValueError(f"{name}: the innermost rank {ranks[-1].format} of {role} compresses nothing, that is not counted")
+        raise ValueError(
+            f"{name}: the innermost rank {ranks[-1].format} of {role} compresses nothing, that is not counted"
+        )
     words = tile_words(nest, operand, extents_of(loops_between(nest, operand, at, len(nest.stages))))
     parents = [i for i in nest.holders(role) if i < at]
     if parents and (nest.stages[parents[-1]].name, role) in sparse.formats and empty(d, words):
@@ -129,11 +133,9 @@ def _represented(
 
 def _left_out(found: SparseCounts, operand: Operand, output: bool, kind: Kind, name: str, chance: float) -> None:
     """Take the reads and updates of one memory that are gated or skipped from those that are left."""
-    counts, formats = (
-        (found.gated, found.formats_gated) if kind == "gating" else (found.skipped, found.formats_skipped)
-    )
+    counts, formats = (found.gated, found.formats_gated) if kind == "gating" else (found.skipped, found.formats_skipped)
     for action in ("read", "update"):
-        key: Key = (name, operand.role, action)  # type: ignore[assignment]
+        key: Key = (name, operand.role, action)
         exact = found.actual[key] * chance
         counts[key] = math.ceil(exact) if output and action == "read" else math.floor(exact)
         found.actual[key] -= counts[key]
@@ -148,7 +150,7 @@ def _left_out(found: SparseCounts, operand: Operand, output: bool, kind: Kind, n
 def _changed(found: SparseCounts, nest: Nest, sparse: Sparse, operand: Operand) -> None:
     """Words that are unpacked below a memory that keeps them packed, and sums that are packed for it."""
     role, holders = operand.role, nest.holders(operand.role)
-    for parent, child in zip(holders, holders[1:], strict=False):
+    for parent, child in itertools.pairwise(holders):
         above, below = nest.stages[parent].name, nest.stages[child].name
         if (below, role) in sparse.formats:
             if (above, role) not in sparse.formats:
@@ -169,14 +171,18 @@ def _chances(nest: Nest, sparse: Sparse) -> _Chances:
         holders = nest.holders(saving.target)
         above = [i for i in holders if i <= below]
         if not above or above[-1] != holders[-1]:
-            raise ValueError(f"{saving.kind} of {saving.target} at {saving.stage}, not its innermost memory, is not counted")
-        if any(loop.trip > 1 for stage in nest.stages[above[-1] :] for loop in stage.spatial):
-            raise ValueError(f"{saving.kind} of {saving.target} above an array, at {names[above[-1]]}, is not counted")
+            raise ValueError(
+                f"{saving.kind} of {saving.target} at {saving.stage}, not its innermost memory, is not counted"
+            )
+        if any(loop.trip > 1 for loop in nest.stages[-1].spatial):
+            raise ValueError(f"{saving.kind} of {saving.target} above an array of MACs, at {names[-1]}, is not counted")
         name = names[above[-1]]
         block = sparse.memories[name].block
         if block > 1 and sparse.innermost is None:
             raise ValueError(f"{saving.kind} at {name}, whose blocks have {block} words, without an innermost loop")
         steps = {sparse.innermost: block} if sparse.innermost is not None else {}
+        for loop in (loop for stage in nest.stages[above[-1] :] for loop in stage.spatial):
+            steps[loop.dim] = steps.get(loop.dim, 1) * loop.trip
         useful = 1.0
         for role in saving.conditions:
             useful *= 1 - empty(sparse.density(role), tile_words(nest, operands[role], steps))

@@ -38,9 +38,7 @@ def representation_j(
     return found
 
 
-def sparse_cycles(
-    nest: Nest, sparse: Sparse, counts: SparseCounts, bandwidths: Mapping[tuple[str, str], float]
-) -> int:
+def sparse_cycles(nest: Nest, sparse: Sparse, counts: SparseCounts, bandwidths: Mapping[tuple[str, str], float]) -> int:
     """Cycles: MACs done / MACs in use, or longer where a port is too narrow for the words, gated ones and metadata.
 
     In the order of operations of the tool, which rounds the product of a slowdown up.
