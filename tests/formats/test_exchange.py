@@ -111,6 +111,78 @@ def test_timeloop_stats(tmp_path):
     )
 
 
+DENSITY = "{densities: {Weights: {distribution: fixed_structured, density: 0.25}}, M: 4"
+SKIPPED = """sparse_optimizations:
+  targets:
+    - name: buffer
+      action_optimization:
+        - {type: skipping, options: [{target: Inputs, condition_on: [Weights]}]}
+        - {type: gating, options: [{target: Outputs, condition_on: [Weights]}]}
+"""
+
+
+def test_timeloop_densities(tmp_path):
+    """By hand: without optimizations zeros change no count and are named. A read serves 2 PEs: half are left out.
+
+    One weight in four is not zero, so both weights that meet an input are zero half of the time.
+    """
+    files = changed(tmp_path, TIME, "problem.yaml", ("{M: 4", DENSITY))
+    plain = replay_files(files).replay
+    assert counters(plain) == counters(replay_files(TIME).replay)
+    assert any("densities" in what for what in plain.left_out)
+    assert plain.zeros is None
+    sparse = tmp_path / "sparse.yaml"
+    sparse.write_text(SKIPPED)
+    found = replay_files([*files, sparse])
+    counts = counters(found.replay)
+    assert counts["buffer", "Inputs", "read"] == (24, 24)
+    assert counts["buffer", "Outputs", "read"] == (36, 36)
+    assert counts["buffer", "Outputs", "update"] == (48, 48)
+    assert counts["DRAM", "Inputs", "read"] == (48, 48)
+    assert found.replay.macs == 48
+    assert "zeros, in both: Timeloop's sparse rules" in found.text()
+    with pytest.raises(InputError, match="sparse optimizations are not searched"):
+        read_files([*files, sparse]).accelerator()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("name: buffer", "name: sofa", r"sparse.yaml:3: .*sparse optimizations at 'sofa'"),
+        ("type: gating", "type: spatial_skipping", r"'spatial_skipping' is not counted"),
+        ("target: Inputs", "target: Z", r"no data space 'Z'"),
+        ("condition_on: [Weights]}]}\n        - {type: gating", "condition_on: []}]}\n        - {type: gating", r"no condition"),
+        ("options: [{target: Inputs, condition_on: [Weights]}]", "options: []", r"0 options, of which the cheapest counts"),
+        ("action_optimization:", "compute_optimization:", r"'compute_optimization' is not read in a target"),
+        ("action_optimization:", "representation_format: {data_spaces: [{name: Weights, ranks: [{format: UB}]}]}\n"
+         "      action_optimization:", r"the format 'UB' of a rank is not counted"),
+        ("action_optimization:", "representation_format: {data_spaces: [{name: Weights, ranks: [{format: CP, "
+         "flattened_rankIDs: [[Z]]}]}]}\n      action_optimization:", r"no dimension 'Z'"),
+    ],
+)  # fmt: skip
+def test_sparse_messages(tmp_path, old, new, message):
+    """Message: what of sparse optimizations is not counted, by line and with what is expected."""
+    assert old in SKIPPED
+    (tmp_path / "sparse.yaml").write_text(SKIPPED.replace(old, new, 1))
+    files = changed(tmp_path, TIME, "problem.yaml", ("{M: 4", DENSITY))
+    with pytest.raises(InputError, match=message) as caught:
+        replay_files([*files, tmp_path / "sparse.yaml"])
+    assert caught.value.expected
+
+
+def test_density_messages(tmp_path):
+    """Message: distributions other than fixed structure, and tensors of zeros only, are refused where they count."""
+    (tmp_path / "sparse.yaml").write_text(SKIPPED)
+    for old, new, message in (
+        ("fixed_structured", "hypergeometric", "the distribution 'hypergeometric' of zeros is not counted"),
+        ("density: 0.25", "density: 0", "Weights is all zeros"), ("density: 0.25", "density: 2", "2 is out of range"),
+        ("Weights:", "Sofas:", "no data space 'Sofas'"), ("{distribution: fixed_structured, density: 0.25}", "0.25", "is no mapping"),
+    ):  # fmt: skip
+        files = changed(tmp_path, TIME, "problem.yaml", ("{M: 4", DENSITY.replace(old, new)))
+        with pytest.raises(InputError, match=message):
+            replay_files([*files, tmp_path / "sparse.yaml"])
+
+
 def test_zigzag_accesses():
     """By hand: port words of a small product; rounding, the first visit, the drain and the operand that stays are named."""
     found = counters(replay_files(ZIG).replay)
@@ -230,7 +302,7 @@ BROKEN = [
     (TIME, "problem.yaml", "[ [N] ]", "[ [Z] ]", r"problem.yaml:10: .*no dimension 'Z' in the shape"),
     (TIME, "problem.yaml", "read_write: True", "read_write: False", r"3 data spaces, 0 of them written"),
     (TIME, "problem.yaml", "N: 6", "N: 6.5", r"'6.5' is no whole number"),
-    (TIME, "problem.yaml", "{M: 4", "{densities: {Weights: 0.5}, M: 4", r"sparse tensors are not replayed"),
+    (TIME, "problem.yaml", "{M: 4", "{commonDensity: 0.5, M: 4", r"a density of all tensors is not read"),
     (TIME, "mapping.yaml", "N=3 K=2", "K=2", r"mapping.yaml:1: .*the factors of N multiply to 2, the problem has 6"),
     (TIME, "mapping.yaml", "N=3 K=2", "N=3 K=4", r"the factors of K multiply to 8, the problem has 4"),
     (TIME, "mapping.yaml", "N=3 K=2", "N=3 X=2", r"mapping.yaml:4: .*no dimension 'X' in the problem"),
@@ -285,7 +357,6 @@ def test_refused_by_name(tmp_path):
         replay_files([tmp_path / "none.yaml"])
     for text, message in (
         ("a: 1", "no file of Timeloop or ZigZag"), ("", "no file of Timeloop or ZigZag"),
-        ("sparse_optimizations: {targets: [{name: b}]}", "sparse optimizations are not replayed"),
         ("arch: {}", "before version 0.3"), ("mapping: {}\nsurprise: 1", "the section 'surprise' is not known"),
         ("problem: " + "[" * 100 + "]" * 100, "nested too deeply"), ("problem: &a [*a, *a]", "repeat themselves"),
         ("a: &a [1,1,1,1,1,1,1,1]\n" + "".join(f"{b}: &{b} [*{a},*{a},*{a},*{a},*{a},*{a},*{a},*{a}]\n"

@@ -6,6 +6,7 @@ Needs the recorded runs in the folder named by PICOJOULE_DATA; skips without the
 import gzip
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from picojoule.formats._yaml import Document
 from picojoule.formats.exchange import ZigZagFiles, read_files, replay_files
 from picojoule.formats.exchange._document import Node, yaml_node
 from picojoule.mapping import faults, traffic
-from picojoule.mapping.peers import TIMELOOP
+from picojoule.mapping.peers import TIMELOOP, sparse_counts, timeloop_counters
 from picojoule.quantity import InputError
 
 RUNS = Path(os.environ.get("PICOJOULE_DATA", "")) / "accelerators"
@@ -49,13 +50,13 @@ def replays():
 
 
 def test_timeloop_counters(replays):
-    """Peer: Timeloop's rules as written here give every counter of every dense run; only four old releases differ.
+    """Peer: Timeloop's rules as written here give every counter of every run, dense or sparse; only four old releases differ.
 
     Those fetch whole tiles; their inputs are the only counters that differ, and by that rule they are equal.
     """
     found, refused = replays
-    assert (len(found), len(refused)) == (70, 11)
-    assert all("sparse" in what for what in refused)
+    assert (len(found), refused) == (81, [])
+    assert sum(replay.zeros is not None for replay in found.values()) == 10
     rows = [(stats, row) for stats, replay in found.items() for row in replay.rows]
     assert all(row.theirs is not None for _, row in rows)
     different = [(stats, row) for stats, row in rows if row.law != row.theirs]
@@ -63,7 +64,7 @@ def test_timeloop_counters(replays):
     assert {stats.parent.name for stats, _ in different} == {
         "eyeriss_like", "simple_output_stationary", "ref-output", "intmac",
     }  # fmt: skip
-    assert (len(rows), len(different)) == (1050, 8)
+    assert (len(rows), len(different)) == (1148, 8)
 
 
 def test_our_counters(replays):
@@ -103,14 +104,71 @@ def test_timeloop_energy(replays):
             if (row.level, row.tensor) not in old:
                 assert abs(row.law_j - row.theirs_j) <= max(0.011e-12, 1e-6 * row.theirs_j), (replay.name, row)
                 checked += 1
-    assert checked > 630
+    assert checked > 700
 
 
 def test_timeloop_cycles(replays):
-    """Peer: the busiest port or the MACs, counted by Timeloop's rules, set the pace of every run; five wait for a port."""
+    """Peer: the busiest port or the MACs, by Timeloop's rules, set the pace of every run; six dense ones wait for a port."""
     found = replays[0].values()
     assert all(replay.cycles.law == replay.cycles.theirs for replay in found)
-    assert sum(replay.cycles.theirs > replay.steps for replay in found) == 5
+    assert sum(replay.cycles.theirs > replay.steps for replay in found if not replay.zeros) == 6
+
+
+COUNTED = re.compile(
+    r"(Actual|Gated|Skipped) scalar (format )?(reads|fills|updates) \(per-instance\)\s*(?::\s*(\d+))?\s*$"
+)
+ACTION = {"reads": "read", "fills": "write", "updates": "update"}
+
+
+def printed_counters(stats):
+    """Everything that a sparse run prints of its accesses: {(what, format?, level, tensor, action): count or ranks}."""
+    found, level, tensor, ranks = {}, "", "", None
+    for line in stats.read_text().split("Networks\n")[0].splitlines():
+        if head := re.match(r"=== (\S+) ===", line):
+            level, tensor = head[1], ""
+        elif space := re.match(r"    (\w+):\s*$", line):
+            tensor = space[1]
+        elif (count := COUNTED.match(line.strip())) and tensor:
+            key = (count[1], bool(count[2]), level, tensor, ACTION[count[3]])
+            ranks = None if count[4] else found.setdefault(key, [])
+            if count[4]:
+                found[key] = int(count[4])
+        elif (rank := re.search(r"Rank \d+ \(metadata, payload\): \((\d+),\s*(\d+)\)", line)) and ranks is not None:
+            ranks.insert(0, (int(rank[1]), int(rank[2])))
+        else:
+            ranks = None
+    return found
+
+
+def test_timeloop_zeros(replays):
+    """Peer: actual, gated and skipped accesses of words and of every rank of metadata, and the MACs, of every sparse run."""
+    checked = 0
+    for files in timeloop_files():
+        read = read_files(files)
+        named, nest = read.problem(), read.nest()
+        sparse = read.sparse(named)
+        if sparse is None:
+            continue
+        ours = sparse_counts(nest, sparse, timeloop_counters(nest))
+        copies = {stage.name: count for stage, count in zip(nest.stages, nest.instances, strict=True)}
+        roles = {tensor: role for role, tensor in named.tensors.items()}
+        words = {"Actual": ours.actual, "Gated": ours.gated, "Skipped": ours.skipped}
+        ranks = {"Actual": ours.formats, "Gated": ours.formats_gated, "Skipped": ours.formats_skipped}
+        for (what, metadata, level, tensor, action), count in printed_counters(files[0]).items():
+            key = (level, roles[tensor], action)
+            if metadata:
+                mine = ranks[what].get(key, ())
+                assert list(mine) == count or (count == 0 and not any(sum(pair) for pair in mine)), (
+                    files[0],
+                    what,
+                    key,
+                )
+            else:
+                assert words[what].get(key, 0) == count * copies[level], (files[0], what, key)
+            checked += 1
+        macs = re.search(r"Actual Computes \(total\)\s*: (\d+)", files[0].read_text())
+        assert ours.macs == int(macs[1]) == replays[0][files[0]].macs
+    assert checked == 666
 
 
 def test_timeloop_written_by_hand():
@@ -137,7 +195,7 @@ def test_timeloop_machines(replays):
         try:
             machine, mapping = read.accelerator(named), read.mapping()
         except InputError as error:
-            assert "a second array" in error.what
+            assert "a second array" in error.what or "sparse" in error.what
             continue
         assert faults(named.problem, machine, mapping, TIMELOOP) == (), files[0]
         moved = traffic(named.problem, machine, mapping, TIMELOOP)

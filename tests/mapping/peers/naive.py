@@ -5,7 +5,7 @@ import math
 
 
 class Box:
-    """An axis-aligned box with the direction of its last move."""
+    """An axis-aligned box."""
 
     def __init__(self, low, high):
         self.low, self.high = tuple(low), tuple(high)
@@ -15,20 +15,20 @@ class Box:
         return math.prod(h - b for b, h in zip(self.low, self.high, strict=True))
 
     def less(self, other):
-        """(this box without the other, direction): one axis may differ, else all of it stays."""
+        """This box without the other: one axis may differ, else all of it stays."""
         axes = [i for i in range(len(self.low)) if (self.low[i], self.high[i]) != (other.low[i], other.high[i])]
         if not axes:
-            return Box(self.low, self.low), None
+            return Box(self.low, self.low)
         if any(other.high[i] <= self.low[i] or other.low[i] >= self.high[i] for i in range(len(self.low))):
-            return self, None
+            return self
         if len(axes) > 1:
-            return self, None
+            return self
         i, low, high = axes[0], list(self.low), list(self.high)
         if other.low[i] < self.low[i]:
             low[i] = other.high[i]
-            return Box(low, high), (i, 1)
-        high[i] = other.low[i]
-        return Box(low, high), (i, -1)
+        else:
+            high[i] = other.low[i]
+        return Box(low, high)
 
 
 def walked(size, loops):
@@ -40,13 +40,12 @@ def walked(size, loops):
         last, state["last"] = state["last"], now
         if last is None:
             return now.size
-        part, way = now.less(last)
-        before = state["way"]
-        if before is None or way == before or (way is None and part.size == 0):
-            state["way"] = way
-            return part.size
-        state["way"] = None
-        return now.size
+        way, before = [b - a for a, b in zip(last.low, now.low, strict=True)], state["way"]
+        if any(way) and before is not None and way != before:
+            state["way"] = None
+            return now.size
+        state["way"] = way if any(way) else None
+        return now.less(last).size
 
     def run(depth, at, times):
         if depth == len(loops):

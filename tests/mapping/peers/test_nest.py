@@ -112,6 +112,16 @@ def test_walk_forgets_its_direction():
     assert sum(words((3,), visit.part) * visit.times for visit in visits((3,), loops)) == 12
 
 
+def test_walk_wants_the_same_move_again():
+    """By hand: a tile of 3 × 1 that jumps aside (all 3) and then steps back by 1 along its length fetches all 3 again.
+
+    The second move overlaps by 2 words; Timeloop gives no credit, for it is not the move before (its run 04.2.3).
+    """
+    loops = [(2, (0, 1)), (2, (-1, 1))]
+    assert sum(words((3, 1), visit.part) * visit.times for visit in visits((3, 1), loops)) == 4 * 3
+    assert sum(words((3, 1), visit.part) * visit.times for visit in visits((3, 1), [(2, (-1, 0))])) == 3 + 1
+
+
 def test_neighbour_ahead():
     """By hand: all tiles move one word on; only the PE whose neighbour stood one word ahead finds its word there."""
     step = Part("slab", (1,))

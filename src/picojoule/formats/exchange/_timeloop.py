@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Final
 
 from picojoule.mapping import Accelerator, Array, Convention, Level, Mapping, SpatialAxis, Weights
-from picojoule.mapping.peers import Nest, Prices, Replay, replay_timeloop
+from picojoule.mapping.peers import Nest, Prices, Replay, Sparse, replay_timeloop
 from picojoule.quantity import InputError
 
 from ._document import Node
 from ._machine import machine, mapping_of, weights_of
 from ._timeloop_architecture import Component, read_architecture
-from ._timeloop_mapping import read_mapping, roles_kept
+from ._timeloop_mapping import innermost_loop, read_mapping, roles_kept
 from ._timeloop_output import Stats, read_prices
 from ._timeloop_problem import NamedProblem, read_problem
+from ._timeloop_sparse import read_sparse, targets_of
 
 SECTIONS: Final = ("architecture", "problem", "mapping", "ERT")
 _UNUSED: Final = (
@@ -32,6 +33,7 @@ class TimeloopFiles:
 
     sections: dict[str, Node] = field(default_factory=dict)
     constraints: Node | None = None
+    optimizations: Node | None = None  # sparse ones, if there are any
     stats: Stats | None = None
     left_out: set[str] = field(default_factory=set)
     file: str = ""
@@ -43,9 +45,9 @@ class TimeloopFiles:
         self.file = self.file or node.document.file
         for key, child in node.mapping().pairs():
             if key == "sparse_optimizations":
-                targets = child.get("targets") if isinstance(child.value, dict) else child
-                if targets is not None and targets.value:
-                    raise child.refusal("sparse optimizations are not replayed", "a dense machine, without them")
+                if self.optimizations is not None and child.value != self.optimizations.value:
+                    raise child.refusal("a second sparse_optimizations", "each once")
+                self.optimizations = child if targets_of(child) else self.optimizations
             elif key in SECTIONS:
                 self._add(key, child, alone=len(node.keys) == 1)
             elif key in _UNUSED:
@@ -85,7 +87,17 @@ class TimeloopFiles:
 
     def problem(self) -> NamedProblem:
         """The problem with Timeloop's names."""
-        return read_problem(self._section("problem"), self.left_out)
+        named = read_problem(self._section("problem"), self.left_out)
+        if named.densities is not None and self.optimizations is None:
+            self.left_out.add("densities (without sparse_optimizations every word is counted)")
+        return named
+
+    def sparse(self, named: NamedProblem) -> Sparse | None:
+        """What zeros save; None without sparse optimizations."""
+        if self.optimizations is None:
+            return None
+        innermost = innermost_loop(self._section("mapping"), self.components, named)
+        return read_sparse(targets_of(self.optimizations), named, self.components, innermost)
 
     def nest(self) -> Nest:
         """The mapping as a nest, meshes as stages that keep nothing."""
@@ -95,7 +107,9 @@ class TimeloopFiles:
         """Joules by (level, role, action); None without an energy reference table."""
         if "ERT" not in self.sections:
             return None
-        return read_prices(self.sections["ERT"], self.components, tuple(_TENSORS), self.left_out)
+        return read_prices(
+            self.sections["ERT"], self.components, tuple(_TENSORS), self.left_out, self.optimizations is not None
+        )
 
     def bandwidths(self) -> dict[tuple[str, str], float]:
         """Words per cycle and instance by (level, read or write), where stated."""
@@ -112,6 +126,10 @@ class TimeloopFiles:
         Timeloop's capacities are words, of any width: all roles get the outermost level's word here, so that a tile
         fits where it fits there.
         """
+        if self.optimizations is not None:
+            raise self.optimizations.refusal(
+                "sparse optimizations are not searched", "a dense machine, without them (a replay counts them)"
+            )
         components, tensors = self.components, named.tensors if named else dict(_TENSORS)
         kept = roles_kept(components, self.constraints, tensors)
         bits = components[0].word_bits or 1
@@ -166,11 +184,11 @@ class TimeloopFiles:
         """Ours and theirs."""
         named, nest = self.problem(), self.nest()
         printed = self.stats.printed(named.tensors, [stage.name for stage in nest.stages]) if self.stats else None
-        prices = self.prices()
+        prices, sparse = self.prices(), self.sparse(named)
         try:
             return replay_timeloop(
                 named.problem.name, nest, named.tensors, convention, printed, prices, sorted(self.left_out),
-                self.bandwidths(),
+                self.bandwidths(), sparse,
             )  # fmt: skip
         except ValueError as error:
             raise self._section("mapping").refusal(str(error), "a mapping that this convention counts") from None

@@ -98,6 +98,16 @@ def read_mapping(node: Node, components: list[Component], problem: NamedProblem,
     return nest
 
 
+def innermost_loop(node: Node, components: list[Component], problem: NamedProblem) -> str | None:
+    """The dimension of the innermost loop, one of trip 1 too; None where the mapping does not say."""
+    known = [one.name for one in components[:-1]]
+    for entry in node.items():
+        inside = entry.need("type").text() == "temporal" and _target(entry.need("target", "name"), known) == known[-1]
+        if inside and entry.get("permutation") is not None:
+            return _permutation(entry, _factors(entry, problem), problem)[0]
+    return None
+
+
 def _entry(entry: Node, draft: _Draft, problem: NamedProblem, roles: dict[str, str]) -> None:
     kind = entry.need("type").text()
     if kind in _BYPASS:

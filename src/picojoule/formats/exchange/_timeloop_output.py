@@ -12,24 +12,37 @@ from ._timeloop_architecture import Component
 PICO = 1e-12
 _ACTIONS = ("read", "write", "update")
 _COMPUTES = ("compute", "mac_random", "mac", "multiply")
+_FORMAT = {"metadata_read": "read", "metadata_write": "write", "metadata_update": "update"}
+_CHANGE = {"decompression_count": "unpack", "compression_count": "pack"}
 _COUNTERS = {"reads": "read", "fills": "write", "updates": "update"}
 
 
-def read_prices(node: Node, components: list[Component], roles: tuple[str, ...], left_out: set[str]) -> Prices:
+def read_prices(
+    node: Node, components: list[Component], roles: tuple[str, ...], left_out: set[str], sparse: bool = False
+) -> Prices:
     """Joules per word and per MAC from an energy reference table: energy of an access / words of an access.
 
-    Energies that no counter here pays (leakage) go to `left_out`.
+    Energies that no counter here pays (leakage) go to `left_out`. With `sparse`, metadata and changes of representation
+    are paid too.
     """
     tables: dict[str, Node] = {}
     for table in node.need("tables").items():
         name = re.sub(r"\[[^\]]*\]$", "", table.need("name").text()).split(".")[-1]
         tables[name] = table
     access: dict[tuple[str, str, str], float] = {}
+    format_j: dict[tuple[str, str], float] = {}
+    change_j: dict[tuple[str, str], float] = {}
     for one in components[:-1]:
         if one.kind != "storage":
             continue
         energies = _actions(tables.get(one.name), one.name, node)
-        left_out |= {f"energy of {name}" for name in energies if name not in _ACTIONS}
+        paid = {**dict.fromkeys(_ACTIONS), **(_FORMAT | _CHANGE if sparse else {})}
+        left_out |= {f"energy of {name}" for name in energies if name not in paid}
+        if sparse and (idle := [name for name in energies if name.startswith(("gated", "skipped")) and energies[name]]):
+            raise tables[one.name].refusal(f"energy of {idle[0]} at {one.name} is not paid here", "0, or none")
+        if sparse:
+            format_j |= {(one.name, action): energies.get(name, 0.0) * PICO for name, action in _FORMAT.items()}
+            change_j |= {(one.name, action): energies.get(name, 0.0) * PICO for name, action in _CHANGE.items()}
         for action in _ACTIONS:
             stated = energies.get(action, energies.get("write") if action == "update" else None)
             if stated is None:
@@ -46,7 +59,8 @@ def read_prices(node: Node, components: list[Component], roles: tuple[str, ...],
     grouped = {
         one.name: max(1, one.instances // size) for one in memories if (size := one.whole("cluster_size") or 1) > 1
     }
-    return Prices(energies[used] * PICO, access, {one.name: one.block for one in memories}, grouped)
+    return Prices(energies[used] * PICO, access, {one.name: one.block for one in memories}, grouped,
+                  format_j, change_j)  # fmt: skip
 
 
 def _actions(table: Node | None, name: str, node: Node) -> dict[str, float]:

@@ -24,6 +24,8 @@ class NamedProblem:
     problem: Problem
     tensors: dict[str, str]  # by role: input, weight, output
     node: Node
+    order: tuple[str, ...] = ()  # roles as the file lists the tensors
+    densities: Node | None = None  # as written; they change nothing without optimizations
 
 
 def roles_of(names: list[str], output: str) -> dict[str, str]:
@@ -42,11 +44,13 @@ def read_problem(node: Node, left_out: set[str]) -> NamedProblem:
     for key, child in node.pairs():
         if instance is not node and key not in _PROBLEM_KEYS:
             raise child.refusal(f"{key!r} is not read in a problem", f"one of {', '.join(_PROBLEM_KEYS)}")
-    densities = instance.get("densities", "commonDensity")
-    if densities is not None and densities.value:
-        raise densities.refusal("sparse tensors are not replayed", "a dense problem, without densities")
+    if (common := instance.get("commonDensity")) is not None:
+        raise common.refusal("a density of all tensors is not read", "densities, tensor by tensor")
+    densities = instance.get("densities")
+    if densities is not None and not densities.value:
+        densities = None
     if not isinstance(shape.value, dict):
-        return _layer(node, shape, instance, left_out)
+        return _layer(node, shape, instance, left_out, densities)
     for key, child in shape.pairs():
         if key not in _SHAPE_KEYS:
             raise child.refusal(f"{key!r} is not read in a shape", f"one of {', '.join(_SHAPE_KEYS)}")
@@ -66,10 +70,10 @@ def read_problem(node: Node, left_out: set[str]) -> NamedProblem:
             "two data spaces that are read and one that is written (read_write: true)",
         )
     title = shape.get("name")
-    return _problem(node, title.text() if title else "problem", space, axes, outputs[0])
+    return _problem(node, title.text() if title else "problem", space, axes, outputs[0], densities)
 
 
-def _layer(node: Node, shape: Node, instance: Node, left_out: set[str]) -> NamedProblem:
+def _layer(node: Node, shape: Node, instance: Node, left_out: set[str], densities: Node | None) -> NamedProblem:
     """The shape that is only named."""
     if shape.text() not in ("cnn-layer", "cnn_layer"):
         raise shape.refusal(f"the shape {shape.text()!r} is not known", "cnn-layer, or a shape written out")
@@ -83,7 +87,7 @@ def _layer(node: Node, shape: Node, instance: Node, left_out: set[str]) -> Named
                for axis in listed]
         for name, listed in _CNN.items()
     }  # fmt: skip
-    return _problem(node, "cnn-layer", space, axes, "Outputs")
+    return _problem(node, "cnn-layer", space, axes, "Outputs", densities)
 
 
 def _coefficients(shape: Node, instance: Node) -> dict[str, int]:
@@ -141,11 +145,12 @@ def _term(node: Node, space: dict[str, int], coefficients: dict[str, int]) -> Te
 
 
 def _problem(
-    node: Node, name: str, space: dict[str, int], axes: dict[str, list[list[Term]]], output: str
+    node: Node, name: str, space: dict[str, int], axes: dict[str, list[list[Term]]], output: str, densities: Node | None
 ) -> NamedProblem:
     tensors = roles_of(list(axes), output)
     try:
         problem = contraction(name, space, {role: axes[tensor] for role, tensor in tensors.items()})
     except UnmappableError as error:
         raise node.refusal(str(error), "a contraction with windows of two dimensions") from None
-    return NamedProblem(problem, tensors, node)
+    roles = {tensor: role for role, tensor in tensors.items()}
+    return NamedProblem(problem, tensors, node, tuple(roles[tensor] for tensor in axes), densities)

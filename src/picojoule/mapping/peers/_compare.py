@@ -9,10 +9,13 @@ from .._convention import Convention
 from .._traffic import Action, Key
 from ._nest import Nest, nest_traffic
 from ._replay import Cycles, EnergyRow, Replay, Row
+from ._sparse import Sparse, SparseCounts, sparse_counts
+from ._sparse_cost import representation_j, sparse_cycles
 from ._timeloop import timeloop_counters
 from ._zigzag import DIRECTIONS, Direction, Hold, Rules, Tensor, zigzag_accesses
 
 TIMELOOP = Convention("consecutive-overlap", "hull", "identical_tile")
+ZEROS = "Timeloop's sparse rules, actual accesses (not those gated or skipped)"
 ZIGZAG = Convention("refetch", "touched", "union")
 
 
@@ -32,27 +35,36 @@ class Prices:
     """Joules of a MAC and of one counted access by (level, role, action or direction).
 
     `words` of a level: an access moves that many words at once, so the tool rounds up, instance by instance; ours
-    pays for the words that move. `clusters` of a level: so many groups of instances share every access.
+    pays for the words that move. `clusters` of a level: so many groups of instances share every access. `format_j`:
+    joules of an access to metadata by (level, action); `change_j`: of a word by (level, "unpack" or "pack").
     """
 
     mac_j: float
     access_j: Mapping[tuple[str, str, str], float]
     words: Mapping[str, int] = field(default_factory=dict)
     clusters: Mapping[str, int] = field(default_factory=dict)
+    format_j: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    change_j: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
 
 def replay_timeloop(
     name: str, nest: Nest, tensors: Mapping[str, str], convention: Convention | None = None,
     printed: Printed | None = None, prices: Prices | None = None, left_out: Sequence[str] = (),
-    bandwidths: Mapping[tuple[str, str], float] | None = None,
+    bandwidths: Mapping[tuple[str, str], float] | None = None, sparse: Sparse | None = None,
 ) -> Replay:  # fmt: skip
     """A Timeloop mapping, counter by counter; `tensors` are Timeloop's names by role.
 
-    `bandwidths` are words per cycle and instance of the ports (level, "read" or "write").
+    `bandwidths` are words per cycle and instance of the ports (level, "read" or "write"). With `sparse`, ours and theirs
+    are the dense counters less what zeros save by Timeloop's rules.
     """
     convention = convention or TIMELOOP
-    ours, law = nest_traffic(nest, convention), timeloop_counters(nest)
-    plain, whole = timeloop_counters(nest, links=False), nest_traffic(nest, replace(TIMELOOP, halo="refetch"))
+    bandwidths = bandwidths or {}
+    dense = (
+        nest_traffic(nest, convention), timeloop_counters(nest, links=False), timeloop_counters(nest),
+        nest_traffic(nest, replace(TIMELOOP, halo="refetch")),
+    )  # fmt: skip
+    saved = [sparse_counts(nest, sparse, counts) for counts in dense] if sparse else []
+    ours, plain, law, whole = (one.actual for one in saved) if saved else dense
     rows = []
     actions: tuple[Action, ...] = ("read", "write", "update")
     for stage in nest.stages:
@@ -70,13 +82,17 @@ def replay_timeloop(
     instances = dict(zip((stage.name for stage in nest.stages), nest.instances, strict=True))
     return Replay(
         "Timeloop", name, convention, "words", tuple(rows),
-        _energies(rows, keys, prices, printed, nest.problem.macs, instances), nest.problem.macs, nest.steps,
+        _sparse_energies(rows, keys, prices, printed, nest, sparse, saved)
+        if sparse else _energies(rows, keys, prices, printed, nest.problem.macs, instances),
+        saved[2].macs if saved else nest.problem.macs, nest.steps,
         Cycles(
-            _paced([(row, row.ours) for row in rows], instances, bandwidths or {}, nest.steps),
-            _paced([(row, row.law) for row in rows], instances, bandwidths or {}, nest.steps),
+            sparse_cycles(nest, sparse, saved[0], bandwidths)
+            if sparse else _paced([(row, row.ours) for row in rows], instances, bandwidths, nest.steps),
+            sparse_cycles(nest, sparse, saved[2], bandwidths)
+            if sparse else _paced([(row, row.law) for row in rows], instances, bandwidths, nest.steps),
             printed.cycles if printed else None,
         ),
-        printed.total_j if printed else None, tuple(left_out),
+        printed.total_j if printed else None, tuple(left_out), ZEROS if sparse else None,
     )  # fmt: skip
 
 
@@ -105,8 +121,8 @@ def _silent(printed: Printed | None, theirs: float | None) -> tuple[str, ...]:
 
 
 def _timeloop_reasons(
-    key: Key, ours: Mapping[Key, int], plain: Mapping[Key, int], law: Mapping[Key, int], whole: Mapping[Key, int],
-    theirs: float | None, meshed: bool,
+    key: Key, ours: Mapping[Key, float], plain: Mapping[Key, float], law: Mapping[Key, float],
+    whole: Mapping[Key, float], theirs: float | None, meshed: bool,
 ) -> tuple[str, ...]:  # fmt: skip
     """From ours to theirs: the walk, then the links; an older release fetches whole tiles."""
     against = law.get(key, 0) if theirs is None else theirs
@@ -120,9 +136,12 @@ def _timeloop_reasons(
 
 def _energies(
     rows: Sequence[Row], roles: Mapping[tuple[str, str], str], prices: Prices | None, printed: Printed | None, macs: int,
-    instances: Mapping[str, int] | None = None,
+    instances: Mapping[str, int] | None = None, blocks: Mapping[tuple[str, str], float] | None = None,
 ) -> tuple[EnergyRow, ...]:  # fmt: skip
-    """Counters times prices, the tool's in whole accesses; none without prices."""
+    """Counters times prices, the tool's in whole accesses; none without prices.
+
+    `blocks` by (level, role): accesses of a compressed tile / its words per access.
+    """
     if prices is None:
         return ()
     found = []
@@ -136,9 +155,29 @@ def _energies(
             ours += row.ours * price
             law += (math.ceil(row.law / copies / words) * copies * words if words > 1 else row.law) * price
         theirs = printed.energies_j.get((level, role)) if printed else None
-        found.append(EnergyRow(level, tensor, ours, law, theirs))
+        found.append(EnergyRow(level, tensor, ours, law * (blocks or {}).get((level, role), 1.0), theirs))
     mac_j = macs * prices.mac_j
     return (*found, EnergyRow("MACs", "", mac_j, mac_j, printed.mac_j if printed else None))
+
+
+def _sparse_energies(
+    rows: Sequence[Row], roles: Mapping[tuple[str, str], str], prices: Prices | None, printed: Printed | None, nest: Nest,
+    sparse: Sparse, saved: Sequence[SparseCounts],
+) -> tuple[EnergyRow, ...]:  # fmt: skip
+    """Those of the words that are left, and of their representations."""
+    if prices is None:
+        return ()
+    instances = dict(zip((stage.name for stage in nest.stages), nest.instances, strict=True))
+    found = _energies(rows, roles, prices, printed, saved[2].macs, instances, saved[2].blocks)
+    more = [representation_j(nest, sparse, saved[i], prices.format_j, prices.change_j) for i in (0, 2)]
+    told = []
+    for row in found:
+        key = (row.level, roles.get((row.level, row.tensor), ""))
+        copies = instances.get(row.level, 1)
+        share = min(copies, prices.clusters.get(row.level, copies)) / copies
+        ours, law = (one.get(key, 0.0) * share for one in more)
+        told.append(replace(row, ours_j=row.ours_j + ours, law_j=row.law_j + law))
+    return tuple(told)
 
 
 _OURS: dict[Direction, Action] = {"rd_out_to_low": "read", "wr_in_by_low": "update", "wr_in_by_high": "write"}

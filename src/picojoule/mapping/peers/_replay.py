@@ -81,7 +81,8 @@ class Cycles:
 class Replay:
     """One mapping replayed. `unit` of the counters: "words", or "accesses" of port words.
 
-    `left_out` names what the files say and the replay does not use. Energies are empty without prices.
+    `left_out` names what the files say and the replay does not use. Energies are empty without prices. `zeros` names the
+    rules by which words that are zero are left out of both; None where every word counts.
     """
 
     peer: str
@@ -95,6 +96,7 @@ class Replay:
     cycles: Cycles | None = None
     total_j: float | None = None
     left_out: tuple[str, ...] = ()
+    zeros: str | None = None
 
     @property
     def equal(self) -> int:
@@ -130,6 +132,7 @@ def replay_text(replay: Replay) -> str:
         f"{replay.name}: a mapping of {replay.peer}, {replay.macs:,} MACs in {replay.steps:,} steps",
         f"ours: {rules}",
         f"theirs: {source}; all in {replay.unit}",
+        *([f"zeros, in both: {replay.zeros}"] if replay.zeros else []),
         "",
         f"{'level':<20}{'tensor':<12}{'action':<16}{'ours':>18}{'theirs':>18}{'difference':>18}  reason",
     ]
@@ -185,6 +188,7 @@ def replay_dict(replays: Sequence[Replay]) -> dict[str, Any]:
                 "name": one.name,
                 "convention": one.convention.as_dict(),
                 "unit": one.unit,
+                "zeros": one.zeros,
                 "macs": one.macs,
                 "steps": one.steps,
                 "cycles": None if one.cycles is None else {

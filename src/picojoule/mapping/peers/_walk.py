@@ -5,8 +5,9 @@ Read in the nest analysis of NVlabs/timeloop (src/loop-analysis, BSD-3) and writ
 * A loop is run for iterations 0 and 1 only; what iteration 1 moves counts trip - 1 times. So a loop that steps finds
   the loops inside it at iteration 1, not at their last: d_j = step_j - sum of the steps inside it.
 * The tile below a boundary is the hull of its words, a box. A visit fetches the box less the box of the visit before,
-  if the two differ along one axis and overlap; else all of it. A move against the direction of the move before, or
-  along another axis, fetches all and forgets the direction.
+  if the two differ along one axis and overlap; else all of it. A move that is not the move before, in length or
+  direction, fetches all and is not kept in mind. A visit without a move fetches nothing, and forgets the move before
+  (the recorded runs would be the same if it did not).
 * Instances whose parts are the same box share one read. A part that a mesh neighbour fetched in the visit before comes
   over a link, if that saves reads of the visit.
 
@@ -23,7 +24,7 @@ from typing import Literal
 Shift = tuple[int, ...]  # of a box, along every axis of the tensor
 Box = tuple[Shift, Shift]  # first word, one past the last
 Share = tuple[int, int]  # (instances that share a read, groups of such instances)
-State = tuple[tuple[int, bool] | None, "Part | None"]  # direction of the last move, what the last visit fetched
+State = tuple[Shift | None, "Part | None"]  # the last move, what the last visit fetched
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,11 @@ def visits(size: Shift, loops: Sequence[tuple[int, Shift]]) -> list[Visit]:
         run = tuple(s + r for s, r in zip(by, run, strict=True))
 
     def step(move: Shift, state: State) -> tuple[Part, State]:
-        part, direction = _fetched(size, move)
-        before = state[0]
-        if before is None or direction == before or (direction is None and part.kind == "none"):
-            return part, (direction, part)
+        part, before = _fetched(size, move), state[0]
+        if part.kind == "none":
+            return part, (None, part)
+        if before is None or move == before:
+            return part, (move, part)
         part = Part("all", move)
         return part, (None, part)
 
@@ -77,14 +79,14 @@ def visits(size: Shift, loops: Sequence[tuple[int, Shift]]) -> list[Visit]:
     return [Visit(1, first, None), *(Visit(times, part, before) for (part, before), times in counted.items())]
 
 
-def _fetched(size: Shift, move: Shift) -> tuple[Part, tuple[int, bool] | None]:
-    """What a move uncovers, and its direction (axis, forward)."""
+def _fetched(size: Shift, move: Shift) -> Part:
+    """What a move uncovers."""
     axes = [i for i, by in enumerate(move) if by]
     if not axes:
-        return Part("none", move), None
+        return Part("none", move)
     if len(axes) > 1 or abs(move[axes[0]]) >= size[axes[0]]:
-        return Part("all", move), None
-    return Part("slab", move), (axes[0], move[axes[0]] > 0)
+        return Part("all", move)
+    return Part("slab", move)
 
 
 def box(size: Shift, part: Part) -> Box:
