@@ -124,7 +124,8 @@ SKIPPED = """sparse_optimizations:
 def test_timeloop_densities(tmp_path):
     """By hand: without optimizations zeros change no count and are named. A read serves 2 PEs: half are left out.
 
-    One weight in four is not zero, so both weights that meet an input are zero half of the time.
+    One weight in four is not zero, so both weights that meet an input are zero half of the time. The buffer reads two
+    words at once, those of two steps of M, which meet the same weights; had K been the innermost loop, none were saved.
     """
     files = changed(tmp_path, TIME, "problem.yaml", ("{M: 4", DENSITY))
     plain = replay_files(files).replay
@@ -133,6 +134,12 @@ def test_timeloop_densities(tmp_path):
     assert plain.zeros is None
     sparse = tmp_path / "sparse.yaml"
     sparse.write_text(SKIPPED)
+    with pytest.raises(InputError, match="whose blocks have 2 words, without an innermost loop"):
+        replay_files([*files, sparse])
+    along_k = ("- target: spad", "- {target: spad, type: temporal, permutation: KMN}\n- target: spad")
+    none = replay_files([*changed(tmp_path, files, "mapping.yaml", along_k), sparse]).replay
+    assert counters(none)["buffer", "Inputs", "read"] == (48, 48)
+    files = changed(tmp_path, files, "mapping.yaml", ("permutation: KMN", "permutation: MKN"))
     found = replay_files([*files, sparse])
     counts = counters(found.replay)
     assert counts["buffer", "Inputs", "read"] == (24, 24)
@@ -175,8 +182,9 @@ def test_density_messages(tmp_path):
     (tmp_path / "sparse.yaml").write_text(SKIPPED)
     for old, new, message in (
         ("fixed_structured", "hypergeometric", "the distribution 'hypergeometric' of zeros is not counted"),
-        ("density: 0.25", "density: 0", "Weights is all zeros"), ("density: 0.25", "density: 2", "2 is out of range"),
-        ("Weights:", "Sofas:", "no data space 'Sofas'"), ("{distribution: fixed_structured, density: 0.25}", "0.25", "is no mapping"),
+        ("density: 0.25", "density: 0", "Weights is all zeros"), ("density: 0.25", "density: 2", "'2' is out of range"),
+        ("Weights:", "Sofas:", "no data space 'Sofas'"),
+        ("{distribution: fixed_structured, density: 0.25}", "0.25", "is no mapping"),
     ):  # fmt: skip
         files = changed(tmp_path, TIME, "problem.yaml", ("{M: 4", DENSITY.replace(old, new)))
         with pytest.raises(InputError, match=message):
