@@ -178,11 +178,11 @@ def test_sparse_messages(tmp_path, old, new, message):
 
 
 def test_density_messages(tmp_path):
-    """Message: distributions other than fixed structure, and tensors of zeros only, are refused where they count."""
+    """Message: distributions other than fixed structure, and shares that are none, are refused where they count."""
     (tmp_path / "sparse.yaml").write_text(SKIPPED)
     for old, new, message in (
         ("fixed_structured", "hypergeometric", "the distribution 'hypergeometric' of zeros is not counted"),
-        ("density: 0.25", "density: 0", "Weights is all zeros"), ("density: 0.25", "density: 2", "'2' is out of range"),
+        ("density: 0.25", "density: 0", "'0' is out of range"), ("density: 0.25", "density: 2", "'2' is out of range"),
         ("Weights:", "Sofas:", "no data space 'Sofas'"),
         ("{distribution: fixed_structured, density: 0.25}", "0.25", "is no mapping"),
     ):  # fmt: skip
@@ -459,3 +459,21 @@ def test_damage(tmp_path):
             refused += 1
             assert error.what
     assert 200 < refused < 450
+
+
+def test_damage_of_sparse_files(tmp_path):
+    """Message: 200 damaged sparse problems, every one read or refused with InputError."""
+    rng, refused = random.Random(7), 0
+    along = ("- target: spad", "- {target: spad, type: temporal, permutation: MKN}\n- target: spad")
+    for number in range(200):
+        files = changed(tmp_path, TIME, "problem.yaml", ("{M: 4", DENSITY))
+        files = changed(tmp_path, files, "mapping.yaml", along)
+        (tmp_path / "sparse.yaml").write_text(damaged(rng, SKIPPED) if number % 3 else SKIPPED)
+        if not number % 3:
+            files[1].write_text(damaged(rng, files[1].read_text()))
+        try:
+            replay_files([*files, tmp_path / "sparse.yaml"]).text()
+        except InputError as error:
+            refused += 1
+            assert error.what
+    assert 60 < refused < 190
