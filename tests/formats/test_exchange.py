@@ -124,7 +124,8 @@ SKIPPED = """sparse_optimizations:
 def test_timeloop_densities(tmp_path):
     """By hand: without optimizations zeros change no count and are named. A read serves 2 PEs: half are left out.
 
-    One weight in four is not zero, so both weights that meet an input are zero half of the time.
+    One weight in four is not zero, so both weights that meet an input are zero half of the time. The buffer reads two
+    words at once, those of two steps of M, which meet the same weights; had K been the innermost loop, none were saved.
     """
     files = changed(tmp_path, TIME, "problem.yaml", ("{M: 4", DENSITY))
     plain = replay_files(files).replay
@@ -133,6 +134,12 @@ def test_timeloop_densities(tmp_path):
     assert plain.zeros is None
     sparse = tmp_path / "sparse.yaml"
     sparse.write_text(SKIPPED)
+    with pytest.raises(InputError, match="whose blocks have 2 words, without an innermost loop"):
+        replay_files([*files, sparse])
+    along_k = ("- target: spad", "- {target: spad, type: temporal, permutation: KMN}\n- target: spad")
+    none = replay_files([*changed(tmp_path, files, "mapping.yaml", along_k), sparse]).replay
+    assert counters(none)["buffer", "Inputs", "read"] == (48, 48)
+    files = changed(tmp_path, files, "mapping.yaml", ("permutation: KMN", "permutation: MKN"))
     found = replay_files([*files, sparse])
     counts = counters(found.replay)
     assert counts["buffer", "Inputs", "read"] == (24, 24)
@@ -171,12 +178,13 @@ def test_sparse_messages(tmp_path, old, new, message):
 
 
 def test_density_messages(tmp_path):
-    """Message: distributions other than fixed structure, and tensors of zeros only, are refused where they count."""
+    """Message: distributions other than fixed structure, and shares that are none, are refused where they count."""
     (tmp_path / "sparse.yaml").write_text(SKIPPED)
     for old, new, message in (
         ("fixed_structured", "hypergeometric", "the distribution 'hypergeometric' of zeros is not counted"),
-        ("density: 0.25", "density: 0", "Weights is all zeros"), ("density: 0.25", "density: 2", "2 is out of range"),
-        ("Weights:", "Sofas:", "no data space 'Sofas'"), ("{distribution: fixed_structured, density: 0.25}", "0.25", "is no mapping"),
+        ("density: 0.25", "density: 0", "'0' is out of range"), ("density: 0.25", "density: 2", "'2' is out of range"),
+        ("Weights:", "Sofas:", "no data space 'Sofas'"),
+        ("{distribution: fixed_structured, density: 0.25}", "0.25", "is no mapping"),
     ):  # fmt: skip
         files = changed(tmp_path, TIME, "problem.yaml", ("{M: 4", DENSITY.replace(old, new)))
         with pytest.raises(InputError, match=message):
@@ -451,3 +459,21 @@ def test_damage(tmp_path):
             refused += 1
             assert error.what
     assert 200 < refused < 450
+
+
+def test_damage_of_sparse_files(tmp_path):
+    """Message: 200 damaged sparse problems, every one read or refused with InputError."""
+    rng, refused = random.Random(7), 0
+    along = ("- target: spad", "- {target: spad, type: temporal, permutation: MKN}\n- target: spad")
+    for number in range(200):
+        files = changed(tmp_path, TIME, "problem.yaml", ("{M: 4", DENSITY))
+        files = changed(tmp_path, files, "mapping.yaml", along)
+        (tmp_path / "sparse.yaml").write_text(damaged(rng, SKIPPED) if number % 3 else SKIPPED)
+        if not number % 3:
+            files[1].write_text(damaged(rng, files[1].read_text()))
+        try:
+            replay_files([*files, tmp_path / "sparse.yaml"]).text()
+        except InputError as error:
+            refused += 1
+            assert error.what
+    assert 60 < refused < 190

@@ -206,3 +206,9 @@ def test_what_is_not_counted():
     both = {(name, "weight"): (Rank("UOP"), Rank("CP")) for name in ("DRAM", "buffer")}
     with pytest.raises(ValueError, match="tiles of weight that may be empty"):
         sparse_counts(nest, zeros(nest, {"weight": 0.01}, both), dense)
+    with pytest.raises(ValueError, match="shares above 0"):
+        zeros(nest, {"weight": 0.0})
+    with pytest.raises(ValueError, match="every read of weight is left out"):
+        sparse_counts(
+            nest, zeros(nest, {"input": 1e-7}, savings=[Saving("gating", "buffer", "weight", ("input",))]), dense
+        )

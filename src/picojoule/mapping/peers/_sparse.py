@@ -57,6 +57,11 @@ class Sparse:
     order: tuple[str, ...]
     innermost: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse a share that is none."""
+        if any(not 0 < density <= 1 for density in self.densities.values()):
+            raise ValueError(f"densities {dict(self.densities)}: shares above 0, at most 1")
+
     def density(self, role: str) -> float:
         """Share of the words that are not zero."""
         return self.densities.get(role, 1.0)
@@ -212,7 +217,10 @@ def _macs(nest: Nest, sparse: Sparse, chances: _Chances) -> int:
             there /= 1 - known[other]
         packed = (nest.stages[nest.holders(role)[-1]].name, role) in sparse.formats
         missing *= min(1.0, max(0.0, 1 - there)) if packed else 0.0
-    return count - math.floor(count * missing)
+    done = count - math.floor(count * missing)
+    if done < 1:
+        raise ValueError("no MAC is done: the operands are all zeros")
+    return done
 
 
 def _whole(count: float) -> float:
