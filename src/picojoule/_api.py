@@ -269,7 +269,7 @@ def compile(  # noqa: A001  the verb of the field
     convolution: str = "direct",
     sparse: bool = False,
     prune: str = "",
-    loops: bool = True,
+    loops: bool = False,
 ) -> "Compiled":
     """The program of an ONNX file with its weights on a deep-learning processor: program(x) → y, program.save(path).
 

@@ -38,11 +38,13 @@ def test_choices(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert small["counts"]["decoder.expand_float32"] == 9 * (16 * 32 + 32 * 32)
     assert sum(line.startswith("pruned ") for line in small["explain"]) == 2
     cluster = said(capsys, path, "--on", "textbook-cluster")
-    apart = said(capsys, path, "--on", "textbook-cluster", "--no-sharedram", "--no-loops")
+    apart = said(capsys, path, "--on", "textbook-cluster", "--no-sharedram")
     assert "sram.read" in cluster["counts"]
     assert "sram.read" not in apart["counts"]
     assert not any(line.startswith("written in hardware loops") for line in apart["explain"])
-    assert plain["cycles"] == said(capsys, path, "--no-loops")["cycles"]
+    short = said(capsys, path, "--loops")
+    assert plain["cycles"] == short["cycles"]
+    assert any(line.startswith("written in hardware loops") for line in short["explain"])
 
 
 def test_file_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from picojoule.formats import load_machine
-from picojoule.frontends.onnx import compile_onnx, read_graph
+from picojoule.frontends.onnx import read_graph
 from picojoule.machine import SPECS, Instruction, assemble, disassemble, dump_program, make, parse_program, simulate
 from picojoule.machine._code import Code
 from picojoule.machine._decoder import DEPTH, Decoder
@@ -138,8 +138,7 @@ def test_words(tmp_path: Path) -> None:
     """Bound: a product in many tiles is at most half of its unrolled words, and takes the cycles that were planned."""
     net = nets.Net(1)
     path = net.save(tmp_path / "net.onnx", net.add("MatMul", net.input("x", 256, 1024), net.weight(1024, 1024)))
-    short = compile_onnx(path, CORE)
-    plain = compile_graph(read_graph(path), CORE, options=Options(loops=False))
+    short, plain = (compile_graph(read_graph(path), CORE, options=Options(loops=one)) for one in (True, False))
     assert plain.program.words > 500
     assert short.program.words <= plain.program.words / 2
     (segment,) = short.steps

@@ -30,9 +30,7 @@ def _fill_compile(p: argparse.ArgumentParser) -> None:
     )
     p.add_argument("--prune", default="", metavar="HOW",
                    help="0.5: the share of each weight tensor that becomes zero; 2:4: how many stay of every four")  # fmt: skip
-    p.add_argument(
-        "--no-loops", dest="loops", action="store_false", help="write every instruction out, in program order"
-    )
+    p.add_argument("--loops", action="store_true", help="write what repeats once, in hardware loops: smaller files")
     p.add_argument("--no-sharedram", dest="shared", action="store_false",
                    help="on a cluster: every core reads DRAM for itself")  # fmt: skip
     p.add_argument("--batch", type=number, metavar="N", help="samples of one run, where the file leaves it open")

@@ -17,15 +17,15 @@ class Options:
     "auto" for the cheapest of direct, im2col and winograd for each; winograd is F(2×2, 3×3), winograd4 F(4×4, 3×3).
     `sparse`: weights of products are stored as a bitmap and what is not zero, where that is smaller. `prune`: "" for no
     pruning, "0.5" for the share of each tensor's weights that becomes zero, "2:4" for how many stay of every four inputs.
-    `loops`: instructions that repeat are written once, in hardware loops. `attention`: fused into one kernel wherever its
-    blocks fit on chip, unfused, or by price.
+    `loops`: instructions that repeat are written once, in hardware loops: a third of the words, timed more slowly.
+    `attention`: fused into one kernel wherever its blocks fit on chip, unfused, or by price.
     """
 
     shared: bool = True
     convolution: str = "direct"
     sparse: bool = False
     prune: str = ""
-    loops: bool = True
+    loops: bool = False
     attention: str = "auto"
 
     def __post_init__(self) -> None:
