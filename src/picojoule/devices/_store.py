@@ -142,12 +142,6 @@ def sort_of(stack: str) -> str:
 SORTS: Final = frozenset({"norm", "softmax", "addition", "activation", "rotation", "linear", "bmm", "PyTorch"})
 
 
-def stacks(device: str) -> dict[str, tuple[str, ...]]:
-    """For each law, the libraries with which `device` was measured."""
-    found = {name: tuple(e.stack for e in shipped(name) if e.device == device) for name in LAWS}
-    return {name: names for name, names in found.items() if names}
-
-
 def _pack(e: Evidence) -> dict[str, Any]:
     names = [p.name for p in _law(e.law).parameters]
     parameters = {

@@ -11,7 +11,7 @@ from ._faults import Faults
 from ._parse import parse
 from ._place import LIBRARY
 from ._validate import validate
-from ._yaml import Document, parse_document, read_document
+from ._yaml import Document, read_document
 
 if TYPE_CHECKING:
     from . import _machine_schema as schema
@@ -23,11 +23,6 @@ _LARGEST = {"dram": 1 << 36, "sram": 1 << 24, "nram": 1 << 24, "wram": 1 << 24} 
 def read_machine(path: Path | str) -> Machine:
     """The machine of a file. Raises one InputError that lists every fault, with lines."""
     return machine_of(read_document(path))
-
-
-def read_machine_text(text: str, file: str = "<text>") -> Machine:
-    """As read_machine, from text; `file` names it in errors."""
-    return machine_of(parse_document(text, file))
 
 
 def machine_names() -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from picojoule.workload import CustomWork, Work
 
 from ._faults import Faults
 from ._validate import validate
-from ._yaml import Document, parse_document, read_document
+from ._yaml import Document, read_document
 
 if TYPE_CHECKING:
     from . import _operators_schema as schema
@@ -16,11 +16,6 @@ if TYPE_CHECKING:
 def read_operators(path: Path | str) -> dict[str, CustomWork]:
     """Work by operator name ("domain::Name", or "library::op" of PyTorch). Raises one InputError with every fault."""
     return operators_of(read_document(path))
-
-
-def read_operators_text(text: str, file: str = "<text>") -> dict[str, CustomWork]:
-    """As read_operators, from text; `file` names it in errors."""
-    return operators_of(parse_document(text, file))
 
 
 def operators_of(document: Document) -> dict[str, CustomWork]:

@@ -116,7 +116,7 @@ def _small(name: str, kind: str, op: str, shape: Sequence[int], weight: Sequence
         helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, list(s)) for n, s in (("x", shape), ("y", out.shape))
     ]
     graph = helper.make_graph([node], "small", [wires[0]], [wires[1]], stored)
-    return Small(name, kind, _serialised(graph), {"x": shape}, *(sum(part) for part in zip(*asked, strict=True)))
+    return Small(name, kind, serialised(graph), {"x": shape}, *(sum(part) for part in zip(*asked, strict=True)))
 
 
 def _demand(workload: Workload, index: int) -> tuple[int, int, int]:
@@ -124,7 +124,8 @@ def _demand(workload: Workload, index: int) -> tuple[int, int, int]:
     return asked.macs, sum(n for _, n in asked.others), asked.in_bytes + asked.weight_bytes + asked.out_bytes
 
 
-def _serialised(graph: Any) -> bytes:
+def serialised(graph: Any) -> bytes:
+    """A model of one graph, in the operator set that the probes are written in."""
     from onnx import helper
 
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
@@ -147,7 +148,7 @@ def chain_benches(threads: int) -> list[Bench]:
     for n in (1, CHAIN + 1):
         nodes = [helper.make_node("Neg", [f"t{i}"], [f"t{i + 1}"]) for i in range(n)]
         ends = [helper.make_tensor_value_info(f"t{i}", onnx.TensorProto.FLOAT, [16]) for i in (0, n)]
-        ready = session(_serialised(helper.make_graph(nodes, "chain", [ends[0]], [ends[1]])), threads)
+        ready = session(serialised(helper.make_graph(nodes, "chain", [ends[0]], [ends[1]])), threads)
         inputs = {"t0": np.ones(16, "float32")}
         found.append(Bench(f"chain {n}", lambda ready=ready, inputs=inputs: ready.run(None, inputs)))  # type: ignore[misc]
     return found

@@ -71,18 +71,17 @@ def _bench(name: str, model: bytes, threads: int) -> Bench:
 def paces(found: Sequence[Probe], timings: Mapping[str, Timing], *, call_s: float, noise: float, last_cache: int,
           name: str) -> Paces:  # fmt: skip
     """Fit every class. `call_s` is what a run of one tiny operator takes: it is subtracted where no chain removes it."""
-    rows: dict[str, list[tuple[float, float, float]]] = {}
-    names: dict[str, list[str]] = {}
     waited = fetches(timings, last_cache)
-    pool: MeasuredPace | None = None
-    for probe in sorted(found, key=lambda one: one.kind != "pool"):
-        if pool is None and probe.kind != "pool" and "pool" in rows:
-            pool = fit(rows["pool"], names["pool"], noise)
-        own = seconds(probe, timings, call_s, pool)
-        own = max(own - probe.weights * wait(_points(waited), probe.held), own / 2)
-        rows.setdefault(probe.kind, []).append((probe.work, probe.n_bytes, own))
-        names.setdefault(probe.kind, []).append(probe.name.removeprefix(f"{probe.kind} "))
-    classes = {kind: fit(points, names[kind], noise) for kind, points in rows.items()}
+    points = _points(waited)
+    classes: dict[str, MeasuredPace] = {}
+    for kind in sorted({probe.kind for probe in found}, key=lambda one: (one != "pool", one)):  # others subtract pools
+        mine = [probe for probe in found if probe.kind == kind]
+        rows = []
+        for probe in mine:
+            own = seconds(probe, timings, call_s, classes.get("pool"))
+            own = max(own - probe.weights * wait(points, probe.held), own / 2)
+            rows.append((probe.work, probe.n_bytes, own))
+        classes[kind] = fit(rows, [probe.name.removeprefix(f"{kind} ") for probe in mine], noise)
     return Paces(name, classes, waited)
 
 

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from ._ort import serialised
+
 ROUNDS: Final = 3
 FLOAT: Final = 4  # bytes
 FETCH_WIDTH: Final = 768  # of the square products whose parameters are waited for
@@ -237,5 +239,4 @@ def _model(nodes: Sequence[Any], inputs: Mapping[str, Sequence[int]], outputs: M
     ]
     kept = [numpy_helper.from_array(np.asarray(values), name) for name, values in stored.items()]
     graph = helper.make_graph(list(nodes), "probe", wires[0], wires[1], kept)
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    return bytes(made.SerializeToString())
+    return serialised(graph)

@@ -142,23 +142,6 @@ def mean(selector: Selector, node: Node) -> None:
     selector.elementwise(node, node.inputs, emit)
 
 
-def log_softmax(selector: Selector, node: Node) -> None:
-    """x - max - ln Σ exp(x - max). Before operator set 13 all axes from `axis` on are one."""
-    shape, old = selector.graph.shape(node.inputs[0]), selector.graph.opset < 13
-    axis = int(node.attributes.get("axis", 1 if old else -1)) % len(shape)
-    axes = range(axis, len(shape)) if old else (axis,)
-    store, order = _led(selector, node, axes)
-    n = prod(shape[i] for i in axes)
-    kernel, x = _plane(selector, node, store, prod(shape) // n, n)
-    body = kernel.body
-    less = apply(body, "sub", x, body.step("fold_max", x, kind="col"))
-    total = body.step("fold_add", body.step("exp", less), kind="col")
-    made = selector.made(node, kernel, "plain", apply(body, "sub", less, body.step("log", total)))
-    laid = tuple(shape[i] for i in order)
-    selector.shapes[made] = laid
-    selector.bind(node.outputs[0], "plain", selector.turned(made, laid, [order.index(i) for i in range(len(shape))]))
-
-
 def rms_norm(selector: Selector, node: Node) -> None:
     """x·(1/√(mean of x² + ε))·scale."""
     shape = selector.graph.shape(node.inputs[0])

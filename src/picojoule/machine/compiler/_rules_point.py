@@ -184,7 +184,7 @@ def _led(selector: Selector, node: Node, axes: Sequence[int]) -> tuple[str, tupl
 
 
 def softmax(selector: Selector, node: Node) -> None:
-    """exp(x - max) / sum, sums in order. Before operator set 13 all axes from `axis` on are one."""
+    """exp(x - max) / sum, or x - max - ln sum; sums in order. Before operator set 13 all axes from `axis` on are one."""
     shape = selector.graph.shape(node.inputs[0])
     old = selector.graph.opset < 13
     axis = int(node.attributes.get("axis", 1 if old else -1)) % len(shape)
@@ -195,7 +195,11 @@ def softmax(selector: Selector, node: Node) -> None:
     body = kernel.body
     less = apply(body, "sub", x, body.step("fold_max", x, kind="col"))
     grown = body.step("exp", less)
-    y = apply(body, "div", grown, body.step("fold_add", grown, kind="col"))
+    total = body.step("fold_add", grown, kind="col")
+    if node.op == "LogSoftmax":
+        y = apply(body, "sub", less, body.step("log", total))
+    else:
+        y = apply(body, "div", grown, total)
     made = selector.made(node, kernel, "plain", y)
     laid = tuple(shape[i] for i in order)
     selector.shapes[made] = laid

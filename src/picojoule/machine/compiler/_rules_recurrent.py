@@ -68,6 +68,16 @@ class _Layer:
         store = self.selector.solid(self.selector.value(name))
         return Place(store, self.direction * self.batch * self.hidden, self.hidden)
 
+    def sums(self, step: int, inputs: str, h: Place | None) -> tuple[str, int]:
+        """x·W + b + h·R of one step: where it is stored, and which step of that (-1: it has one step only)."""
+        if h is None:
+            return inputs, step
+        store = self.scratch("gates", (self.batch, self.columns))
+        start = Place(inputs, step * self.batch * self.columns, self.columns)
+        self.product(f"step {step}", h, Place(self.r, 0, self.columns), self.batch, self.hidden, self.columns, store,
+                     full=start)  # fmt: skip
+        return store, -1
+
     def gate(self, body: Body, store: str, step: int, number: int) -> int:
         """A register with one gate of one step (-1: the tensor has one step only)."""
         offset = max(step, 0) * self.batch * self.columns + number * self.hidden
@@ -87,12 +97,7 @@ def lstm(selector: Selector, node: Node) -> None:
         inputs = layer.inputs(layer.biases[0] + layer.biases[1])
         h, c = layer.first(5), layer.first(6)
         for step in outs.order(direction, layer.steps):
-            gates, at = inputs, step
-            if h is not None:
-                gates, at = layer.scratch("gates", (layer.batch, layer.columns)), -1
-                start = Place(inputs, step * layer.batch * layer.columns, layer.columns)
-                layer.product(f"step {step}", h, Place(layer.r, 0, layer.columns), layer.batch, layer.hidden, layer.columns,
-                              gates, full=start)  # fmt: skip
+            gates, at = layer.sums(step, inputs, h)
             kernel, body = layer.plane(step)
             i, o, f, g = (layer.gate(body, gates, at, number) for number in range(4))
             cell = body.step("mul", body.step("sigmoid", i), body.step("tanh", g))

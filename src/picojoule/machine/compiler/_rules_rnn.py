@@ -3,7 +3,6 @@
 from typing import Final
 
 from ._graph import Node
-from ._kernel import Place
 from ._rules_recurrent import _Layer, _prepare
 from ._select import Selector
 
@@ -20,12 +19,7 @@ def rnn(selector: Selector, node: Node) -> None:
         inputs = layer.inputs(layer.biases[0] + layer.biases[1])
         h = layer.first(5)
         for step in outs.order(direction, layer.steps):
-            sums, at = inputs, step
-            if h is not None:
-                sums, at = layer.scratch("sums", (layer.batch, layer.hidden)), -1
-                start = Place(inputs, step * layer.batch * layer.columns, layer.columns)
-                layer.product(f"step {step}", h, Place(layer.r, 0, layer.columns), layer.batch, layer.hidden, layer.columns,
-                              sums, full=start)  # fmt: skip
+            sums, at = layer.sums(step, inputs, h)
             kernel, body = layer.plane(step)
             new = body.step(fn.lower(), layer.gate(body, sums, at, 0))
             h = outs.place(direction, step, layer)

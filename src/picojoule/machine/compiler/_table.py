@@ -37,7 +37,7 @@ RULES: Final[dict[str, Callable[[Selector, Node], None]]] = {
     "Identity": moves.identity, "Transpose": moves.transpose, "Concat": moves.concat, "Slice": moves.cut,
     "Split": moves.split, "Gather": lookup.gather, "Expand": moves.expand, "Pad": moves.pad, "LSTM": recurrent.lstm,
     "GRU": recurrent.gru, "RNN": rnn.rnn, **dict.fromkeys(more.UNARY, more.unary), "PRelu": more.prelu, "Mean": more.mean,
-    "LogSoftmax": more.log_softmax, "RMSNormalization": more.rms_norm, **dict.fromkeys(more.REDUCE, more.reductions),
+    "LogSoftmax": point.softmax, "RMSNormalization": more.rms_norm, **dict.fromkeys(more.REDUCE, more.reductions),
     "Resize": resizing.resize, "Upsample": resizing.resize, "Tile": tiling.tile,
     **dict.fromkeys(truth.PAIRS, truth.pairs), "Not": truth.negation, "Where": truth.where, "Cast": truth.cast,
     "Trilu": truth.trilu,
